@@ -1,0 +1,1 @@
+"""Click commands over use cases over adapters: the campaign of rounds."""

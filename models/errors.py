@@ -1,0 +1,40 @@
+"""Every error that a user can mend, in one tree.
+
+    CastingError                    the command line prints it and exits with 1
+    ├── DataError                   the data set, an option of it, or a file in it is not usable
+    │   └── UnreadableImage         these bytes are no image that can be scored
+    ├── CampaignError               the campaign cannot go on as it was asked to
+    ├── VersionError                this model version cannot be used
+    │   └── VersionNotFound         there is no such version
+    └── ServiceError                the scoring service refused, or cannot be reached
+
+A message says what happened, with the numbers, and the way out.
+"""
+
+
+class CastingError(Exception):
+    """Anything the user can mend; its text is written for them."""
+
+
+class DataError(CastingError):
+    """The data set, an option about it, or a file in it is not usable."""
+
+
+class UnreadableImage(DataError):
+    """These bytes are no image that can be scored; the text is the reason alone."""
+
+
+class CampaignError(CastingError):
+    """The campaign cannot go on as it was asked to."""
+
+
+class VersionError(CastingError):
+    """A model version is damaged, of an unknown format, or fails its self-check."""
+
+
+class VersionNotFound(VersionError):
+    """The registry has no such version or alias."""
+
+
+class ServiceError(CastingError):
+    """The scoring service refused a request or cannot be reached."""

@@ -1,0 +1,1 @@
+"""The BentoML service that scores castings with the current model."""
