@@ -1,0 +1,120 @@
+"""Bytes of a photograph → pixels at the model's size: the only decoder and the only resize.
+
+Training, service, packed model and benchmarks all come through here, so that a casting looks
+the same to each of them. Pixels stay 8-bit until `normalise`; an image that has the model's size
+and mode already passes through unchanged.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from models.errors import UnreadableImage
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+MAX_PIXELS = 100_000_000
+
+_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_SIXTEEN_TO_EIGHT = 257  # 65535 / 255
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to a photograph before the network sees it; part of every model version.
+
+    Attributes:
+        size: edge of the square image in pixels; other shapes are stretched to it.
+        channels: 1 (grey) or 3 (colour).
+        mean: subtracted from pixels in 0..1, the same for each channel.
+        std: the remainder is divided by it.
+    """
+
+    size: int = 128
+    channels: int = 1
+    mean: float = 0.45
+    std: float = 0.25
+
+
+def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXELS) -> Tensor:
+    """Read one photograph as uint8 `[channels, size, size]`.
+
+    EXIF orientation is honoured, 16-bit grey is scaled rather than clipped, alpha is laid over
+    black, of an animation the first frame counts.
+
+    Raises:
+        UnreadableImage: no image format that we read, damaged, or of more than `max_pixels`.
+    """
+    mode = "L" if preprocessing.channels == 1 else "RGB"
+    edge = (preprocessing.size, preprocessing.size)
+    with _reading(data, max_pixels) as image:
+        image.draft(mode, (2 * edge[0], 2 * edge[1]))  # JPEG only: decode no larger than needed
+        image.load()
+        flat = _eight_bit(ImageOps.exif_transpose(image), mode)
+        if flat.size != edge:
+            flat = flat.resize(edge, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        pixels = np.asarray(flat)
+    return torch.from_numpy(pixels.copy()).reshape(*edge, -1).permute(2, 0, 1).contiguous()
+
+
+def is_colour(data: bytes) -> bool:
+    """Whether the channels of this photograph differ; false for grey stored as RGB.
+
+    Raises:
+        UnreadableImage: as `decode`.
+    """
+    red, green, blue = decode(data, Preprocessing(size=64, channels=3)).int()
+    return bool(((red - green).abs().max() > 16) | ((green - blue).abs().max() > 16))  # noqa: PLR2004 -- JPEG noise
+
+
+def normalise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Turn uint8 `[N, channels, size, size]` into the network's float32 input."""
+    return pixels.float().div_(255).sub_(preprocessing.mean).div_(preprocessing.std)
+
+
+@contextmanager
+def _reading(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """Open the image.
+
+    Raises:
+        UnreadableImage: whatever Pillow raises becomes this.
+    """
+    if not data:
+        raise UnreadableImage("empty file")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_size(image, max_pixels)
+            yield image
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(f"not an image of a kind we read ({', '.join(FORMATS)})") from error
+    except UnreadableImage:
+        raise
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
+        raise UnreadableImage(f"damaged or truncated: {error}") from error
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise UnreadableImage(
+            f"{width} x {height} is {width * height} pixels, more than the {max_pixels} allowed"
+        )
+
+
+def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT:
+        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
+        return Image.fromarray((wide // _SIXTEEN_TO_EIGHT).astype(np.uint8)).convert(mode)
+    if image.mode == "F":
+        raise UnreadableImage("floating-point pixels have no agreed range; save it as 16 bit")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, rgba).convert(mode)
+    return image.convert(mode)

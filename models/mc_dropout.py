@@ -1,0 +1,48 @@
+"""MC dropout at the price of one forward pass.
+
+Dropout sits before the last layer only, so K full passes differ only in which features they
+drop. The features are computed once; pass k then is `(features * mask_k) @ weight.T`, which equals
+`features @ (weight * mask_k).T`: all passes are one matrix product. This is the distribution of
+K full passes exactly, not an approximation of it (Gal & Ghahramani 2016, section 3).
+
+Arithmetic is in float64, so that the numbers of a casting do not depend on which castings share
+its minibatch; what is returned is float64 too.
+"""
+
+import torch
+from torch import Tensor
+
+
+def draw_masks(rows: int, features: int, dropout: float, generator: torch.Generator) -> Tensor:
+    """Draw dropout masks `[rows, F]`: 0 where dropped, else 1 / (1 − dropout)."""
+    kept = torch.rand(rows, features, generator=generator) >= dropout
+    return kept.float() / (1 - dropout)
+
+
+def pass_masks(passes: int, features: int, dropout: float, seed: int) -> Tensor:
+    """The K masks `[K, F]` of a request: they belong to the passes, not to the castings."""
+    return draw_masks(passes, features, dropout, torch.Generator().manual_seed(seed))
+
+
+def deterministic(
+    features_N_F: Tensor, weight_C_F: Tensor, bias_C: Tensor, temperature: float = 1.0
+) -> Tensor:
+    """Class probabilities `[N, C]` of the pass without dropout."""
+    logits_N_C = features_N_F.double() @ weight_C_F.double().T + bias_C.double()
+    probs_N_C: Tensor = (logits_N_C / temperature).softmax(dim=-1)
+    return probs_N_C
+
+
+def posterior(
+    features_N_F: Tensor,
+    weight_C_F: Tensor,
+    bias_C: Tensor,
+    masks_K_F: Tensor,
+    temperature: float = 1.0,
+) -> Tensor:
+    """Class probabilities of every pass, `probs_N_K_C`."""
+    weights_K_C_F = masks_K_F.double().unsqueeze(1) * weight_C_F.double()
+    logits_N_KC = features_N_F.double() @ weights_K_C_F.flatten(0, 1).T
+    logits_N_K_C = logits_N_KC.unflatten(1, weights_K_C_F.shape[:2]) + bias_C.double()
+    probs_N_K_C: Tensor = (logits_N_K_C / temperature).softmax(dim=-1)
+    return probs_N_K_C

@@ -1,0 +1,170 @@
+"""The ResNet: a trunk that is run once per casting, and a linear head behind dropout.
+
+The trunk maps images to features `[N, F]`; the head is one matrix, kept apart because K dropout
+passes differ only there (`models.mc_dropout`).
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision import models as zoo
+
+from models.errors import DataError
+
+BACKBONES: dict[str, Callable[..., zoo.ResNet]] = {
+    "resnet18": zoo.resnet18,
+    "resnet34": zoo.resnet34,
+    "resnet50": zoo.resnet50,
+}
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What has to be known to build the network; part of every model version.
+
+    Attributes:
+        backbone: a name of `BACKBONES`.
+        channels: 1 (grey) or 3 (colour).
+        classes: number of classes C, at least 2.
+        dropout: probability that a feature is dropped in a pass.
+    """
+
+    backbone: str
+    channels: int
+    classes: int
+    dropout: float = 0.5
+
+
+class Network(nn.Module):
+    """Trunk and head; `forward` gives the logits `[N, C]` of the pass without dropout."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        if spec.backbone not in BACKBONES:
+            raise DataError(
+                f"no backbone {spec.backbone!r}; there are {', '.join(sorted(BACKBONES))}"
+            )
+        self.spec = spec
+        trunk = BACKBONES[spec.backbone](weights=None)
+        self.feature_count = trunk.fc.in_features
+        if spec.channels != trunk.conv1.in_channels:
+            trunk.conv1 = nn.Conv2d(
+                spec.channels, 64, kernel_size=7, stride=2, padding=3, bias=False
+            )
+        trunk.fc = nn.Identity()
+        self.trunk = trunk
+        self.head = nn.Linear(self.feature_count, spec.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits `[N, C]` of normalised images `[N, channels, size, size]`."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """Trunk output, float32 `[N, F]`, in the best precision that the device has."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        with autocast(images.device):
+            features: Tensor = self.trunk(images)
+        return features.float()
+
+
+def build(spec: NetworkSpec, weights: str, generator: torch.Generator) -> Network:
+    """A network on its starting weights: `scratch`, `imagenet`, or a safetensors file.
+
+    Args:
+        spec: what to build.
+        weights: `scratch` (He initialisation), `imagenet` (torchvision's, downloaded once and
+            cached) or the path of a safetensors file with the trunk's tensors.
+        generator: draws whatever is not loaded.
+
+    Raises:
+        DataError: the weights cannot be had or do not fit the backbone.
+    """
+    with torch.device("meta"):  # torchvision would draw from the global generator
+        network = Network(spec)
+    network = network.to_empty(device="cpu")
+    _initialise(network, generator)
+    if weights != "scratch":
+        _load_trunk(network, _starting_weights(spec, weights), weights)
+    return network.to(memory_format=torch.channels_last)
+
+
+def precision(device: torch.device) -> str:
+    """`bf16` where the device computes in it natively, else `fp32`."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported()
+    else:
+        native = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    return "bf16" if native else "fp32"
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """The context in which trunks are run on `device`."""
+    if precision(device) == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def best_device() -> torch.device:
+    """CUDA when there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _initialise(network: Network, generator: torch.Generator) -> None:
+    """He et al. 2015 for convolutions; the last batch norm of a block starts at 1, as usual."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+            nn.init.zeros_(module.bias)
+
+
+def _starting_weights(spec: NetworkSpec, weights: str) -> dict[str, Tensor]:
+    if weights == "imagenet":
+        try:
+            state = zoo.get_model_weights(spec.backbone).DEFAULT.get_state_dict(check_hash=True)
+        except OSError as error:
+            raise DataError(
+                f"the ImageNet weights of {spec.backbone} cannot be downloaded ({error}); "
+                f"use --weights scratch, or --weights PATH with a safetensors file"
+            ) from error
+        return dict(state)
+    if not Path(weights).is_file():
+        raise DataError(
+            f"--weights {weights}: no such file; give scratch, imagenet, or a safetensors file"
+        )
+    return load_file(weights)
+
+
+def _load_trunk(network: Network, state: dict[str, Tensor], name: str) -> None:
+    """Take the trunk's tensors; grey networks get the sum of a colour stem's channels.
+
+    Raises:
+        DataError: tensors are missing or of another shape.
+    """
+    trunk = {key.removeprefix("trunk."): value for key, value in state.items()}
+    stem = trunk.get("conv1.weight")
+    if stem is not None and network.spec.channels == 1 and stem.shape[1] != 1:
+        trunk["conv1.weight"] = stem.sum(dim=1, keepdim=True)
+    wanted = network.trunk.state_dict()
+    unfit = [k for k, v in wanted.items() if k not in trunk or trunk[k].shape != v.shape]
+    if unfit:
+        raise DataError(
+            f"{name}: {len(unfit)} of {len(wanted)} tensors of {network.spec.backbone} are "
+            f"missing or of another shape, first {unfit[0]}; they are another network's weights"
+        )
+    network.trunk.load_state_dict({key: trunk[key] for key in wanted})

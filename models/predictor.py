@@ -1,0 +1,188 @@
+"""A trained network with what its numbers need: pixels in, answers out.
+
+One answer is the row that service and packed model give for a casting. The numbers are a pure
+function of weights, pixels, passes and seed: the same in any minibatch, order and process.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from models import mc_dropout, scores
+from models.images import Preprocessing, normalise
+from models.network import Network, precision
+
+MINIBATCH = 64
+
+
+class Answer(TypedDict):
+    """The service's row for one casting; entropies in nats."""
+
+    casting: str
+    label: str
+    probabilities: dict[str, float]
+    entropy: float
+    least_confidence: float
+    margin: float
+    mc_probabilities: dict[str, float]
+    predictive_entropy: float
+    expected_entropy: float
+    bald: float
+    bald_standard_error: float | None
+    variation_ratio: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one call computes for N castings.
+
+    Attributes:
+        embeddings_N_F: features before the last layer, float32.
+        deterministic_N_C: probabilities of the pass without dropout, float64.
+        probs_N_K_C: probabilities of every pass, float64.
+    """
+
+    embeddings_N_F: Tensor
+    deterministic_N_C: Tensor
+    probs_N_K_C: Tensor
+
+
+@dataclass(frozen=True)
+class Operating:
+    """Where the line is drawn between good and defect.
+
+    Attributes:
+        good: the class that means "no defect", None where there is no such class.
+        threshold: a casting is rejected when P(defect) is at least this.
+        temperature: logits are divided by it.
+    """
+
+    good: str | None = None
+    threshold: float = 0.5
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network in eval mode and everything that turns its output into answers."""
+
+    network: Network
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    operating: Operating
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return self.network.head.weight.device
+
+    @property
+    def precision(self) -> str:
+        """`bf16` or `fp32`: how the trunk computes on this machine."""
+        return precision(self.device)
+
+    def embed(self, pixels_N: Tensor) -> Tensor:
+        """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""
+        with torch.inference_mode():
+            minibatches = [self._trunk(chunk) for chunk in pixels_N.split(MINIBATCH)]
+        return torch.cat([torch.empty(0, self.network.feature_count), *minibatches])
+
+    def deterministic(self, embeddings_N_F: Tensor) -> Tensor:
+        """Class probabilities `[N, C]`, without dropout."""
+        with torch.inference_mode():
+            weight, bias = self._head()
+            return mc_dropout.deterministic(
+                embeddings_N_F, weight, bias, self.operating.temperature
+            )
+
+    def score(self, pixels_N: Tensor, passes: int, seed: int) -> Scores:
+        """Everything about N castings, uint8 `[N, channels, size, size]`."""
+        return self.score_embeddings(self.embed(pixels_N), passes, seed)
+
+    def score_embeddings(self, embeddings_N_F: Tensor, passes: int, seed: int) -> Scores:
+        """Everything about N castings whose features are known."""
+        dropout = self.network.spec.dropout
+        masks_K_F = mc_dropout.pass_masks(passes, self.network.feature_count, dropout, seed)
+        with torch.inference_mode():
+            weight, bias = self._head()
+            temperature = self.operating.temperature
+            posterior = mc_dropout.posterior(embeddings_N_F, weight, bias, masks_K_F, temperature)
+        return Scores(embeddings_N_F, self.deterministic(embeddings_N_F), posterior)
+
+    def label(self, probabilities_C: Sequence[float]) -> str:
+        """The verdict: at or above the threshold the likeliest defect, below it the good class.
+
+        Without a good class it is the likeliest class.
+        """
+        likeliest = sorted(range(len(self.classes)), key=lambda c: -probabilities_C[c])
+        good = self.operating.good
+        if good is None:
+            return self.classes[likeliest[0]]
+        if 1 - probabilities_C[self.classes.index(good)] < self.operating.threshold:
+            return good
+        return next(self.classes[c] for c in likeliest if self.classes[c] != good)
+
+    def answers(self, contents: Sequence[bytes], results: Scores) -> list[Answer]:
+        """The service's row for each casting, in the order given."""
+        probs_N_K_C, probs_N_C = results.probs_N_K_C, results.deterministic_N_C
+        columns = zip(
+            contents,
+            probs_N_C.tolist(),
+            scores.entropy(probs_N_C).tolist(),
+            scores.least_confidence(probs_N_C).tolist(),
+            scores.margin(probs_N_C).tolist(),
+            probs_N_K_C.mean(dim=1).tolist(),
+            scores.predictive_entropy(probs_N_K_C).tolist(),
+            scores.expected_entropy(probs_N_K_C).tolist(),
+            scores.bald(probs_N_K_C).tolist(),
+            scores.bald_standard_error(probs_N_K_C).tolist(),
+            scores.variation_ratio(probs_N_K_C).tolist(),
+            strict=True,
+        )
+        return [
+            Answer(
+                casting=hashlib.sha256(data).hexdigest(),
+                label=self.label(probabilities),
+                probabilities=dict(zip(self.classes, probabilities, strict=True)),
+                entropy=entropy,
+                least_confidence=least_confidence,
+                margin=margin,
+                mc_probabilities=dict(zip(self.classes, mc_probabilities, strict=True)),
+                predictive_entropy=predictive,
+                expected_entropy=expected,
+                bald=bald,
+                bald_standard_error=None if math.isnan(error) else error,
+                variation_ratio=ratio,
+            )
+            for (
+                data,
+                probabilities,
+                entropy,
+                least_confidence,
+                margin,
+                mc_probabilities,
+                predictive,
+                expected,
+                bald,
+                error,
+                ratio,
+            ) in columns
+        ]
+
+    def _head(self) -> tuple[Tensor, Tensor]:
+        head = self.network.head
+        return head.weight.detach().cpu(), head.bias.detach().cpu()
+
+    def _trunk(self, pixels_N: Tensor) -> Tensor:
+        """Features of one minibatch; a single casting is doubled, since fp32 rounds one apart."""
+        count = len(pixels_N)
+        images = normalise(pixels_N, self.preprocessing).to(self.device)
+        if count == 1:
+            images = pad(images, (0, 0, 0, 0, 0, 0, 0, 1))
+        return self.network.features(images)[:count].cpu()

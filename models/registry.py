@@ -1,0 +1,184 @@
+"""Model versions in MLflow's registry: the one model file that knows MLflow.
+
+A version is a pyfunc without pickles around the folder of `models.bundle`. The client is an
+argument; the fluent API, with its hidden current run, is never used.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.pyfunc import save_model
+from mlflow.types import ParamSchema, ParamSpec
+from torch import Tensor
+
+from models import bundle, packing
+from models.errors import VersionError, VersionNotFound
+from models.predictor import Predictor
+
+ALIAS = "current"
+_DATA = "data/version"
+_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered model.
+
+    Attributes:
+        name: the registered model.
+        number: its version, digits.
+        run_id: the run that trained it, empty for an exported folder.
+        tags: `campaign`, `round`, `strategy`, `labels`, `labels_sha256`, `previous`.
+    """
+
+    name: str
+    number: str
+    run_id: str
+    tags: Mapping[str, str]
+
+
+def publish(
+    client: MlflowClient,
+    name: str,
+    predictor: Predictor,
+    golden_N: Tensor,
+    run_id: str,
+    tags: Mapping[str, str],
+) -> Version:
+    """Log the model to its run and register it as the next version of `name`."""
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(
+        run.info.experiment_id,
+        name=name,
+        source_run_id=run_id,
+        tags=dict(tags),
+        params=run.data.params,
+        model_type="casting-classifier",
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "version"
+        description = Model(run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id)
+        save(predictor, golden_N, folder, description)
+        client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=int(tags["labels"]))])
+    _ensure_registered(client, name)
+    made = client.create_model_version(
+        name, logged.artifact_location, run_id, tags=dict(tags), model_id=logged.model_id
+    )
+    return Version(name, str(made.version), run_id, dict(tags))
+
+
+def save(
+    predictor: Predictor, golden_N: Tensor, folder: Path, description: Model | None = None
+) -> None:
+    """Write a version as an MLflow model folder: pyfunc, data and code, no pickle."""
+    with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
+        # an input example would show a casting of the user's to whoever opens the model's page
+        warnings.filterwarnings("ignore", message=r"(?s).*input example was not provided")
+        data, code = Path(temporary) / "version", Path(temporary) / "code"
+        bundle.write(predictor, golden_N, data)
+        package = packing.pack(code)
+        save_model(
+            path=str(folder),
+            loader_module=f"{package}.pyfunc",
+            data_path=str(data),
+            code_paths=[str(code / package)],
+            mlflow_model=description or Model(),
+            signature=ModelSignature(
+                params=ParamSchema([ParamSpec("passes", "long", 50), ParamSpec("seed", "long", 0)])
+            ),
+            pip_requirements=[f"{package}=={installed(package)}" for package in _REQUIREMENTS],
+        )
+
+
+def load(name: str, number: str) -> Predictor:
+    """Download a version and let it prove itself.
+
+    Raises:
+        VersionNotFound: there is none of that number.
+        VersionError: its files cannot be had, or it fails its self-check.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            folder = download_artifacts(
+                artifact_uri=f"models:/{name}/{number}/{_DATA}", dst_path=temporary
+            )
+        except MlflowException as error:
+            if error.error_code in _MISSING:
+                raise VersionNotFound(f"{name} has no version {number}") from error
+            raise
+        except OSError as error:
+            raise VersionError(f"the files of {name} version {number}: {error}") from error
+        return bundle.read(Path(folder))
+
+
+def load_folder(folder: Path) -> Predictor:
+    """Load an exported version: an MLflow model folder, or the data folder inside it.
+
+    Raises:
+        VersionError: it is not a version, or fails its self-check.
+    """
+    inner = folder / _DATA
+    return bundle.read(inner if inner.is_dir() else folder)
+
+
+def find(client: MlflowClient, name: str, number: str) -> Version:
+    """Look up a version by number.
+
+    Raises:
+        VersionNotFound: there is none.
+    """
+    try:
+        found = client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code in _MISSING:
+            raise VersionNotFound(f"{name} has no version {number}") from error
+        raise
+    return Version(name, str(found.version), found.run_id or "", dict(found.tags))
+
+
+def find_current(client: MlflowClient, name: str, alias: str = ALIAS) -> Version | None:
+    """The version that the alias points at, None where it is not set."""
+    try:
+        found = client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in _MISSING:
+            return None
+        raise
+    return Version(name, str(found.version), found.run_id or "", dict(found.tags))
+
+
+def find_of_run(client: MlflowClient, name: str, run_id: str) -> Version | None:
+    """The version that a run registered, None where it registered none."""
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    versions = [Version(name, str(v.version), run_id, dict(v.tags)) for v in found]
+    return max(versions, key=lambda v: int(v.number), default=None)
+
+
+def point(client: MlflowClient, version: Version) -> None:
+    """Move the alias `current` to a version, which remembers the one before it."""
+    before = find_current(client, version.name)
+    if before is not None and before.number == version.number:
+        return
+    if before is not None:
+        client.set_model_version_tag(version.name, version.number, "previous", before.number)
+    client.set_registered_model_alias(version.name, ALIAS, version.number)
+
+
+def _ensure_registered(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

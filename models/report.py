@@ -1,0 +1,112 @@
+"""Pictures that people look at: contact sheet, confusion, reliability, learning curve.
+
+Each function returns a matplotlib figure, drawn without a display and without pyplot's global
+state; `png` turns one into bytes.
+"""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix as count_confusions
+
+from models.evaluation import calibration_bins
+
+_COLUMNS = 5
+_SHEET = 40  # castings on a contact sheet, so that each can still be seen
+_DPI = 110
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """One casting of a contact sheet: uint8 `[height, width]` or `[height, width, 3]`."""
+
+    pixels: NDArray[np.uint8]
+    caption: str
+
+
+def png(figure: Figure) -> bytes:
+    """Render a figure; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def contact_sheet(thumbnails: Sequence[Thumbnail], title: str) -> Figure:
+    """The first castings of a batch in order of choice, with their captions."""
+    shown = thumbnails[:_SHEET]
+    rows = max(1, math.ceil(len(shown) / _COLUMNS))
+    figure = Figure(figsize=(1.9 * _COLUMNS, 2.25 * rows + 0.6), layout="constrained")
+    more = f" (first {len(shown)} of {len(thumbnails)})" if len(shown) < len(thumbnails) else ""
+    figure.suptitle(title + more, fontsize=11)
+    for index, axis in enumerate(figure.subplots(rows, _COLUMNS, squeeze=False).flat):
+        axis.axis("off")
+        if index < len(shown):
+            axis.imshow(shown[index].pixels, cmap="gray", vmin=0, vmax=255)
+            axis.set_title(shown[index].caption, fontsize=7)
+    return figure
+
+
+def confusion_matrix(
+    predicted_N: NDArray[np.int64], targets_N: NDArray[np.int64], classes: Sequence[str]
+) -> Figure:
+    """Castings of each class (rows) by verdict (columns); shaded by the share of the row."""
+    counts = count_confusions(targets_N, predicted_N, labels=range(len(classes)))
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    edge = 2.2 + 0.7 * len(classes)
+    figure = Figure(figsize=(edge + 1, edge), layout="constrained")
+    axis = figure.add_subplot()
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(counts.shape):
+        colour = "white" if shares[row, column] > 0.5 else "black"  # noqa: PLR2004 -- readable
+        text = f"{counts[row, column]}\n{shares[row, column]:.1%}"
+        axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    axis.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
+    axis.set_yticks(range(len(classes)), classes)
+    axis.set_xlabel("verdict")
+    axis.set_ylabel("true class")
+    figure.colorbar(image, label="share of the true class")
+    return figure
+
+
+def reliability_diagram(
+    probs_N_C: NDArray[np.float64], targets_N: NDArray[np.int64], ece: float
+) -> Figure:
+    """How often a verdict of a given confidence is right, in bins of equal mass."""
+    bins = calibration_bins(probs_N_C, targets_N)
+    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+    axis = figure.add_subplot()
+    axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
+    axis.plot(
+        [confidence for confidence, _, _ in bins],
+        [accuracy for _, accuracy, _ in bins],
+        marker="o",
+        label=f"this model, ECE {ece:.3f}",
+    )
+    axis.set_xlim(min(0.5, 1 / probs_N_C.shape[1]) - 0.02, 1.01)
+    axis.set_ylim(0, 1.02)
+    axis.set_xlabel("confidence of the verdict")
+    axis.set_ylabel("share that is right")
+    axis.set_title(f"{len(targets_N)} test castings", fontsize=10)
+    axis.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def learning_curves(
+    curves: Mapping[str, Sequence[tuple[int, float]]], measure: str, title: str
+) -> Figure:
+    """A measure against the labels paid for, one line a campaign."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axis = figure.add_subplot()
+    for name, points in curves.items():
+        axis.plot([x for x, _ in points], [y for _, y in points], marker="o", label=name)
+    axis.set_xlabel("labels paid for")
+    axis.set_ylabel(measure)
+    axis.set_title(title, fontsize=11)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure

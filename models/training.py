@@ -1,0 +1,174 @@
+"""One training from labelled pixels: the recipe, the augmentation, the loop.
+
+The number of steps, not of epochs, follows from the number of labels, so that small rounds do
+not underfit; there is no early stopping, since a validation set would have to be paid for. The
+same pixels, seed and number of threads give the same bits.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import DataError
+from models.images import Preprocessing, normalise
+from models.mc_dropout import draw_masks
+from models.network import Network, NetworkSpec, best_device, build
+
+OnStep = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a round is trained.
+
+    Attributes:
+        steps: SGD steps; 0 lets `steps_for` choose from the number of labels.
+        minibatch: castings a step.
+        learning_rate: peak of the one-cycle schedule (AdamW).
+        weight_decay: of AdamW, on matrices and filters only.
+        warm_up: share of the steps until the peak.
+        zoom: castings are scaled by up to this factor either way.
+        light: brightness and contrast change by up to this share.
+        coarse: share of the steps, the first ones, that see castings at three quarters of the
+            size: nearly half the work, and what they learn carries over.
+    """
+
+    steps: int = 0
+    minibatch: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warm_up: float = 0.25
+    zoom: float = 0.1
+    light: float = 0.25
+    coarse: float = 0.5
+
+
+def steps_for(labels: int) -> int:
+    """Steps that the recipe gives a round of `labels` castings."""
+    return 80 + labels
+
+
+def fit(  # noqa: PLR0913 -- a training has this many inputs
+    pixels_N: Tensor,
+    targets_N: Tensor,
+    spec: NetworkSpec,
+    preprocessing: Preprocessing,
+    *,
+    recipe: Recipe,
+    weights: str,
+    seed: int,
+    on_step: OnStep | None = None,
+) -> tuple[Network, float]:
+    """Train a fresh network and return it in eval mode, with the mean loss of the last tenth.
+
+    Args:
+        pixels_N: uint8 `[N, channels, size, size]`.
+        targets_N: class indices, int64 `[N]`.
+        spec: the network to build.
+        preprocessing: how pixels become its input.
+        recipe: how it is trained.
+        weights: its starting weights (`models.network.build`).
+        seed: every draw follows from it.
+        on_step: told (step, steps, loss) after each step.
+
+    Raises:
+        DataError: there are no labels, or the starting weights cannot be had.
+    """
+    if len(targets_N) == 0:
+        raise DataError("0 castings to train on; at least 1 label is needed")
+    generator = torch.Generator().manual_seed(seed)
+    device = best_device()
+    network = build(spec, weights, generator).to(device).train()
+    recipe = replace(recipe, steps=recipe.steps or steps_for(len(targets_N)))
+    optimiser, schedule = _optimiser(network, recipe)
+    class_weights = balanced_weights(targets_N, spec.classes).to(device)
+    losses: list[float] = []
+    for step, rows in enumerate(_minibatches(len(targets_N), recipe, generator), start=1):
+        size = (
+            preprocessing.size if step > recipe.coarse * recipe.steps else _coarse(preprocessing)
+        )
+        upright = normalise(pixels_N[rows], preprocessing).to(device)
+        images = augment(upright, size, recipe, generator)
+        features_BF = network.features(images)
+        mask_BF = draw_masks(len(rows), features_BF.shape[1], spec.dropout, generator).to(device)
+        logits_BC = network.head(features_BF * mask_BF)
+        loss = functional.cross_entropy(logits_BC, targets_N[rows].to(device), class_weights)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+        if on_step is not None:
+            on_step(step, recipe.steps, losses[-1])
+    tail = losses[-max(1, len(losses) // 10) :]
+    return network.eval(), sum(tail) / len(tail)
+
+
+def balanced_weights(targets_N: Tensor, classes: int) -> Tensor:
+    """Loss weight of each class `[C]`, N / (C n_c), so that rare defects count; else 0."""
+    counts_C = torch.bincount(targets_N, minlength=classes).float()
+    present = int((counts_C > 0).sum())
+    return torch.where(counts_C > 0, len(targets_N) / (present * counts_C.clamp(min=1)), 0.0)
+
+
+def augment(images: Tensor, size: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Turn castings freely, mirror half of them, zoom a little, change brightness and contrast.
+
+    Castings have no upright position, so any rotation is a photograph that could have been taken.
+    Comes back as `[N, channels, size, size]`.
+    """
+    count, channels = images.shape[:2]
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(count, generator=generator) * (high - low) + low
+
+    angle, scale = uniform(0, 2 * torch.pi), 1 + uniform(-recipe.zoom, recipe.zoom)
+    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)  # noqa: PLR2004 -- a half
+    cosine, sine, zero = angle.cos() * scale, angle.sin() * scale, torch.zeros(count)
+    matrix = torch.stack([cosine * mirror, -sine, zero, sine * mirror, cosine, zero], dim=1)
+    matrix = matrix.reshape(-1, 2, 3).to(images.device)
+    grid = functional.affine_grid(matrix, [count, channels, size, size], align_corners=False)
+    turned = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    contrast = (1 + uniform(-recipe.light, recipe.light)).reshape(-1, 1, 1, 1)
+    brightness = uniform(-recipe.light, recipe.light).reshape(-1, 1, 1, 1)
+    return turned * contrast.to(images.device) + brightness.to(images.device)
+
+
+def _coarse(preprocessing: Preprocessing) -> int:
+    return max(32, preprocessing.size * 3 // 4)
+
+
+def _minibatches(count: int, recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
+    """Rows of `recipe.steps` minibatches; each casting once before any twice."""
+    size = min(recipe.minibatch, max(2, count))  # batch norm needs two
+    queue = torch.empty(0, dtype=torch.int64)
+    for _ in range(recipe.steps):
+        while len(queue) < size:
+            queue = torch.cat([queue, torch.randperm(count, generator=generator)])
+        yield queue[:size]
+        queue = queue[size:]
+
+
+def _optimiser(
+    network: nn.Module, recipe: Recipe
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    free = [p for p in network.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {"params": free, "weight_decay": 0.0},
+        ],
+        lr=recipe.learning_rate,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        max_lr=recipe.learning_rate,
+        total_steps=recipe.steps,
+        pct_start=recipe.warm_up,
+    )
+    return optimiser, schedule
