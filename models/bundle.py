@@ -97,7 +97,7 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
         network = Network(NetworkSpec(**description["network"]))
     network = network.to_empty(device="cpu")
     network.load_state_dict(weights)
-    network = network.to(best_device(), memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last).to(best_device())
     return Predictor(
         network=network.eval(),
         preprocessing=Preprocessing(**description["preprocessing"]),
@@ -109,7 +109,11 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
 def _self_check(
     predictor: Predictor, golden: Mapping[str, Tensor], written_in: str, folder: Path
 ) -> None:
-    """Compare the golden castings' numbers with those stored; also the passes must differ."""
+    """Compare the golden castings' numbers with those stored.
+
+    Raises:
+        VersionError: they differ, or the passes do not.
+    """
     scores = predictor.score(golden["pixels"], _GOLDEN_PASSES, _GOLDEN_SEED)
     allowed = _TOLERANCE.get((written_in, predictor.precision), _TOLERANCE_BF16)
     for name, now in (

@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from models.predictor import Operating
+from models.predictor import Operating, verdicts
 
 ECE_BINS = 15
 
@@ -39,12 +40,14 @@ def evaluate(
     """
     if len(targets_N) == 0:
         return {}
+    good = None if operating.good is None else list(classes).index(operating.good)
+    predicted_N = verdicts(torch.from_numpy(probs_N_C), good, operating.threshold).numpy()
     metrics = {
-        "accuracy": float(accuracy_score(targets_N, probs_N_C.argmax(axis=1))),
+        "accuracy": float(accuracy_score(targets_N, predicted_N)),
         "macro_f1": float(
             f1_score(
                 targets_N,
-                probs_N_C.argmax(axis=1),
+                predicted_N,
                 labels=np.unique(targets_N),
                 average="macro",
                 zero_division=0,
@@ -53,7 +56,6 @@ def evaluate(
         "nll": _negative_log_likelihood(probs_N_C, targets_N),
         "ece": expected_calibration_error(probs_N_C, targets_N),
     }
-    good = None if operating.good is None else list(classes).index(operating.good)
     metrics |= _ranking(probs_N_C, targets_N, good)
     if good is not None:
         rejected_N = 1 - probs_N_C[:, good] >= operating.threshold

@@ -68,6 +68,19 @@ class Operating:
     temperature: float = 1.0
 
 
+def verdicts(probs_N_C: Tensor, good: int | None, threshold: float) -> Tensor:
+    """Class index `[N]` of each verdict.
+
+    From P(defect) = `threshold` on it is the likeliest defect, below that the good class; without
+    a good class it is the likeliest class.
+    """
+    if good is None:
+        return probs_N_C.argmax(dim=1)
+    is_good_C = torch.arange(probs_N_C.shape[1]) == good
+    defect_N = probs_N_C.masked_fill(is_good_C, -1.0).argmax(dim=1)
+    return torch.where(1 - probs_N_C[:, good] >= threshold, defect_N, good)
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A network in eval mode and everything that turns its output into answers."""
@@ -86,6 +99,12 @@ class Predictor:
     def precision(self) -> str:
         """`bf16` or `fp32`: how the trunk computes on this machine."""
         return precision(self.device)
+
+    @property
+    def good(self) -> int | None:
+        """Index of the good class."""
+        good = self.operating.good
+        return None if good is None else self.classes.index(good)
 
     def embed(self, pixels_N: Tensor) -> Tensor:
         """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""
@@ -115,24 +134,15 @@ class Predictor:
             posterior = mc_dropout.posterior(embeddings_N_F, weight, bias, masks_K_F, temperature)
         return Scores(embeddings_N_F, self.deterministic(embeddings_N_F), posterior)
 
-    def label(self, probabilities_C: Sequence[float]) -> str:
-        """The verdict: at or above the threshold the likeliest defect, below it the good class.
-
-        Without a good class it is the likeliest class.
-        """
-        likeliest = sorted(range(len(self.classes)), key=lambda c: -probabilities_C[c])
-        good = self.operating.good
-        if good is None:
-            return self.classes[likeliest[0]]
-        if 1 - probabilities_C[self.classes.index(good)] < self.operating.threshold:
-            return good
-        return next(self.classes[c] for c in likeliest if self.classes[c] != good)
-
     def answers(self, contents: Sequence[bytes], results: Scores) -> list[Answer]:
         """The service's row for each casting, in the order given."""
         probs_N_K_C, probs_N_C = results.probs_N_K_C, results.deterministic_N_C
+        labels = [
+            self.classes[c] for c in verdicts(probs_N_C, self.good, self.operating.threshold)
+        ]
         columns = zip(
             contents,
+            labels,
             probs_N_C.tolist(),
             scores.entropy(probs_N_C).tolist(),
             scores.least_confidence(probs_N_C).tolist(),
@@ -148,7 +158,7 @@ class Predictor:
         return [
             Answer(
                 casting=hashlib.sha256(data).hexdigest(),
-                label=self.label(probabilities),
+                label=label,
                 probabilities=dict(zip(self.classes, probabilities, strict=True)),
                 entropy=entropy,
                 least_confidence=least_confidence,
@@ -162,6 +172,7 @@ class Predictor:
             )
             for (
                 data,
+                label,
                 probabilities,
                 entropy,
                 least_confidence,

@@ -108,6 +108,7 @@ def load(name: str, number: str) -> Predictor:
     Raises:
         VersionNotFound: there is none of that number.
         VersionError: its files cannot be had, or it fails its self-check.
+        MlflowException: the registry cannot be asked.
     """
     with tempfile.TemporaryDirectory() as temporary:
         try:
@@ -138,6 +139,7 @@ def find(client: MlflowClient, name: str, number: str) -> Version:
 
     Raises:
         VersionNotFound: there is none.
+        MlflowException: the registry cannot be asked.
     """
     try:
         found = client.get_model_version(name, number)
@@ -149,7 +151,11 @@ def find(client: MlflowClient, name: str, number: str) -> Version:
 
 
 def find_current(client: MlflowClient, name: str, alias: str = ALIAS) -> Version | None:
-    """The version that the alias points at, None where it is not set."""
+    """The version that the alias points at, None where it is not set.
+
+    Raises:
+        MlflowException: the registry cannot be asked.
+    """
     try:
         found = client.get_model_version_by_alias(name, alias)
     except MlflowException as error:

@@ -17,7 +17,7 @@ from models.images import Preprocessing, normalise
 from models.mc_dropout import draw_masks
 from models.network import Network, NetworkSpec, best_device, build
 
-OnStep = Callable[[int, int, float], None]
+OnStep = Callable[[int, int, float], object]
 
 
 @dataclass(frozen=True)

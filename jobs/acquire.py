@@ -1,0 +1,300 @@
+"""Asking for labels: the first batch at random, every later one by the strategy.
+
+The strategy meets the model only through the scoring service, pinned to the version that the
+round trained. The pool goes there in chunks, a few under way at a time.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from jobs.campaign import Campaign, Standing, World, audit_pool, pool
+from jobs.ledger import Trained, Use
+from jobs.options import generator_for, seed_for
+from jobs.scoring_client import Request, Scored, Scorer, stack
+from models import report
+from models.castings import Casting
+from models.errors import CampaignError, DataError
+from models.images import Preprocessing, decode
+from models.strategies import Evidence, choose_batch, find_strategy, needs_of, random
+
+CHUNK = 64  # castings a request
+CONCURRENCY = 2  # requests under way
+_SCORES = (
+    "entropy", "least_confidence", "margin", "predictive_entropy", "expected_entropy", "bald",
+    "variation_ratio",
+)  # fmt: skip
+_INCLUDE = {"probs_N_K_C": "posterior", "embeddings_N_F": "embedding"}
+_THUMBNAIL = Preprocessing(size=160, channels=3)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What was learnt about the castings of a pool.
+
+    Attributes:
+        castings: those that could be read, in order of id.
+        evidence: what the strategy asked for about them.
+        answers: the service's row for each, empty where it was not asked.
+        refused: reason by casting id of those that the service could not read.
+    """
+
+    castings: Sequence[Casting]
+    evidence: Evidence
+    answers: Mapping[str, Mapping[str, object]]
+    refused: Mapping[str, str]
+
+
+def ask(world: World, campaign: Campaign, now: Standing) -> bool:
+    """Ask for the next batch: the first at random, later ones by the strategy.
+
+    Returns:
+        False when no castings are left to ask for.
+    """
+    if not now.asked:
+        ask_first(world, campaign, now)
+        return True
+    return ask_next(world, campaign, now)
+
+
+def ask_first(world: World, campaign: Campaign, now: Standing) -> None:
+    """Ask for the labels that the campaign begins with: at random, strategy or not.
+
+    Raises:
+        CampaignError: there are fewer castings than `--initial`.
+    """
+    size = campaign.options.initial
+    audit = _audit(world, campaign, now, 0, size)
+    castings = pool(campaign, now)
+    wanted = size - len(audit)
+    if len(castings) < wanted:
+        raise CampaignError(
+            f"--initial {size} wants {wanted} castings to train on, only {len(castings)} of the "
+            f"train side are unlabelled; give a smaller --initial"
+        )
+    generator = generator_for(campaign.options.seed, 0, "acquire")
+    parts = [casting.part_key for casting in castings]
+    picked = choose_batch(random, Evidence(len(castings)), parts, wanted, generator)
+    _record(world, campaign, 0, [castings[i] for i in picked], audit)
+
+
+def ask_next(world: World, campaign: Campaign, now: Standing) -> bool:
+    """Rank the pool with the latest round's model and ask for the next batch.
+
+    Returns:
+        False when no castings are left to ask for.
+
+    Raises:
+        CampaignError: no round is trained yet, or the batch has been asked for already.
+    """
+    latest = _latest(campaign, now)
+    number = latest.round + 1
+    started = time.monotonic()
+    audit = _audit(world, campaign, now, number, campaign.options.batch)
+    ranked = rank_pool(world, campaign, now, latest)
+    wanted = min(campaign.options.batch - len(audit), len(ranked.castings))
+    if wanted == 0 and not audit:
+        return False
+    strategy = find_strategy(campaign.options.strategy)
+    generator = generator_for(campaign.options.seed, number, "acquire")
+    parts = [casting.part_key for casting in ranked.castings]
+    picked = choose_batch(strategy, ranked.evidence, parts, wanted, generator)
+    chosen = [ranked.castings[i] for i in picked]
+    seconds = time.monotonic() - started
+    world.tracker.log_files(latest.run_id, _files(campaign, ranked, chosen, audit, number))
+    for run in (latest.run_id, campaign.run_id):
+        world.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)
+    _record(world, campaign, number, chosen, audit)
+    return True
+
+
+def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) -> Ranked:
+    """Ask the service about every unlabelled casting what the strategy needs to know.
+
+    A strategy that needs nothing of the model costs no request. Castings that the service cannot
+    read are remembered in the ledger and never come up again.
+    """
+    castings = pool(campaign, now)
+    needs = needs_of(find_strategy(campaign.options.strategy))
+    if not set(needs) - {"parts_N"} or not castings:
+        return Ranked(castings, _evidence(castings, needs, [], {}), {}, {})
+    request = Request(
+        version=latest.version,
+        passes=campaign.options.passes,
+        seed=seed_for(campaign.options.seed, latest.round, "passes"),
+        include=tuple(_INCLUDE[need] for need in needs if need in _INCLUDE),
+    )
+    chunks = _score(world, campaign, castings, request)
+    refused: dict[str, str] = {}
+    answers: dict[str, Mapping[str, object]] = {}
+    for start, scored in zip(range(0, len(castings), CHUNK), chunks, strict=True):
+        chunk = castings[start : start + CHUNK]
+        refused |= {chunk[i].id: reason for i, reason in scored.refused.items()}
+        answers |= {str(answer["casting"]): answer for answer in scored.answers}
+    world.ledger.record_stock(refused)
+    for casting, reason in refused.items():
+        world.say(f"set aside {campaign.casting(casting).paths[0]}: {reason}")
+    readable = [casting for casting in castings if casting.id not in refused]
+    return Ranked(readable, _evidence(readable, needs, chunks, answers), answers, refused)
+
+
+def _score(
+    world: World, campaign: Campaign, castings: Sequence[Casting], request: Request
+) -> list[Scored]:
+    """The service's answers, a chunk at a time; only the chunks under way are in memory."""
+    scorer: Scorer = world.scorer()
+    starts = range(0, len(castings), CHUNK)
+    with world.progress("ranking", len(castings)) as advance:
+
+        def score(start: int) -> Scored:
+            chunk = castings[start : start + CHUNK]
+            scored = _score_chunk(scorer, campaign, chunk, request)
+            advance(len(chunk))
+            return scored
+
+        with ThreadPoolExecutor(CONCURRENCY) as threads:
+            return list(threads.map(score, starts))
+
+
+def _score_chunk(
+    scorer: Scorer, campaign: Campaign, chunk: Sequence[Casting], request: Request
+) -> Scored:
+    contents: dict[int, bytes] = {}
+    gone: dict[int, str] = {}
+    for position, casting in enumerate(chunk):
+        try:
+            contents[position] = campaign.data.read(casting)
+        except DataError as error:
+            gone[position] = str(error)
+    positions = list(contents)
+    scored = scorer.score([(chunk[p].id, contents[p]) for p in positions], request)
+    refused = {positions[i]: reason for i, reason in scored.refused.items()}
+    return Scored(scored.answers, scored.tensors, gone | refused)
+
+
+def _evidence(
+    castings: Sequence[Casting],
+    needs: Sequence[str],
+    chunks: Sequence[Scored],
+    answers: Mapping[str, Mapping[str, object]],
+) -> Evidence:
+    tensors = [chunk.tensors for chunk in chunks]
+    rows = [answers[casting.id]["probabilities"] for casting in castings if answers]
+    verdicts = [list(row.values()) for row in rows if isinstance(row, dict)]
+    return Evidence(
+        count=len(castings),
+        probs_N_K_C=stack(tensors, "posterior") if "probs_N_K_C" in needs else None,
+        deterministic_N_C=torch.tensor(verdicts, dtype=torch.float64)
+        if "deterministic_N_C" in needs
+        else None,
+        embeddings_N_F=stack(tensors, "embedding") if "embeddings_N_F" in needs else None,
+        parts_N=[casting.part_key for casting in castings] if "parts_N" in needs else None,
+    )
+
+
+def _audit(
+    world: World, campaign: Campaign, now: Standing, number: int, size: int
+) -> list[Casting]:
+    """The share of a batch that comes from the test side: parts drawn uniformly, one casting each.
+
+    When every part has given one, parts may give another.
+    """
+    wanted = round(size * campaign.options.audit_share)
+    generator = generator_for(campaign.options.seed, number, "audit")
+    castings = audit_pool(campaign, now)
+    if len(castings) < wanted:
+        world.say(
+            f"the audit wants {wanted} castings, the test side has {len(castings)} left: "
+            f"the rest of the batch is trained on, and the audit promises less"
+        )
+    parts: dict[str, list[Casting]] = {}
+    for casting in castings:
+        parts.setdefault(casting.part_key, []).append(casting)
+    drawn: list[Casting] = []
+    while parts and len(drawn) < wanted:
+        names = sorted(parts)
+        order = torch.randperm(len(names), generator=generator).tolist()
+        for name in [names[i] for i in order][: wanted - len(drawn)]:
+            row = int(torch.randint(len(parts[name]), (1,), generator=generator))
+            drawn.append(parts[name].pop(row))
+        parts = {name: rest for name, rest in parts.items() if rest}
+    return drawn
+
+
+def _latest(campaign: Campaign, now: Standing) -> Trained:
+    name = campaign.options.name
+    if not now.trained:
+        raise CampaignError(f"campaign {name} has no model yet to rank with; `train` makes one")
+    latest = now.trained[-1]
+    asked = now.batch(latest.round + 1)
+    if asked:
+        raise CampaignError(
+            f"campaign {name} has already asked for {len(asked)} castings after round "
+            f"{latest.round}; `label status` tells which have labels, then `train`"
+        )
+    return latest
+
+
+def _record(
+    world: World,
+    campaign: Campaign,
+    number: int,
+    chosen: Sequence[Casting],
+    audit: Sequence[Casting],
+) -> None:
+    rows: list[tuple[str, Use]] = [(casting.id, "train") for casting in chosen]
+    rows += [(casting.id, "audit") for casting in audit]
+    world.ledger.ask(campaign.options.name, number, rows)
+
+
+def _files(
+    campaign: Campaign,
+    ranked: Ranked,
+    chosen: Sequence[Casting],
+    audit: Sequence[Casting],
+    number: int,
+) -> dict[str, bytes]:
+    """The batch as a table and as a contact sheet."""
+    rows = []
+    for rank, casting in enumerate([*chosen, *audit]):
+        answer = ranked.answers.get(casting.id, {})
+        rows.append(
+            {
+                "casting": casting.id,
+                "path": casting.paths[0],
+                "part": casting.part,
+                "rank": rank,
+                "use": "train" if rank < len(chosen) else "audit",
+                "model_label": answer.get("label"),
+                **{score: answer.get(score) for score in _SCORES},
+            }
+        )
+    thumbnails = [
+        report.Thumbnail(_pixels(campaign.data.read(casting)), _caption(rank, casting, ranked))
+        for rank, casting in enumerate(chosen)
+    ]
+    title = f"{campaign.options.name}: chosen for round {number} by {campaign.options.strategy}"
+    files = {
+        "acquired.csv": pd.DataFrame(rows).to_csv(index=False).encode(),
+        "contact_sheet.png": report.png(report.contact_sheet(thumbnails, title)),
+    }
+    if ranked.refused:
+        refused = pd.DataFrame(ranked.refused.items(), columns=["casting", "reason"])
+        files["set_aside.csv"] = refused.to_csv(index=False).encode()
+    return files
+
+
+def _caption(rank: int, casting: Casting, ranked: Ranked) -> str:
+    answer = ranked.answers.get(casting.id)
+    if answer is None:
+        return f"#{rank}"
+    return f"#{rank} {answer['label']}?  BALD {answer['bald']:.2f}  H {answer['entropy']:.2f}"
+
+
+def _pixels(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return decode(data, _THUMBNAIL).permute(1, 2, 0).numpy()

@@ -1,0 +1,307 @@
+"""A campaign: what it was asked to be, its castings, and where it stands.
+
+Where it stands is derived from the ledger each time; nothing is held beside it.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from jobs.data import DataSet, count_channels, read_data_set
+from jobs.ledger import Asked, CampaignRow, Ledger, Trained
+from jobs.options import SYNTHETIC, RunOptions
+from jobs.progress import Progress
+from jobs.scoring_client import Scorer
+from jobs.synthesize import default_folder, synthesize
+from jobs.tracking import Tracker
+from models.castings import (
+    Casting,
+    Side,
+    class_names,
+    good_class,
+    leaked_test_castings,
+    part_hash,
+    place_parts,
+)
+from models.errors import CampaignError, DataError
+from models.images import Preprocessing
+from models.network import NetworkSpec, best_device, precision
+from models.strategies import find_strategy
+from models.synthetic import SyntheticSpec
+
+Step = Literal["ask", "label", "train", "done"]
+
+
+@dataclass(frozen=True)
+class World:
+    """The outside world, handed to every use case.
+
+    Attributes:
+        ledger: what was asked, answered and trained.
+        tracker: MLflow.
+        scorer: gives the scoring service, started when it is first asked for.
+        progress: shows how far long work is.
+        say: tells the person who started the job, a line at a time.
+    """
+
+    ledger: Ledger
+    tracker: Tracker
+    scorer: Callable[[], Scorer]
+    progress: Progress
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign and its data set.
+
+    Attributes:
+        options: what it was asked to be.
+        source: the data set, absolute.
+        data: its castings.
+        sides: train or test, by casting id.
+        channels: 1 or 3, as its castings were when it began.
+        run_id: its MLflow run.
+    """
+
+    options: RunOptions
+    source: str
+    data: DataSet
+    sides: Mapping[str, Side]
+    channels: int
+    run_id: str
+
+    @cached_property
+    def castings(self) -> dict[str, Casting]:
+        """Every casting by id."""
+        return {casting.id: casting for casting in self.data.castings}
+
+    def casting(self, casting: str) -> Casting:
+        """A casting by id.
+
+        Raises:
+            DataError: the data set no longer has it.
+        """
+        if casting not in self.castings:
+            raise DataError(
+                f"casting {casting[:12]} was asked for by campaign {self.options.name}, but is no "
+                f"longer in {self.source}; put the file back"
+            )
+        return self.castings[casting]
+
+    def parameters(self) -> dict[str, object]:
+        """Every option, and what the machine adds to the numbers."""
+        machine = {"precision": precision(best_device()), "threads": torch.get_num_threads()}
+        return asdict(self.options) | machine
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to its photographs."""
+        return Preprocessing(size=self.options.image_size, channels=self.channels)
+
+    def network_spec(self, classes: Sequence[str]) -> NetworkSpec:
+        """The network of its rounds."""
+        return NetworkSpec(self.options.backbone, self.channels, len(classes))
+
+    def tags(self, number: int | None = None) -> dict[str, str]:
+        """The MLflow tags of the campaign's run, or of one round's."""
+        tags = {
+            "campaign": self.options.name,
+            "strategy": self.options.strategy,
+            "seed": str(self.options.seed),
+        }
+        return tags if number is None else tags | {"round": str(number)}
+
+    @property
+    def data_counts(self) -> dict[str, int]:
+        """What was found in the data set."""
+        counts = {side: sum(s == side for s in self.sides.values()) for side in ("train", "test")}
+        return {
+            "train_castings": counts["train"],
+            "test_castings": counts["test"],
+            "unreadable": len(self.data.unreadable),
+            "duplicate_test_castings": self.data.duplicate_test,
+            "leaked_test_castings": leaked_test_castings(self.data.castings, self.sides),
+        }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a campaign stands, read from the ledger.
+
+    Attributes:
+        asked: every casting it asked for, in order.
+        labels: label of each of these that has one.
+        trained: its finished trainings, in order.
+        excluded: castings that turned out to be unreadable.
+    """
+
+    asked: Sequence[Asked]
+    labels: Mapping[str, str]
+    trained: Sequence[Trained]
+    excluded: frozenset[str]
+
+    def batch(self, number: int) -> list[Asked]:
+        """The batch to be labelled for training `number`."""
+        return [asked for asked in self.asked if asked.round == number]
+
+    def unlabelled(self) -> list[Asked]:
+        """What was asked for and has no label yet."""
+        return [asked for asked in self.asked if asked.casting not in self.labels]
+
+    def next_step(self, rounds: int) -> Step:
+        """What the campaign has to do next."""
+        number = len(self.trained)
+        if number >= rounds:
+            return "done"
+        if not self.batch(number):
+            return "ask"
+        return "label" if self.unlabelled() else "train"
+
+
+def standing(world: World, campaign: Campaign) -> Standing:
+    """Read where the campaign stands."""
+    asked = world.ledger.asked(campaign.options.name)
+    labels = world.ledger.labels()
+    return Standing(
+        asked=asked,
+        labels={a.casting: labels[a.casting] for a in asked if a.casting in labels},
+        trained=world.ledger.rounds(campaign.options.name),
+        excluded=frozenset(c for c, reason in world.ledger.stock().items() if reason is not None),
+    )
+
+
+def pool(campaign: Campaign, now: Standing) -> list[Casting]:
+    """The castings of the train side that were not asked for, in order of id."""
+    return _open(campaign, now, "train")
+
+
+def audit_pool(campaign: Campaign, now: Standing) -> list[Casting]:
+    """The castings of the test side that were not asked for, in order of id."""
+    return _open(campaign, now, "test")
+
+
+def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting, str]]:
+    """The labelled castings that `test/` metrics are computed on, with their labels.
+
+    All of the test side that is labelled, but for the half of the audit that calibrates.
+    """
+    audited = {asked.casting for asked in now.asked if asked.use == "audit"}
+    found = []
+    for casting in campaign.data.castings:
+        label = now.labels.get(casting.id, casting.label)
+        if campaign.sides[casting.id] == "test" and label is not None:
+            calibrates = casting.id in audited and _calibrates(casting)
+            if not calibrates and casting.id not in now.excluded:
+                found.append((casting, label))
+    return found
+
+
+def classes_of(campaign: Campaign, now: Standing) -> tuple[tuple[str, ...], str | None]:
+    """Class names in order, and the good one."""
+    labels = [c.label for c in campaign.data.castings if c.label is not None]
+    classes = class_names([*labels, *now.labels.values()], campaign.options.class_list)
+    return classes, good_class(classes, campaign.options.good)
+
+
+def open_campaign(world: World, options: RunOptions) -> Campaign:
+    """Begin a campaign, or continue the one of that name.
+
+    Raises:
+        CampaignError: there is one of that name with other options.
+        DataError: its data set or an option is not usable.
+    """
+    recorded = world.ledger.campaign(options.name)
+    if recorded is not None:
+        options.check_same(recorded.options)
+    find_strategy(options.strategy)
+    data, source = _read(world, options)
+    sides = _split(world, options, source, data)
+    channels = recorded.channels if recorded else count_channels(data)
+    campaign = Campaign(options, source, data, sides, channels, "")
+    classes_of(campaign, Standing([], {}, [], frozenset()))  # options that cannot be met fail here
+    run_id = world.tracker.open_campaign(
+        options.name,
+        recorded.run_id if recorded else None,
+        campaign.parameters(),
+        campaign.tags(),
+    )
+    if recorded is None:
+        row = CampaignRow(options.name, options.identity(), options.rounds, channels, run_id)
+        world.ledger.begin(row)
+    elif recorded.rounds != options.rounds:
+        world.ledger.lengthen(options.name, options.rounds)
+    campaign = Campaign(options, source, data, sides, channels, run_id)
+    digest = hashlib.sha256("".join(campaign.castings).encode()).hexdigest()
+    world.tracker.log_data_set(run_id, source, digest, campaign.data_counts)
+    return campaign
+
+
+def recorded_options(world: World, name: str, service_url: str = "auto") -> RunOptions:
+    """The options of a campaign in the ledger; `auto` means the only unfinished one.
+
+    Raises:
+        CampaignError: there is none of that name, or not exactly one that is unfinished.
+    """
+    rows = world.ledger.campaigns()
+    if name == "auto":
+        rows = [r for r in rows if len(world.ledger.rounds(r.name)) < r.rounds]
+        if len(rows) != 1:
+            names = ", ".join(row.name for row in rows) or "none"
+            raise CampaignError(
+                f"{len(rows)} unfinished campaigns in the ledger ({names}); "
+                f"say which with --campaign, or begin one with `run`"
+            )
+    else:
+        rows = [row for row in rows if row.name == name]
+        if not rows:
+            known = ", ".join(row.name for row in world.ledger.campaigns()) or "none"
+            raise CampaignError(f"no campaign {name} in the ledger; there are: {known}")
+    return RunOptions.recorded(rows[0].name, rows[0].options, rows[0].rounds, service_url)
+
+
+def _read(world: World, options: RunOptions) -> tuple[DataSet, str]:
+    if options.data == SYNTHETIC:
+        spec = SyntheticSpec()
+        folder = default_folder(spec)
+        if not folder.exists():
+            world.say(f"drawing {spec.parts} synthetic parts into {folder}")
+        path, source = synthesize(spec, folder), SYNTHETIC
+    else:
+        path = Path(options.data).expanduser().resolve()
+        source = str(path)
+    data = read_data_set(path, world.ledger.stock(), world.progress)
+    world.ledger.record_stock(data.stock)
+    for file, reason in data.unreadable:
+        world.say(f"skipped {file}: {reason}")
+    return data, source
+
+
+def _split(world: World, options: RunOptions, source: str, data: DataSet) -> dict[str, Side]:
+    """The side of each casting: as given, or a fifth of the parts by hash."""
+    given = any(casting.side == "test" for casting in data.castings)
+    if options.split == "given" and given:
+        return {casting.id: casting.side or "train" for casting in data.castings}
+    known = world.ledger.parts(source, options.split_seed)
+    placed = place_parts(data.castings, options.split_seed, known)
+    world.ledger.record_parts(source, options.split_seed, placed.values())
+    return {casting.id: placed[casting.part_key].side for casting in data.castings}
+
+
+def _open(campaign: Campaign, now: Standing, side: Side) -> list[Casting]:
+    taken = {asked.casting for asked in now.asked} | now.excluded
+    return [
+        casting
+        for casting in campaign.data.castings
+        if campaign.sides[casting.id] == side and casting.id not in taken
+    ]
+
+
+def _calibrates(casting: Casting) -> bool:
+    """Whether an audited casting sets thresholds, rather than measure what they give."""
+    return part_hash(casting.part_key, seed=1) < 0.5  # noqa: PLR2004 -- half of them

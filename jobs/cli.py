@@ -1,0 +1,215 @@
+"""The command line: a thin uniform shell over the use cases.
+
+JSON on stdout; progress and logs on stderr; exit 0 done, 1 refused, 2 usage. Environment and
+working directory are read here and nowhere below.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+import mlflow
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs import progress
+from jobs.acquire import ask_next
+from jobs.campaign import World, open_campaign, recorded_options, standing
+from jobs.ledger import Ledger
+from jobs.options import RunOptions
+from jobs.promote import promote, roll_back
+from jobs.run import run
+from jobs.scoring_client import ScoringClient
+from jobs.service_process import own_service
+from jobs.synthesize import synthesize
+from jobs.tracking import MlflowTracker
+from jobs.train import train_round
+from models.errors import CastingError
+from models.network import BACKBONES
+from models.strategies import STRATEGIES
+from models.synthetic import SyntheticSpec
+
+_Params = ParamSpec("_Params")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_DEFAULTS = asdict(RunOptions())
+_SPEC = SyntheticSpec()
+
+
+@click.group(context_settings={"show_default": True, "max_content_width": 100})
+def cli() -> None:
+    """Which casting should a person look at next?"""
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@contextmanager
+def _world(service_url: str, model_name: str) -> Iterator[World]:
+    """The real world: ledger and tracking server of the environment, a service when needed."""
+    # a tracking server that is away must not block a call for the minutes of MLflow's own default
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    with ExitStack() as stack:
+        ledger = Ledger(os.environ.get("CASTING_LEDGER", "sqlite:///ledger.db"))
+        stack.callback(ledger.close)
+
+        @functools.cache
+        def scorer() -> ScoringClient:
+            url = service_url
+            if url == "auto":
+                _say("starting a scoring service")
+                url = stack.enter_context(own_service(model_name))
+            client = ScoringClient(url, os.environ.get("CASTING_API_KEY"))
+            stack.callback(client.close)
+            return client
+
+        tracker = MlflowTracker(mlflow.MlflowClient(), os.environ.get("MLFLOW_RUN_ID"))
+        yield World(ledger, tracker, scorer, progress.bar, _say)
+
+
+def _prints_json(
+    command: Callable[_Params, dict[str, Any]],
+) -> Callable[_Params, None]:
+    """Print a command's result, and turn errors that a user can mend into exit 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
+        try:
+            result = command(*args, **kwargs)
+        except CastingError as error:
+            raise click.ClickException(str(error)) from error
+        except (MlflowException, SQLAlchemyError) as error:
+            raise click.ClickException(
+                f"{type(error).__name__}: {error}. What was recorded stays; mend it and run the "
+                f"same command again"
+            ) from error
+        click.echo(json.dumps(result, indent=2))
+
+    return wrapped
+
+
+def _option(
+    name: str, text: str, kind: click.ParamType[Any] | type | None = None
+) -> Callable[[_Command], _Command]:
+    """An option of `run` with the default of `RunOptions`."""
+    flag = "--" + name.replace("_", "-")
+    return click.option(flag, name, default=_DEFAULTS[name], type=kind, help=text)
+
+
+_campaign = click.option(
+    "--campaign", default="auto", help="Campaign; auto: the only unfinished one."
+)
+_service = _option("service_url", "Scoring service; auto: start one and stop it at the end.")
+_model = _option("model_name", "Registered model in MLflow.")
+
+
+@cli.command("run")
+@_option("data", "Folder, manifest (.csv, .parquet), or the word synthetic.")
+@_option("strategy", f"{', '.join(STRATEGIES)}, or your own package.module:function.")
+@_option("rounds", "Trainings; each but the last is followed by a batch.", click.IntRange(1))
+@_option("batch", "Castings to label a round.", click.IntRange(1))
+@_option("initial", "Castings labelled before the first training.", click.IntRange(2))
+@_option("seed", "Of initial labels, weights and draws.", click.IntRange(0))
+@_option("split", "Keep a given split, or split by part.", click.Choice(["given", "by-part"]))
+@_option("split_seed", "Of the split by part.", int)
+@_option(
+    "audit_share",
+    "Share of labels that measure, not train.",
+    click.FloatRange(0, 1),
+)
+@_option("passes", "Dropout passes K.", click.IntRange(1, 1000))
+@_option("steps", "SGD steps a training; 0: the recipe chooses.", click.IntRange(0))
+@_option("image_size", "Edge of the network's input in pixels.", click.IntRange(32, 1024))
+@_option("backbone", "Network.", click.Choice(sorted(BACKBONES)))
+@_option("weights", "Starting weights: scratch, imagenet, or a safetensors file.")
+@_option("good", "Class that means no defect; auto: the one that starts with ok or good.")
+@_option("classes", "All class names, comma-separated; auto: those of the data.")
+@_model
+@_service
+@_option("campaign", "Name; auto: made of data, strategy and seed.")
+@_prints_json
+def run_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Run a campaign: rounds of train, acquire, label. The same command continues it.
+
+    Example: python -m jobs run --data castings/ --strategy bald --rounds 6
+    """
+    asked = RunOptions(**options)
+    with _world(asked.service_url, asked.model_name) as world:
+        return run(world, asked)
+
+
+@cli.command("train")
+@_campaign
+@_prints_json
+def train_command(campaign: str) -> dict[str, Any]:
+    """Train a campaign's next round on its labels and register a version.
+
+    Example: python -m jobs train --campaign synthetic-bald-0
+    """
+    with _world("auto", _DEFAULTS["model_name"]) as world:
+        opened = open_campaign(world, recorded_options(world, campaign))
+        return asdict(train_round(world, opened, standing(world, opened)))
+
+
+@cli.command("acquire")
+@_campaign
+@_service
+@_prints_json
+def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
+    """Rank the unlabelled pool through the service and record the batch to label.
+
+    Example: python -m jobs acquire --service-url http://127.0.0.1:3000
+    """
+    with _world(service_url, _DEFAULTS["model_name"]) as world:
+        opened = open_campaign(world, recorded_options(world, campaign, service_url))
+        found = ask_next(world, opened, standing(world, opened))
+        awaiting = standing(world, opened).unlabelled()
+        return {
+            "campaign": opened.options.name,
+            "state": "awaiting labels" if found else "no castings are left to ask for",
+            "batch": [{**asdict(a), "path": opened.casting(a.casting).paths[0]} for a in awaiting],
+        }
+
+
+@cli.command("promote")
+@_model
+@click.option("--version", "number", default="auto", help="Version to make current.")
+@click.option("--rollback", is_flag=True, help="Go back to the version before the current one.")
+@_prints_json
+def promote_command(model_name: str, number: str, rollback: bool) -> dict[str, Any]:
+    """Point the alias `current`, which the service follows, at a version.
+
+    Example: python -m jobs promote --version 3
+    """
+    if rollback == (number != "auto"):
+        click.get_current_context().fail("give either --version N or --rollback")
+    with _world("auto", model_name) as world:
+        done = roll_back(world, model_name) if rollback else promote(world, model_name, number)
+        return asdict(done)
+
+
+@cli.command("synthesize")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--parts", default=_SPEC.parts, help="Physical parts.")
+@click.option("--shots", default=_SPEC.shots, help="Photographs of a part, at most.")
+@click.option("--defect-share", default=_SPEC.defect_share, help="Share of defective parts.")
+@click.option("--size", default=_SPEC.size, help="Edge of an image in pixels.")
+@click.option("--seed", default=_SPEC.seed, help="Another seed gives other castings.")
+@_prints_json
+def synthesize_command(folder: Path, **spec: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Write the synthetic castings, their masks and a manifest to a folder.
+
+    Example: python -m jobs synthesize castings --parts 100 --defect-share 0.01
+    """
+    manifest = synthesize(SyntheticSpec(**spec), folder)
+    return {"manifest": str(manifest), **asdict(SyntheticSpec(**spec))}

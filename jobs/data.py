@@ -1,0 +1,269 @@
+"""Reading a data set: class folders, `train/` and `test/`, a manifest, into castings.
+
+Every file is read once to take its hash; bytes that were never seen before are decoded too, and
+the ledger remembers which are no readable image. Those are listed, skipped and counted.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+
+from jobs.progress import Progress, silent
+from models.castings import Casting, Side, duplicate_test_castings, listed, merge
+from models.errors import DataError, UnreadableImage
+from models.images import SUFFIXES, Preprocessing, decode, is_colour
+
+UNLABELLED = "unlabelled"
+_SIDES: tuple[Side, ...] = ("train", "test")
+_COLUMNS = ("path", "label", "part", "split", "mask")
+_COLOUR_SAMPLE = 32
+_THREADS = 4
+_PROBE = Preprocessing(size=32, channels=1)
+
+
+class Found(NamedTuple):
+    """One image file as the data set describes it; the path is relative to the data set."""
+
+    path: str
+    label: str | None = None
+    part: str | None = None
+    side: Side | None = None
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Castings and what was found on the way to them.
+
+    Attributes:
+        root: the folder that casting paths are relative to.
+        castings: readable castings in order of id, copies merged.
+        unreadable: (path, reason) of files that were skipped.
+        duplicate_test: test castings dropped since their bytes stand in train.
+        stock: why each casting read is unreadable, or None; for the ledger to remember.
+    """
+
+    root: Path
+    castings: tuple[Casting, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    duplicate_test: int
+    stock: Mapping[str, str | None]
+
+    def read(self, casting: Casting) -> bytes:
+        """The bytes of a casting, from the first of its paths that still holds them.
+
+        Raises:
+            DataError: none does.
+        """
+        for path in casting.paths:
+            try:
+                data = (self.root / path).read_bytes()
+            except OSError:
+                continue
+            if hashlib.sha256(data).hexdigest() == casting.id:
+                return data
+        raise DataError(
+            f"{listed(casting.paths)} changed or went away since the data set was read; "
+            f"run the command again to take stock anew"
+        )
+
+
+def read_data_set(
+    source: Path, known: Mapping[str, str | None], progress: Progress = silent
+) -> DataSet:
+    """Read a folder or a manifest.
+
+    Args:
+        source: a folder, or a `.csv` or `.parquet` manifest.
+        known: castings decoded before: why unreadable, or None.
+        progress: shows how many files have been read.
+
+    Raises:
+        DataError: there is no readable image, or what the data set says contradicts itself.
+    """
+    found = _manifest(source) if source.is_file() else _folder(source)
+    root = source.parent if source.is_file() else source
+    castings, unreadable, stock = [], [], {}
+    with ThreadPoolExecutor(_THREADS) as pool, progress("taking stock", len(found)) as advance:
+        identified = pool.map(lambda file: _identify(root / file.path, known), found)
+        for file, (casting, reason) in zip(found, identified, strict=True):
+            advance(1)
+            if casting:
+                stock[casting] = reason
+            if reason is None:
+                castings.append(
+                    Casting(casting, (file.path,), file.label, file.part, file.side, file.mask)
+                )
+            else:
+                unreadable.append((file.path, reason))
+    if not castings:
+        raise DataError(
+            f"{source}: no readable image among {len(found)} files; images end in "
+            f"{', '.join(sorted(SUFFIXES))}"
+        )
+    return DataSet(
+        root, tuple(merge(castings)), tuple(unreadable), duplicate_test_castings(castings), stock
+    )
+
+
+def count_channels(data_set: DataSet) -> int:
+    """3 when any of the first castings by id is coloured, else 1."""
+    sample = data_set.castings[:_COLOUR_SAMPLE]
+    return 3 if any(is_colour(data_set.read(casting)) for casting in sample) else 1
+
+
+def load_pixels(
+    data_set: DataSet, castings: Sequence[Casting], preprocessing: Preprocessing
+) -> torch.Tensor:
+    """Decode castings to uint8 `[N, channels, size, size]`."""
+    shape = (preprocessing.channels, preprocessing.size, preprocessing.size)
+    pixels_N = torch.empty(len(castings), *shape, dtype=torch.uint8)
+
+    def fill(row: int) -> None:
+        pixels_N[row] = decode(data_set.read(castings[row]), preprocessing)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(fill, range(len(castings))))
+    return pixels_N
+
+
+def _identify(path: Path, known: Mapping[str, str | None]) -> tuple[str, str | None]:
+    """The casting id, and why it is unreadable or None; no id where there are no bytes."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return "", error.strerror or str(error)
+    casting = hashlib.sha256(data).hexdigest()
+    if casting in known:
+        return casting, known[casting]
+    try:
+        decode(data, _PROBE)
+    except UnreadableImage as error:
+        return casting, str(error)
+    return casting, None
+
+
+def _folder(root: Path) -> list[Found]:
+    if not root.is_dir():
+        raise DataError(f"--data {root}: no such folder or manifest")
+    sides = [side for side in _SIDES if (root / side).is_dir()]
+    found: list[Found] = []
+    if sides:
+        for side in sides:
+            found += _class_folders(root / side, root, side)
+        found += _images(root / UNLABELLED, root, None, None)
+    else:
+        found = _class_folders(root, root, None)
+    _refuse_shared_stems(found)
+    return found
+
+
+def _class_folders(folder: Path, root: Path, side: Side | None) -> list[Found]:
+    """Images of the class folders in `folder`, or those lying in it when there are none.
+
+    Raises:
+        DataError: there are both.
+    """
+    inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    loose = [p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]
+    classes = [p for p in inner if p.name != UNLABELLED]
+    if classes and loose:
+        raise DataError(
+            f"{folder}: {len(loose)} images lie beside {len(classes)} class folders; "
+            f"put those without a label into {folder / UNLABELLED}"
+        )
+    found = [Found(path.relative_to(root).as_posix(), side=side) for path in sorted(loose)]
+    for path in inner:
+        label = None if path.name == UNLABELLED else path.name
+        found += _images(path, root, label, side)
+    return found
+
+
+def _images(folder: Path, root: Path, label: str | None, side: Side | None) -> list[Found]:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    return [Found(p.relative_to(root).as_posix(), label=label, side=side) for p in paths]
+
+
+def _refuse_shared_stems(found: Sequence[Found]) -> None:
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for file in found:
+        by_stem[str(Path(file.path).with_suffix(""))].append(file.path)
+    shared = [paths for paths in by_stem.values() if len(paths) > 1]
+    if shared:
+        raise DataError(
+            f"{len(shared)} times two images of one name lie in a folder, first "
+            f"{' and '.join(shared[0])}: is one of them a mask? Move it, or describe the "
+            f"castings in a manifest (path,label,mask)"
+        )
+
+
+def _manifest(source: Path) -> list[Found]:
+    """Read a manifest.
+
+    Raises:
+        DataError: a row is wrong; its line is named.
+    """
+    table = _read_table(source)
+    if "path" not in table:
+        raise DataError(f"{source}: no column 'path' among {', '.join(map(str, table.columns))}")
+    rows = [
+        {c: (str(row[c]).strip() or None) for c in _COLUMNS if c in row}
+        for row in table.fillna("").to_dict("records")
+    ]
+    _check_rows(source, rows)
+    return [
+        Found(
+            str(row["path"]),
+            row.get("label"),
+            row.get("part"),
+            _side(row.get("split")),
+            row.get("mask"),
+        )
+        for row in rows
+    ]
+
+
+def _read_table(source: Path) -> pd.DataFrame:
+    try:
+        if source.suffix.lower() == ".parquet":
+            return pd.read_parquet(source).astype("string")
+        if source.suffix.lower() == ".csv":
+            return pd.read_csv(source, dtype="string", keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{source}: not a readable manifest: {error}") from error
+    raise DataError(f"{source}: a manifest ends in .csv or .parquet")
+
+
+def _check_rows(source: Path, rows: Sequence[Mapping[str, str | None]]) -> None:
+    lines = list(enumerate(rows, start=2))  # the header is line 1
+    pathless = [str(n) for n, row in lines if not row["path"]]
+    if pathless:
+        raise DataError(f"{source}: no path in line {listed(pathless)}")
+    strange = [
+        f"{n} ({row['split']})" for n, row in lines if row.get("split") not in (*_SIDES, None)
+    ]
+    if strange:
+        raise DataError(f"{source}: split is neither train nor test in line {listed(strange)}")
+    twice = [path for path, n in Counter(row["path"] for row in rows).items() if n > 1]
+    if twice:
+        raise DataError(f"{source}: {len(twice)} paths stand in it twice: {listed(_text(twice))}")
+
+
+def _text(values: Iterable[str | None]) -> list[str]:
+    return [str(value) for value in values]
+
+
+def _side(value: str | None) -> Side | None:
+    return next((side for side in _SIDES if side == value), None)
+
+
+def labelled(castings: Iterable[Casting]) -> Iterator[tuple[str, str]]:
+    """(casting, label) of those that the data set labels: what an oracle knows."""
+    return ((c.id, c.label) for c in castings if c.label is not None)

@@ -1,0 +1,322 @@
+"""The ledger: what was asked, answered and trained, append-only, in SQL.
+
+A campaign's state is derived from these rows and held nowhere else. Every write is one
+transaction and idempotent: writing the same again changes nothing.
+
+    campaigns   name, the options it was begun with, its MLflow run
+    lengths     how many rounds a campaign was asked for, latest counts
+    castings    which bytes are readable images, and why not
+    parts       on which side of the split a part lies
+    batches     castings that a campaign asked for, by the round they are labelled for
+    labels      who called a casting what, and when
+    rounds      trainings that are finished, with run, version and metrics
+"""
+
+import datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from models.castings import PartSide
+
+Use = Literal["train", "audit"]
+ORACLE = "oracle"
+
+_META = sa.MetaData()
+
+_campaigns = sa.Table(
+    "campaigns",
+    _META,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("options", sa.Text, nullable=False),
+    sa.Column("channels", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+)
+_lengths = sa.Table(
+    "lengths",
+    _META,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("campaign", sa.String, nullable=False, index=True),
+    sa.Column("rounds", sa.Integer, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+)
+_castings = sa.Table(
+    "castings",
+    _META,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("casting", sa.String, nullable=False),
+    sa.Column("unreadable", sa.Text),
+)
+_parts = sa.Table(
+    "parts",
+    _META,
+    sa.Column("data", sa.String, primary_key=True),
+    sa.Column("split_seed", sa.Integer, primary_key=True),
+    sa.Column("part", sa.String, primary_key=True),
+    sa.Column("stratum", sa.String, nullable=False),
+    sa.Column("side", sa.String, nullable=False),
+)
+_batches = sa.Table(
+    "batches",
+    _META,
+    sa.Column("campaign", sa.String, primary_key=True),
+    sa.Column("round", sa.Integer, primary_key=True),
+    sa.Column("rank", sa.Integer, primary_key=True),
+    sa.Column("casting", sa.String, nullable=False),
+    sa.Column("use", sa.String, nullable=False),
+    sa.UniqueConstraint("campaign", "casting"),
+)
+_labels = sa.Table(
+    "labels",
+    _META,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("casting", sa.String, nullable=False, index=True),
+    sa.Column("label", sa.String, nullable=False),
+    sa.Column("annotator", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+)
+_rounds = sa.Table(
+    "rounds",
+    _META,
+    sa.Column("campaign", sa.String, primary_key=True),
+    sa.Column("round", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String, nullable=False),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("labels_total", sa.Integer, nullable=False),
+    sa.Column("metrics", sa.Text, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class CampaignRow:
+    """A campaign as it was begun."""
+
+    name: str
+    options: Mapping[str, Any]
+    rounds: int
+    channels: int
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A casting that a campaign asked for, to be labelled for training `round`."""
+
+    round: int
+    rank: int
+    casting: str
+    use: Use
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training."""
+
+    round: int
+    run_id: str
+    version: str
+    labels_total: int
+    metrics: Mapping[str, float]
+
+
+class Ledger:
+    """The ledger at an SQLAlchemy URL; tables are made where they are missing."""
+
+    def __init__(self, url: str) -> None:
+        patience = {"timeout": 60} if url.startswith("sqlite") else {}
+        self._engine = sa.create_engine(url, connect_args=patience)
+        _META.create_all(self._engine)
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self._engine.dispose()
+
+    # campaigns
+
+    def begin(self, row: CampaignRow) -> None:
+        """Record a new campaign and its length."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                _campaigns.insert().values(
+                    name=row.name,
+                    options=json.dumps(dict(row.options), sort_keys=True),
+                    channels=row.channels,
+                    run_id=row.run_id,
+                    at=_now(),
+                )
+            )
+            connection.execute(
+                _lengths.insert().values(campaign=row.name, rounds=row.rounds, at=_now())
+            )
+
+    def lengthen(self, name: str, rounds: int) -> None:
+        """Record how many rounds the campaign shall have from now on."""
+        with self._engine.begin() as connection:
+            connection.execute(_lengths.insert().values(campaign=name, rounds=rounds, at=_now()))
+
+    def campaign(self, name: str) -> CampaignRow | None:
+        """A campaign by name."""
+        return next((row for row in self.campaigns() if row.name == name), None)
+
+    def campaigns(self) -> list[CampaignRow]:
+        """All campaigns, oldest first."""
+        with self._engine.connect() as connection:
+            lengths = dict(
+                connection.execute(
+                    sa.select(_lengths.c.campaign, _lengths.c.rounds).order_by(_lengths.c.id)
+                )
+                .tuples()
+                .all()
+            )
+            rows = connection.execute(sa.select(_campaigns).order_by(_campaigns.c.at)).mappings()
+            return [
+                CampaignRow(
+                    name=row["name"],
+                    options=json.loads(row["options"]),
+                    rounds=lengths[row["name"]],
+                    channels=row["channels"],
+                    run_id=row["run_id"],
+                )
+                for row in rows
+            ]
+
+    # castings and parts
+
+    def stock(self) -> dict[str, str | None]:
+        """Every casting ever read, with the reason why it is unreadable or None."""
+        with self._engine.connect() as connection:
+            query = sa.select(_castings.c.casting, _castings.c.unreadable).order_by(_castings.c.id)
+            return dict(connection.execute(query).tuples().all())
+
+    def record_stock(self, castings: Mapping[str, str | None]) -> None:
+        """Record castings and why they are unreadable; the latest word counts."""
+        known = self.stock()
+        rows = [
+            {"casting": c, "unreadable": r}
+            for c, r in castings.items()
+            if c not in known or known[c] != r
+        ]
+        self._insert(_castings, rows)
+
+    def parts(self, data: str, split_seed: int) -> dict[str, PartSide]:
+        """The side of every part of a data set that was placed before, by part."""
+        query = sa.select(_parts.c.part, _parts.c.stratum, _parts.c.side).where(
+            _parts.c.data == data, _parts.c.split_seed == split_seed
+        )
+        with self._engine.connect() as connection:
+            return {row.part: PartSide(*row) for row in connection.execute(query)}
+
+    def record_parts(self, data: str, split_seed: int, parts: Iterable[PartSide]) -> None:
+        """Record the side of parts; those known already stay where they are."""
+        known = self.parts(data, split_seed)
+        rows = [
+            {
+                "data": data,
+                "split_seed": split_seed,
+                "part": p.part,
+                "stratum": p.stratum,
+                "side": p.side,
+            }
+            for p in parts
+            if p.part not in known
+        ]
+        self._insert(_parts, rows)
+
+    # batches and labels
+
+    def ask(self, campaign: str, number: int, castings: Sequence[tuple[str, Use]]) -> None:
+        """Record the batch to be labelled for training `number`, in order, once."""
+        if any(asked.round == number for asked in self.asked(campaign)):
+            return
+        rows = [
+            {"campaign": campaign, "round": number, "rank": rank, "casting": casting, "use": use}
+            for rank, (casting, use) in enumerate(castings)
+        ]
+        self._insert(_batches, rows)
+
+    def asked(self, campaign: str) -> list[Asked]:
+        """Everything the campaign has asked for, in order."""
+        query = (
+            sa.select(_batches.c.round, _batches.c.rank, _batches.c.casting, _batches.c.use)
+            .where(_batches.c.campaign == campaign)
+            .order_by(_batches.c.round, _batches.c.rank)
+        )
+        with self._engine.connect() as connection:
+            return [Asked(*row) for row in connection.execute(query)]
+
+    def record_labels(self, labels: Iterable[tuple[str, str]], annotator: str) -> int:
+        """Record what an annotator calls castings; returns how many of these are news."""
+        said = self._labels_by(annotator)
+        news = {c: label for c, label in labels if said.get(c) != label}
+        at = _now()
+        self._insert(
+            _labels,
+            [
+                {"casting": casting, "label": label, "annotator": annotator, "at": at}
+                for casting, label in news.items()
+            ],
+        )
+        return len(news)
+
+    def labels(self) -> dict[str, str]:
+        """The label of every casting that has one; the latest counts."""
+        return self._labels_by(None)
+
+    def _labels_by(self, annotator: str | None) -> dict[str, str]:
+        query = sa.select(_labels.c.casting, _labels.c.label).order_by(_labels.c.id)
+        if annotator is not None:
+            query = query.where(_labels.c.annotator == annotator)
+        with self._engine.connect() as connection:
+            return {row.casting: row.label for row in connection.execute(query)}
+
+    # rounds
+
+    def record_round(self, campaign: str, trained: Trained) -> None:
+        """Record a finished training, once."""
+        if any(t.round == trained.round for t in self.rounds(campaign)):
+            return
+        row = {
+            "campaign": campaign,
+            "round": trained.round,
+            "run_id": trained.run_id,
+            "version": trained.version,
+            "labels_total": trained.labels_total,
+            "metrics": json.dumps(dict(trained.metrics), sort_keys=True),
+            "at": _now(),
+        }
+        self._insert(_rounds, [row])
+
+    def rounds(self, campaign: str) -> list[Trained]:
+        """The finished trainings of a campaign, in order."""
+        query = (
+            sa.select(
+                _rounds.c.round,
+                _rounds.c.run_id,
+                _rounds.c.version,
+                _rounds.c.labels_total,
+                _rounds.c.metrics,
+            )
+            .where(_rounds.c.campaign == campaign)
+            .order_by(_rounds.c.round)
+        )
+        with self._engine.connect() as connection:
+            return [
+                Trained(
+                    row.round, row.run_id, row.version, row.labels_total, json.loads(row.metrics)
+                )
+                for row in connection.execute(query)
+            ]
+
+    def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(table.insert(), list(rows))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

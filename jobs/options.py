@@ -1,0 +1,108 @@
+"""What a campaign was asked to be, and the draws that follow from it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.errors import CampaignError, DataError
+
+SYNTHETIC = "synthetic"
+_NOT_OF_THE_CAMPAIGN = ("rounds", "service_url", "campaign")  # may differ from call to call
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `run`, by their command-line names; INTERFACE of a campaign.
+
+    `auto` stands for what the program works out: class names, good class, campaign name, a
+    service of its own.
+    """
+
+    data: str = SYNTHETIC
+    strategy: str = "bald"
+    rounds: int = 5
+    batch: int = 20
+    initial: int = 40
+    seed: int = 0
+    split: str = "given"
+    split_seed: int = 0
+    audit_share: float = 0.2
+    passes: int = 50
+    steps: int = 0
+    image_size: int = 128
+    backbone: str = "resnet18"
+    weights: str = "scratch"
+    good: str = "auto"
+    classes: str = "auto"
+    model_name: str = "casting-defects"
+    service_url: str = "auto"
+    campaign: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.initial < 2:  # noqa: PLR2004 -- batch norm needs two castings
+            raise DataError(f"--initial {self.initial}: a training needs at least 2 labels")
+        if not 0 <= self.audit_share < 1:
+            raise DataError(f"--audit-share {self.audit_share}: a share from 0 to below 1")
+
+    @property
+    def name(self) -> str:
+        """The campaign's name: the one given, or made of data, strategy and seed."""
+        if self.campaign != "auto":
+            return self.campaign
+        path = Path(self.data)
+        stem = f"{path.parent.name}-{path.stem}" if path.suffix else path.name
+        strategy = self.strategy.replace(":", ".")
+        return f"{stem}-{strategy}-{self.seed}"
+
+    @property
+    def class_list(self) -> tuple[str, ...]:
+        """The classes given, none for `auto`."""
+        if self.classes == "auto":
+            return ()
+        return tuple(name.strip() for name in self.classes.split(",") if name.strip())
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same each time the campaign is continued."""
+        return {k: v for k, v in asdict(self).items() if k not in _NOT_OF_THE_CAMPAIGN}
+
+    def check_same(self, recorded: Mapping[str, Any]) -> None:
+        """Refuse to continue a campaign as another one.
+
+        Raises:
+            CampaignError: an option has another value than the campaign was begun with.
+        """
+        changed = [
+            f"--{key.replace('_', '-')} is {value}, it was begun with {recorded[key]}"
+            for key, value in self.identity().items()
+            if value != recorded[key]
+        ]
+        if changed:
+            raise CampaignError(
+                f"campaign {self.name} exists with other options: {'; '.join(changed)}. "
+                f"Give the old values to continue it, or --campaign NAME to begin another"
+            )
+
+    @classmethod
+    def recorded(
+        cls, name: str, identity: Mapping[str, Any], rounds: int, service_url: str = "auto"
+    ) -> "RunOptions":
+        """The options of a campaign in the ledger."""
+        return cls(**identity, rounds=rounds, campaign=name, service_url=service_url)
+
+
+def seed_for(seed: int, number: int, purpose: str) -> int:
+    """The seed of one purpose in one round, 0 to 2^63 − 1; the strategy plays no part in it.
+
+    So campaigns of one seed share initial labels and initial weights, whatever their strategy.
+    """
+    digest = hashlib.sha256(f"{seed}:{number}:{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator_for(seed: int, number: int, purpose: str) -> torch.Generator:
+    """The generator of one purpose in one round."""
+    return torch.Generator().manual_seed(seed_for(seed, number, purpose))

@@ -1,0 +1,49 @@
+"""Which version the service serves: the alias `current` of the registered model."""
+
+from jobs.campaign import World
+from models.errors import VersionNotFound
+from models.registry import Version
+
+
+def promote(world: World, name: str, number: str) -> Version:
+    """Point `current` at a version, after it has proved itself.
+
+    Raises:
+        VersionNotFound: there is none of that number.
+        VersionError: it fails its self-check.
+    """
+    version = world.tracker.find(name, number)
+    world.tracker.promote(version)
+    return version
+
+
+def roll_back(world: World, name: str) -> Version:
+    """Point `current` at the version that was current before this one.
+
+    Raises:
+        VersionNotFound: nothing is current, or nothing was before.
+    """
+    current = world.tracker.current(name)
+    if current is None:
+        raise VersionNotFound(f"{name} has no current version; `promote --version N` sets one")
+    previous = current.tags.get("previous")
+    if previous is None:
+        raise VersionNotFound(
+            f"version {current.number} of {name} is the first that was current; "
+            f"`promote --version N` names another"
+        )
+    return promote(world, name, previous)
+
+
+def offer(world: World, campaign: str, name: str, number: str) -> str | None:
+    """Make a campaign's version current, unless that would displace somebody else's.
+
+    Returns:
+        None when it is current now, else the command that would make it so.
+    """
+    current = world.tracker.current(name)
+    if current is None or current.tags.get("campaign") == campaign:
+        if current is None or int(current.number) < int(number):
+            promote(world, name, number)
+        return None
+    return f"python -m jobs promote --model-name {name} --version {number}"

@@ -1,0 +1,72 @@
+"""A campaign from wherever it stands to its end, or until people's labels are awaited."""
+
+from typing import Any
+
+from jobs.acquire import ask
+from jobs.campaign import Campaign, World, open_campaign, standing
+from jobs.label import ask_oracle
+from jobs.options import RunOptions
+from jobs.promote import offer
+from jobs.train import train_round
+
+
+def run(world: World, options: RunOptions) -> dict[str, Any]:
+    """Begin or continue a campaign and return its result.
+
+    Raises:
+        CastingError: it cannot go on; what is recorded stays, and the same call continues.
+    """
+    campaign = open_campaign(world, options)
+    try:
+        state, hint = _rounds(world, campaign)
+    except BaseException:
+        world.tracker.close_run(campaign.run_id, failed=True)
+        raise
+    world.tracker.close_run(campaign.run_id)
+    return result(world, campaign, state, hint)
+
+
+def _rounds(world: World, campaign: Campaign) -> tuple[str, str | None]:
+    """Take steps until there is none left; the state, and how to promote if that was not done."""
+    hint = None
+    while True:
+        now = standing(world, campaign)
+        if now.trained:
+            latest = now.trained[-1]
+            hint = offer(world, campaign.options.name, campaign.options.model_name, latest.version)
+        step = now.next_step(campaign.options.rounds)
+        if step == "done":
+            return "finished", hint
+        if step == "train":
+            train_round(world, campaign, now)
+        elif step == "label" and ask_oracle(world, campaign, now):
+            return "awaiting labels", hint
+        elif step == "ask" and not ask(world, campaign, now):
+            return "finished: no castings are left to ask for", hint
+
+
+def result(world: World, campaign: Campaign, state: str, hint: str | None) -> dict[str, Any]:
+    """What the command prints: where the campaign stands and what it found."""
+    now = standing(world, campaign)
+    found: dict[str, Any] = {
+        "campaign": campaign.options.name,
+        "state": state,
+        "model": campaign.options.model_name,
+        "mlflow_run": campaign.run_id,
+        "awaiting": len(now.unlabelled()),
+        "rounds": [
+            {
+                "round": trained.round,
+                "labels": trained.labels_total,
+                "version": trained.version,
+                "run_id": trained.run_id,
+                "metrics": dict(trained.metrics),
+            }
+            for trained in now.trained
+        ],
+    }
+    if state.startswith("finished"):
+        found["next"] = "lengthen it with a larger --rounds, or begin another with --campaign NAME"
+    if hint is not None:
+        found["promote"] = hint
+    return found

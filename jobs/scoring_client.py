@@ -1,0 +1,182 @@
+"""The scoring service as the jobs see it: castings in, numbers out, over HTTP only.
+
+Outages are waited for within bounds; images that the service cannot read are set aside and the
+rest is sent again; anything else it refuses is an error.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import httpx
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from models.errors import ServiceError
+
+PATIENCE = 120.0  # seconds of trying before a service that is away or busy counts as gone
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_TIMEOUT = httpx.Timeout(300.0, connect=10.0)
+_BUSY = frozenset({429, 502, 503, 504})
+_HEADER_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about each casting.
+
+    Attributes:
+        version: the model version that must answer.
+        passes: dropout passes K.
+        seed: of the passes' masks.
+        include: `posterior`, `embedding`, both or neither.
+    """
+
+    version: str
+    passes: int
+    seed: int
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The service's answer about some castings.
+
+    Attributes:
+        answers: one JSON row for each readable casting, in the order sent.
+        tensors: `posterior` `[N, K, C]` and `embedding` `[N, F]` where asked for.
+        refused: reason by position of the castings that it could not read.
+    """
+
+    answers: list[dict[str, Any]]
+    tensors: Mapping[str, Tensor]
+    refused: Mapping[int, str] = field(default_factory=dict)
+
+
+class Scorer(Protocol):
+    """What acquisition needs of a scoring service."""
+
+    def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
+        """Score (name, bytes) castings."""
+
+
+class ScoringClient:
+    """A scoring service at a URL; safe to use from several threads."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        headers = {"Accept": "application/octet-stream"}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, trust_env=False
+        )
+        self._sleep = sleep
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self._http.close()
+
+    def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
+        """Score (name, bytes) castings.
+
+        Raises:
+            ServiceError: the service is away for longer than `PATIENCE`, or refuses.
+        """
+        refused: dict[int, str] = {}
+        while True:
+            sent = [i for i in range(len(images)) if i not in refused]
+            if not sent:
+                return Scored([], {}, refused)
+            response = self._post([images[i] for i in sent], request)
+            if response.is_success:
+                return _parse(response.content, refused)
+            unreadable = _unreadable(response)
+            if not unreadable:
+                raise ServiceError(
+                    f"the service at {self._http.base_url} answers {response.status_code}: "
+                    f"{_error(response)}"
+                )
+            refused |= {sent[position]: reason for position, reason in unreadable.items()}
+
+    def _post(self, images: Sequence[tuple[str, bytes]], request: Request) -> httpx.Response:
+        """One request, repeated with growing pauses while the service is away or busy.
+
+        Raises:
+            ServiceError: that lasts for longer than `PATIENCE`.
+        """
+        fields = {
+            "passes": str(request.passes),
+            "seed": str(request.seed),
+            "model_version": request.version,
+        }
+        if request.include:
+            fields["include"] = ",".join(request.include)
+        files = [("images", (name, data, "application/octet-stream")) for name, data in images]
+        pause, waited, problem = _FIRST_PAUSE, 0.0, "no answer"
+        while waited < PATIENCE:
+            try:
+                response = self._http.post("/score", data=fields, files=files)
+            except httpx.TransportError as error:
+                problem = str(error) or type(error).__name__
+            else:
+                if response.status_code not in _BUSY:
+                    return response
+                problem = f"{response.status_code} {_error(response)}"
+                pause = max(pause, _retry_after(response))
+            self._sleep(pause)
+            waited += pause
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        raise ServiceError(
+            f"the scoring service at {self._http.base_url} is not to be had for {PATIENCE:.0f} s "
+            f"({problem}); start it, or give --service-url auto, and run the command again"
+        )
+
+
+def _parse(content: bytes, refused: Mapping[int, str]) -> Scored:
+    """Split safetensors into tensors and the JSON that its metadata carries."""
+    length = int.from_bytes(content[:_HEADER_LENGTH], "little")
+    header = json.loads(content[_HEADER_LENGTH : _HEADER_LENGTH + length])
+    answers = json.loads(header["__metadata__"]["json"])["castings"]
+    return Scored(answers, load(content), refused)
+
+
+def _unreadable(response: httpx.Response) -> dict[int, str]:
+    if response.status_code != httpx.codes.BAD_REQUEST:
+        return {}
+    return {
+        int(image["index"]): str(image["reason"]) for image in _body(response).get("images", [])
+    }
+
+
+def _error(response: httpx.Response) -> str:
+    return str(_body(response).get("error", response.text[:200]))
+
+
+def _body(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _retry_after(response: httpx.Response) -> float:
+    try:
+        return min(float(response.headers.get("Retry-After", 0)), _LONGEST_PAUSE)
+    except ValueError:
+        return 0.0
+
+
+def stack(chunks: Sequence[Mapping[str, Tensor]], name: str) -> Tensor | None:
+    """One tensor of the castings of all chunks, None where no chunk has it."""
+    parts = [chunk[name] for chunk in chunks if name in chunk]
+    return torch.cat(parts) if parts else None

@@ -1,0 +1,232 @@
+"""Runs, metrics, artifacts and model versions in MLflow, as campaigns want them.
+
+Only `MlflowClient` with explicit run ids is used. Every call may be repeated after a crash: what
+is there already is found again, and no metric point is logged twice.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from torch import Tensor
+
+from models import registry
+from models.predictor import Predictor
+from models.registry import Version
+
+EXPERIMENT = "casting-defects"
+_FORBIDDEN = re.compile(r"[^\w\-. :/]")
+_RUNNING, _FINISHED, _FAILED = "RUNNING", "FINISHED", "FAILED"
+
+
+class Tracker(Protocol):
+    """What the use cases need of the tracking server and the model registry."""
+
+    def open_campaign(
+        self,
+        name: str,
+        recorded: str | None,
+        params: Mapping[str, object],
+        tags: Mapping[str, str],
+    ) -> str:
+        """The campaign's run, running: the recorded one, or one to be recorded."""
+
+    def open_round(
+        self,
+        parent: str,
+        name: str,
+        params: Mapping[str, object],
+        tags: Mapping[str, str],
+    ) -> str:
+        """The nested run of that name, made where it is missing."""
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Log those points that are not there yet."""
+
+    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Log artifacts by name; a file of that name is replaced."""
+
+    def log_data_set(
+        self, run_id: str, source: str, digest: str, counts: Mapping[str, int]
+    ) -> None:
+        """Note which data the run used."""
+
+    def close_run(self, run_id: str, *, failed: bool = False) -> None:
+        """End a run."""
+
+    def publish(
+        self,
+        name: str,
+        predictor: Predictor,
+        golden_N: Tensor,
+        run_id: str,
+        tags: Mapping[str, str],
+    ) -> Version:
+        """The version that this run registered, registered where it is missing."""
+
+    def current(self, name: str) -> Version | None:
+        """The version that `current` points at."""
+
+    def find(self, name: str, number: str) -> Version:
+        """A version by number."""
+
+    def promote(self, version: Version) -> None:
+        """Point `current` at a version that proves itself."""
+
+
+class MlflowTracker:
+    """The tracker on a real MLflow.
+
+    Args:
+        client: a client of the tracking server.
+        handed: the run that `mlflow run` made for this process, if it did.
+    """
+
+    def __init__(self, client: MlflowClient, handed: str | None = None) -> None:
+        self._client = client
+        self._handed = handed
+
+    def open_campaign(
+        self,
+        name: str,
+        recorded: str | None,
+        params: Mapping[str, object],
+        tags: Mapping[str, str],
+    ) -> str:
+        """The campaign's run, running; a run that was handed to a continuing call is closed."""
+        run_id = recorded or self._handed or self._begun_before(name) or self._create(name)
+        if self._handed not in (None, run_id):
+            self._hand_back(str(self._handed), run_id)
+        self._describe(run_id, params, tags)
+        self._client.update_run(run_id, status=_RUNNING)
+        return run_id
+
+    def open_round(
+        self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> str:
+        """The nested run of that name below `parent`."""
+        experiment = self._client.get_run(parent).info.experiment_id
+        where = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`mlflow.runName` = '{name}'"
+        found = self._client.search_runs([experiment], where)
+        rounds = [run for run in found if "continues" not in run.data.tags]
+        if rounds:
+            run_id = str(rounds[0].info.run_id)
+        else:
+            nested = {"mlflow.parentRunId": parent, "mlflow.runName": name}
+            made = self._client.create_run(experiment, tags=nested, run_name=name)
+            run_id = str(made.info.run_id)
+        self._describe(run_id, params, tags)
+        self._client.update_run(run_id, status=_RUNNING)
+        return run_id
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Log those points that are not there yet, in one batch."""
+        now = int(time.time() * 1000)
+        known = self._client.get_run(run_id).data.metrics
+        points = [
+            Metric(key, value, now, step)
+            for key, value in _allowed(metrics).items()
+            if key not in known
+            or all(p.step != step for p in self._client.get_metric_history(run_id, key))
+        ]
+        if points:
+            self._client.log_batch(run_id, metrics=points)
+
+    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Log artifacts by name."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self._client.log_artifacts(run_id, folder)
+
+    def log_data_set(
+        self, run_id: str, source: str, digest: str, counts: Mapping[str, int]
+    ) -> None:
+        """Note which data the run used, as an MLflow input."""
+        profile = "{" + ", ".join(f'"{key}": {value}' for key, value in counts.items()) + "}"
+        data = Dataset(
+            name=Path(source).name,
+            digest=digest[:32],
+            source_type="local",
+            source=source,
+            profile=profile,
+        )
+        context = InputTag("mlflow.data.context", "campaign")
+        self._client.log_inputs(run_id, [DatasetInput(data, [context])])
+
+    def close_run(self, run_id: str, *, failed: bool = False) -> None:
+        """End a run as finished or failed."""
+        self._client.set_terminated(run_id, _FAILED if failed else _FINISHED)
+
+    def publish(
+        self,
+        name: str,
+        predictor: Predictor,
+        golden_N: Tensor,
+        run_id: str,
+        tags: Mapping[str, str],
+    ) -> Version:
+        """Register the run's model, unless the run has registered one."""
+        found = registry.find_of_run(self._client, name, run_id)
+        return found or registry.publish(self._client, name, predictor, golden_N, run_id, tags)
+
+    def current(self, name: str) -> Version | None:
+        """The version that `current` points at."""
+        return registry.find_current(self._client, name)
+
+    def find(self, name: str, number: str) -> Version:
+        """A version by number."""
+        return registry.find(self._client, name, number)
+
+    def promote(self, version: Version) -> None:
+        """Point `current` at a version, after it has proved itself here."""
+        registry.load(version.name, version.number)
+        registry.point(self._client, version)
+
+    def _create(self, name: str) -> str:
+        run = self._client.create_run(self._experiment(), run_name=name)
+        return str(run.info.run_id)
+
+    def _begun_before(self, campaign: str) -> str | None:
+        """A run that was created just before its job died, so that the ledger does not know it."""
+        where = f"tags.campaign = '{campaign}' and attributes.status = 'RUNNING'"
+        runs: Sequence[Run] = self._client.search_runs([self._experiment()], where)
+        blank = [r for r in runs if not r.data.metrics and "round" not in r.data.tags]
+        return str(blank[0].info.run_id) if blank else None
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(EXPERIMENT))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return self._experiment()  # another job was faster
+
+    def _hand_back(self, handed: str, parent: str) -> None:
+        for key in ("continues", "mlflow.parentRunId"):
+            self._client.set_tag(handed, key, parent)
+        self._client.set_terminated(handed, _FINISHED)
+
+    def _describe(
+        self, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> None:
+        """Add tags and those parameters that the run does not have yet."""
+        known = self._client.get_run(run_id).data.params
+        missing = [Param(k, str(v)) for k, v in params.items() if k not in known]
+        self._client.log_batch(
+            run_id, params=missing, tags=[RunTag(k, str(v)) for k, v in tags.items()]
+        )
+
+
+def _allowed(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics under names that MLflow takes."""
+    return {_FORBIDDEN.sub("_", key): float(value) for key, value in metrics.items()}

@@ -1,0 +1,184 @@
+"""One round's training: fit, evaluate, log, register, record."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from jobs.campaign import Campaign, Standing, World, castings_to_test_on, classes_of
+from jobs.data import load_pixels
+from jobs.ledger import Asked, Trained
+from jobs.options import seed_for
+from models import report
+from models.errors import CampaignError
+from models.evaluation import evaluate
+from models.predictor import Operating, Predictor, verdicts
+from models.training import Recipe, fit, steps_for
+
+
+def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
+    """Train the next round on everything asked for so far.
+
+    Killed at any moment and called again it does the same again; the ledger's row is written
+    last, and from then on the round is never trained again.
+
+    Raises:
+        CampaignError: there is no batch to train on, or it has no labels yet.
+    """
+    number = len(now.trained)
+    _check_ready(campaign, now, number)
+    classes, good = classes_of(campaign, now)
+    name = f"round-{number:02d}"
+    run_id = world.tracker.open_round(
+        campaign.run_id, name, campaign.parameters(), campaign.tags(number)
+    )
+    world.say(f"{name}: training on {len(now.asked)} labels")
+    started = time.monotonic()
+    asked = [a for a in now.asked if a.use == "train"]
+    predictor, pixels_N, loss = _fit(world, campaign, now, asked, classes, good)
+    seconds = time.monotonic() - started
+    total = len(now.asked)
+    tested, pictures = _evaluate(campaign, now, predictor)
+    metrics = {
+        **{f"test/{key}": value for key, value in tested.items()},
+        **_label_metrics(now, classes, good),
+        **{f"data/{key}": float(value) for key, value in campaign.data_counts.items()},
+        "train/loss": loss,
+        "seconds/train": seconds,
+    }
+    tags = campaign.tags(number) | {"labels": str(total), "labels_sha256": _digest(now)}
+    version = world.tracker.publish(campaign.options.model_name, predictor, pixels_N, run_id, tags)
+    trained = Trained(number, run_id, version.number, total, metrics)
+    curve = _learning_curve(campaign, [*now.trained, trained])
+    files = {"labels.csv": _labels_table(campaign, now), **pictures, **curve}
+    world.tracker.log_files(run_id, files)
+    world.tracker.log_files(campaign.run_id, curve)
+    for run in (run_id, campaign.run_id):
+        world.tracker.log_metrics(run, metrics, total)
+    world.ledger.record_round(campaign.options.name, trained)
+    world.tracker.close_run(run_id)
+    accuracy = f", test accuracy {tested['accuracy']:.1%}" if tested else ""
+    world.say(f"{name}: version {version.number} in {seconds:.0f} s{accuracy}")
+    return trained
+
+
+def _check_ready(campaign: Campaign, now: Standing, number: int) -> None:
+    name = campaign.options.name
+    if not now.batch(number):
+        raise CampaignError(
+            f"campaign {name} has trained {number} rounds and asked for no castings since; "
+            f"`acquire` asks for the next batch"
+        )
+    missing = now.unlabelled()
+    if missing:
+        raise CampaignError(
+            f"{len(missing)} of {len(now.asked)} castings that campaign {name} asked for have no "
+            f"label yet"
+        )
+
+
+def _fit(
+    world: World,
+    campaign: Campaign,
+    now: Standing,
+    asked: Sequence[Asked],
+    classes: tuple[str, ...],
+    good: str | None,
+) -> tuple[Predictor, torch.Tensor, float]:
+    """The trained network, the pixels it was trained on, and its loss at the end."""
+    options = campaign.options
+    castings = [campaign.casting(a.casting) for a in asked]
+    pixels_N = load_pixels(campaign.data, castings, campaign.preprocessing)
+    targets_N = torch.tensor([classes.index(now.labels[a.casting]) for a in asked])
+    number = len(now.trained)
+    recipe = Recipe(steps=options.steps or steps_for(len(asked)))
+    with world.progress(f"training round {number}", recipe.steps) as advance:
+        network, loss = fit(
+            pixels_N,
+            targets_N,
+            campaign.network_spec(classes),
+            campaign.preprocessing,
+            recipe=recipe,
+            weights=options.weights,
+            seed=seed_for(options.seed, number, "train"),
+            on_step=lambda step, steps, loss: advance(1),  # noqa: ARG005 -- only that it moves
+        )
+    predictor = Predictor(network, campaign.preprocessing, classes, Operating(good))
+    return predictor, pixels_N, loss
+
+
+def _evaluate(
+    campaign: Campaign, now: Standing, predictor: Predictor
+) -> tuple[dict[str, float], dict[str, bytes]]:
+    """Metrics and pictures on the test side; nothing where it has no labels."""
+    found = castings_to_test_on(campaign, now)
+    if not found:
+        return {}, {}
+    castings = [casting for casting, _ in found]
+    embeddings_N_F = predictor.embed(load_pixels(campaign.data, castings, campaign.preprocessing))
+    probs = predictor.deterministic(embeddings_N_F)
+    targets_N = np.array([predictor.classes.index(label) for _, label in found])
+    parts_N = [casting.part_key for casting in castings]
+    operating = predictor.operating
+    metrics = evaluate(probs.numpy(), targets_N, predictor.classes, operating, parts_N)
+    predicted_N = verdicts(probs, predictor.good, operating.threshold).numpy()
+    confusion = report.confusion_matrix(predicted_N, targets_N, predictor.classes)
+    reliability = report.reliability_diagram(probs.numpy(), targets_N, metrics["ece"])
+    pictures = {
+        "confusion_matrix.png": report.png(confusion),
+        "reliability_diagram.png": report.png(reliability),
+    }
+    return metrics, pictures
+
+
+def _label_metrics(now: Standing, classes: Sequence[str], good: str | None) -> dict[str, float]:
+    counts = Counter(now.labels[a.casting] for a in now.asked)
+    total = len(now.asked)
+    metrics = {
+        "labels/total": float(total),
+        "labels/train": float(sum(a.use == "train" for a in now.asked)),
+        **{f"labels/share_{name}": counts[name] / total for name in classes},
+    }
+    if good is not None:
+        metrics["labels/defects_found"] = float(total - counts[good])
+    return metrics
+
+
+def _labels_table(campaign: Campaign, now: Standing) -> bytes:
+    """Every label that the round rests on, and what it was used for."""
+    rows = [
+        {
+            "casting": a.casting,
+            "path": campaign.casting(a.casting).paths[0],
+            "part": campaign.casting(a.casting).part,
+            "label": now.labels[a.casting],
+            "round": a.round,
+            "rank": a.rank,
+            "use": a.use,
+        }
+        for a in now.asked
+    ]
+    return pd.DataFrame(rows).to_csv(index=False).encode()
+
+
+def _learning_curve(campaign: Campaign, trained: Sequence[Trained]) -> dict[str, bytes]:
+    points = [(t.labels_total, t.metrics) for t in trained]
+    curves = {
+        measure: [(x, m[f"test/{measure}"]) for x, m in points if f"test/{measure}" in m]
+        for measure in ("accuracy", "auroc")
+    }
+    drawn: Mapping[str, list[tuple[int, float]]] = {k: v for k, v in curves.items() if v}
+    if not drawn:
+        return {}
+    figure = report.learning_curves(drawn, "on the test side", campaign.options.name)
+    return {"learning_curve.png": report.png(figure)}
+
+
+def _digest(now: Standing) -> str:
+    """What tells two sets of labels apart, whatever the order they came in."""
+    lines = sorted(f"{a.casting} {now.labels[a.casting]} {a.use}" for a in now.asked)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
