@@ -1,0 +1,49 @@
+# Wants Python 3.11, git, make and pip; everything else is installed into $(VENV).
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export BENTOML_DO_NOT_TRACK := True
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format docs clean
+
+help:  ## This list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+run: $(VENV)/.installed  ## A bald campaign on synthetic castings, tracked in MLflow
+	mlflow run . --env-manager local --experiment-name casting-defects -P strategy=bald
+	@printf '\nSee the rounds:    %s\nServe the model:   %s\nScore a casting:   %s\n' \
+	  '. $(VENV)/bin/activate && mlflow ui' \
+	  '. $(VENV)/bin/activate && bentoml serve service.inspector:CastingInspector --host 127.0.0.1' \
+	  "curl -F images=@$$(ls synthetic-castings/*/images/*.png | head -1) http://127.0.0.1:3000/score"
+
+test: $(VENV)/.installed-dev  ## Every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev  ## Formatting, lint, types, layers, dependencies, dead code, docs
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	deptry .
+	vulture
+	$(BIN)/python docs/readme.py --check
+
+format: $(VENV)/.installed-dev  ## Put the code and the generated parts of the docs in order
+	ruff check --fix .
+	ruff format .
+	$(BIN)/python docs/readme.py
+
+clean:  ## Remove what runs leave behind, the environment excepted
+	rm -rf mlruns mlartifacts mlflow.db ledger.db synthetic-castings build

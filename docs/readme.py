@@ -1,0 +1,75 @@
+"""Write the generated parts of README.md from the program itself, or check that they are current.
+
+A part lies between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from jobs.cli import cli  # noqa: E402 -- the packages are run from the repository root
+from models.strategies import STRATEGIES, needs_of  # noqa: E402
+
+README = ROOT / "README.md"
+
+
+def commands() -> str:
+    """Each verb with the first sentence of its help."""
+    context = click.Context(cli)
+    rows = [
+        f"| `python -m jobs {name}` | {command.get_short_help_str(200)} |"
+        for name in sorted(cli.list_commands(context))
+        if (command := cli.get_command(context, name)) is not None
+    ]
+    return "\n".join(["| command | does |", "|---|---|", *rows])
+
+
+def options() -> str:
+    """The options of `run` with their defaults."""
+    rows = [
+        f"| `{parameter.opts[0]}` | `{parameter.default}` | {parameter.help} |"
+        for parameter in cli.commands["run"].params
+        if isinstance(parameter, click.Option)
+    ]
+    return "\n".join(["| option | default | meaning |", "|---|---|---|", *rows])
+
+
+def strategies() -> str:
+    """The table of strategies, with what each needs of the service."""
+    rows = [
+        f"| `{name}` | {(strategy.__doc__ or '').splitlines()[0]} | "
+        f"{', '.join(f'`{need}`' for need in needs_of(strategy)) or 'nothing'} |"
+        for name, strategy in STRATEGIES.items()
+    ]
+    return "\n".join(["| strategy | asks for | needs |", "|---|---|---|", *rows])
+
+
+def current(text: str) -> str:
+    """The README with every generated part made anew."""
+    for part in (commands, options, strategies):
+        name = part.__name__
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        text, found = re.subn(
+            pattern, lambda m, p=part: m[1] + p() + "\n" + m[2], text, flags=re.DOTALL
+        )
+        if found != 1:
+            sys.exit(f"README.md has {found} parts named {name}, expected 1")
+    return text
+
+
+def main() -> None:
+    """Write, or with --check refuse when something would change."""
+    text = README.read_text()
+    if "--check" not in sys.argv[1:]:
+        README.write_text(current(text))
+    elif current(text) != text:
+        sys.exit("README.md is not current: run `make format` and commit it")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""A small world in memory: a tracker and a scorer that behave, and castings to try them on."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from jobs import progress
+from jobs.campaign import World
+from jobs.ledger import Ledger
+from jobs.scoring_client import Request, Scored
+from models.errors import UnreadableImage, VersionNotFound
+from models.images import decode
+from models.predictor import Predictor
+from models.registry import Version
+
+
+@dataclass
+class FakeRun:
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    points: list[tuple[str, int, float]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    status: str = "RUNNING"
+    parent: str | None = None
+    name: str = ""
+
+    def metric(self, key: str) -> dict[int, float]:
+        return {step: value for name, step, value in self.points if name == key}
+
+
+@dataclass
+class FakeTracker:
+    """MLflow in memory; what it is told twice it keeps once."""
+
+    runs: dict[str, FakeRun] = field(default_factory=dict)
+    versions: list[tuple[Version, Predictor]] = field(default_factory=list)
+    alias: dict[str, str] = field(default_factory=dict)
+
+    def open_campaign(
+        self,
+        name: str,
+        recorded: str | None,
+        params: Mapping[str, object],
+        tags: Mapping[str, str],
+    ) -> str:
+        run_id = recorded or f"run-of-{name}"
+        run = self.runs.setdefault(run_id, FakeRun(name=name))
+        run.params |= {k: str(v) for k, v in params.items()}
+        run.tags |= tags
+        run.status = "RUNNING"
+        return run_id
+
+    def open_round(
+        self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> str:
+        run_id = f"{parent}/{name}"
+        run = self.runs.setdefault(run_id, FakeRun(parent=parent, name=name))
+        run.params |= {k: str(v) for k, v in params.items()}
+        run.tags |= tags
+        return run_id
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        run = self.runs[run_id]
+        known = {(key, at) for key, at, _ in run.points}
+        run.points += [(k, step, v) for k, v in metrics.items() if (k, step) not in known]
+
+    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        self.runs[run_id].files |= files
+
+    def log_data_set(
+        self, run_id: str, source: str, digest: str, counts: Mapping[str, int]
+    ) -> None:
+        self.runs[run_id].tags["data"] = f"{source} {digest[:8]} {sorted(counts.items())}"
+
+    def close_run(self, run_id: str, *, failed: bool = False) -> None:
+        self.runs[run_id].status = "FAILED" if failed else "FINISHED"
+
+    def publish(
+        self,
+        name: str,
+        predictor: Predictor,
+        golden_N: torch.Tensor,
+        run_id: str,
+        tags: Mapping[str, str],
+    ) -> Version:
+        assert len(golden_N) > 0
+        for version, _ in self.versions:
+            if version.run_id == run_id and version.name == name:
+                return version
+        version = Version(name, str(len(self.versions) + 1), run_id, dict(tags))
+        self.versions.append((version, predictor))
+        return version
+
+    def current(self, name: str) -> Version | None:
+        return self.find(name, self.alias[name]) if name in self.alias else None
+
+    def find(self, name: str, number: str) -> Version:
+        return self._entry(name, number)[0]
+
+    def promote(self, version: Version) -> None:
+        before = self.alias.get(version.name)
+        if before not in (None, version.number):
+            version.tags["previous"] = before
+        self.alias[version.name] = version.number
+
+    def predictor(self, name: str, number: str) -> Predictor:
+        return self._entry(name, number)[1]
+
+    def _entry(self, name: str, number: str) -> tuple[Version, Predictor]:
+        for version, predictor in self.versions:
+            if (version.name, version.number) == (name, number):
+                return version, predictor
+        raise VersionNotFound(f"{name} has no version {number}")
+
+
+@dataclass
+class FakeScorer:
+    """The service without HTTP: it computes with the versions that the tracker holds."""
+
+    tracker: FakeTracker
+    name: str = "casting-defects"
+    requests: list[Request] = field(default_factory=list)
+    refuse: Mapping[str, str] = field(default_factory=dict)
+
+    def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
+        self.requests.append(request)
+        predictor = self.tracker.predictor(self.name, request.version)
+        contents, pixels, refused = [], [], {}
+        for position, (casting, data) in enumerate(images):
+            try:
+                if casting in self.refuse:
+                    raise UnreadableImage(self.refuse[casting])
+                pixels.append(decode(data, predictor.preprocessing))
+                contents.append(data)
+            except UnreadableImage as error:
+                refused[position] = str(error)
+        if not contents:
+            return Scored([], {}, refused)
+        results = predictor.score(torch.stack(pixels), request.passes, request.seed)
+        tensors = {
+            "posterior": results.probs_N_K_C.float(),
+            "embedding": results.embeddings_N_F,
+        }
+        kept = {name: tensors[name] for name in request.include}
+        return Scored([dict(a) for a in predictor.answers(contents, results)], kept, refused)
+
+
+@dataclass
+class FakeWorld:
+    """A world on a ledger file, with everything else in memory."""
+
+    folder: Path
+    tracker: FakeTracker = field(default_factory=FakeTracker)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.scorer = FakeScorer(self.tracker)
+        self.ledger = Ledger(f"sqlite:///{self.folder / 'ledger.db'}")
+
+    def open(self) -> World:
+        return World(
+            self.ledger, self.tracker, lambda: self.scorer, progress.silent, self.said.append
+        )
+
+
+def casting_bytes(kind: str, number: int, size: int = 32) -> bytes:
+    """A grey PNG: defects have a bright spot in the middle; every number is another image."""
+    pixels = np.random.default_rng([number, len(kind)]).integers(60, 120, (size, size))
+    if kind.startswith("def"):
+        pixels[size // 4 : size // 2, size // 4 : size // 2] = 240
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_castings(folder: Path, counts: Mapping[str, int], start: int = 0) -> Path:
+    """Class folders with that many castings each."""
+    for kind, count in counts.items():
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for number in range(start, start + count):
+            (folder / kind / f"{number:03d}.png").write_bytes(casting_bytes(kind, number))
+    return folder

@@ -1,0 +1,89 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.ledger import Asked, CampaignRow, Ledger, Trained
+from models.castings import PartSide
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    yield opened
+    opened.close()
+
+
+ROW = CampaignRow("a", {"data": "synthetic", "seed": 0}, 5, 1, "run-1")
+
+
+def test_a_campaign_comes_back_as_it_was_begun(ledger: Ledger):
+    ledger.begin(ROW)
+    assert ledger.campaign("a") == ROW
+    assert ledger.campaign("b") is None
+
+
+def test_the_latest_length_counts(ledger: Ledger):
+    ledger.begin(ROW)
+    ledger.lengthen("a", 8)
+    row = ledger.campaign("a")
+    assert row is not None
+    assert row.rounds == 8
+
+
+def test_a_batch_is_asked_for_once(ledger: Ledger):
+    ledger.ask("a", 0, [("c1", "train"), ("c2", "audit")])
+    ledger.ask("a", 0, [("c3", "train")])
+    ledger.ask("a", 1, [("c4", "train")])
+    assert ledger.asked("a") == [
+        Asked(0, 0, "c1", "train"),
+        Asked(0, 1, "c2", "audit"),
+        Asked(1, 0, "c4", "train"),
+    ]
+    assert ledger.asked("b") == []
+
+
+def test_the_same_labels_again_are_no_news(ledger: Ledger):
+    assert ledger.record_labels([("c1", "ok"), ("c2", "def")], "ann") == 2
+    assert ledger.record_labels([("c1", "ok"), ("c2", "def")], "ann") == 0
+    assert ledger.labels() == {"c1": "ok", "c2": "def"}
+
+
+def test_the_latest_label_counts_and_old_news_do_not_undo_it(ledger: Ledger):
+    ledger.record_labels([("c1", "ok")], "ann")
+    ledger.record_labels([("c1", "def")], "bob")
+    assert ledger.labels() == {"c1": "def"}
+    assert ledger.record_labels([("c1", "ok")], "ann") == 0
+    assert ledger.labels() == {"c1": "def"}
+
+
+def test_a_round_is_recorded_once(ledger: Ledger):
+    first = Trained(0, "run", "1", 40, {"test/accuracy": 0.5})
+    ledger.record_round("a", first)
+    ledger.record_round("a", Trained(0, "run", "2", 40, {}))
+    assert ledger.rounds("a") == [first]
+
+
+def test_parts_stay_where_they_are(ledger: Ledger):
+    ledger.record_parts("data", 0, [PartSide("p1", "ok", "test")])
+    ledger.record_parts("data", 0, [PartSide("p1", "ok", "train"), PartSide("p2", "", "train")])
+    assert ledger.parts("data", 0) == {
+        "p1": PartSide("p1", "ok", "test"),
+        "p2": PartSide("p2", "", "train"),
+    }
+    assert ledger.parts("data", 1) == {}
+
+
+def test_the_latest_word_on_a_casting_counts(ledger: Ledger):
+    ledger.record_stock({"c1": None, "c2": "empty file"})
+    ledger.record_stock({"c1": "the service cannot read it"})
+    assert ledger.stock() == {"c1": "the service cannot read it", "c2": "empty file"}
+
+
+def test_another_process_sees_what_was_written(tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    first, second = Ledger(url), Ledger(url)
+    first.begin(ROW)
+    assert second.campaigns() == [ROW]
+    first.close()
+    second.close()

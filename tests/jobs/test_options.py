@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from jobs.options import RunOptions, generator_for, seed_for
+from models.errors import CampaignError, DataError
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (RunOptions(), "synthetic-bald-0"),
+        (RunOptions(data="/a/castings/", strategy="margin", seed=3), "castings-margin-3"),
+        (RunOptions(data="/a/castings/manifest.csv"), "castings-manifest-bald-0"),
+        (RunOptions(strategy="mine.module:best"), "synthetic-mine.module.best-0"),
+        (RunOptions(campaign="pilot"), "pilot"),
+    ],
+)
+def test_a_campaign_is_named_after_data_strategy_and_seed(options: RunOptions, name: str):
+    assert options.name == name
+
+
+def test_another_option_is_refused_with_old_and_new_value():
+    begun = RunOptions(batch=20)
+    with pytest.raises(CampaignError, match=r"--batch is 30, it was begun with 20.*--campaign"):
+        RunOptions(batch=30).check_same(begun.identity())
+
+
+def test_rounds_and_service_may_differ_from_call_to_call():
+    RunOptions(rounds=9, service_url="http://x").check_same(RunOptions().identity())
+
+
+def test_options_come_back_from_the_ledger():
+    begun = RunOptions(data="d", batch=7, campaign="c")
+    assert RunOptions.recorded("c", begun.identity(), begun.rounds) == begun
+
+
+def test_a_training_needs_two_labels():
+    with pytest.raises(DataError, match="at least 2"):
+        RunOptions(initial=1)
+
+
+def test_seeds_differ_by_seed_round_and_purpose_and_never_by_strategy():
+    seeds = {seed_for(s, r, p) for s in (0, 1) for r in (0, 1) for p in ("train", "acquire")}
+    assert len(seeds) == 8
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    first, again = generator_for(0, 1, "train"), generator_for(0, 1, "train")
+    assert torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=again))

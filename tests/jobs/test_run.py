@@ -1,0 +1,294 @@
+"""Whole campaigns in process, on fakes that behave."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from jobs.acquire import ask_next
+from jobs.campaign import open_campaign, recorded_options, standing
+from jobs.options import RunOptions
+from jobs.run import run
+from jobs.train import train_round
+from models.errors import CampaignError, DataError
+from tests.jobs.fakes import FakeWorld, casting_bytes, write_castings
+
+
+def small(data: Path, **changes: object) -> RunOptions:
+    """A campaign of seconds: three rounds at 32 px, a few steps each."""
+    base = RunOptions(
+        data=str(data), rounds=3, batch=5, initial=10, passes=8, steps=3, image_size=32
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_a_campaign_trains_asks_and_labels_until_its_rounds_are_done(
+    fake: FakeWorld, castings: Path
+):
+    result = run(fake.open(), small(castings))
+    assert result["state"] == "finished"
+    assert [r["labels"] for r in result["rounds"]] == [10, 15, 20]
+    assert [r["version"] for r in result["rounds"]] == ["1", "2", "3"]
+    parent = fake.tracker.runs[result["mlflow_run"]]
+    assert set(parent.metric("test/accuracy")) == {10, 15, 20}
+    assert set(parent.metric("seconds/acquire")) == {10, 15}
+    assert parent.status == "FINISHED"
+
+
+def test_every_round_leaves_its_artifacts(fake: FakeWorld, castings: Path):
+    result = run(fake.open(), small(castings, rounds=2))
+    first = fake.tracker.runs[result["rounds"][0]["run_id"]]
+    assert set(first.files) == {
+        "acquired.csv",
+        "contact_sheet.png",
+        "labels.csv",
+        "confusion_matrix.png",
+        "reliability_diagram.png",
+        "learning_curve.png",
+    }
+    for name, content in first.files.items():
+        if name.endswith(".png"):
+            assert Image.open(io.BytesIO(content)).format == "PNG"
+    acquired = pd.read_csv(io.BytesIO(first.files["acquired.csv"]))
+    assert list(acquired["rank"]) == [0, 1, 2, 3, 4]
+    assert list(acquired["use"]) == ["train"] * 4 + ["audit"]
+    chosen = acquired[acquired["use"] == "train"]
+    assert chosen["bald"].is_monotonic_decreasing
+    labels = pd.read_csv(io.BytesIO(first.files["labels.csv"]))
+    assert sorted(labels["use"]) == ["audit"] * 2 + ["train"] * 8
+
+
+def test_the_audit_is_paid_comes_from_the_test_side_and_is_never_trained_on(
+    fake: FakeWorld, castings: Path
+):
+    world = fake.open()
+    result = run(world, small(castings))
+    campaign = open_campaign(world, small(castings))
+    for asked in standing(world, campaign).asked:
+        assert campaign.sides[asked.casting] == ("test" if asked.use == "audit" else "train")
+    metrics = result["rounds"][-1]["metrics"]
+    assert (metrics["labels/total"], metrics["labels/train"]) == (20, 16)
+
+
+def test_without_an_audit_share_every_label_is_trained_on(fake: FakeWorld, castings: Path):
+    result = run(fake.open(), small(castings, audit_share=0.0, rounds=2))
+    metrics = result["rounds"][-1]["metrics"]
+    assert metrics["labels/total"] == metrics["labels/train"] == 15
+
+
+def test_no_casting_is_asked_for_twice(fake: FakeWorld, castings: Path):
+    world = fake.open()
+    result = run(world, small(castings, rounds=5))
+    asked = [a.casting for a in world.ledger.asked(result["campaign"])]
+    assert len(asked) == len(set(asked)) == 30
+
+
+def test_the_same_command_again_changes_nothing(fake: FakeWorld, castings: Path):
+    first = run(fake.open(), small(castings))
+    points = [list(r.points) for r in fake.tracker.runs.values()]
+    assert run(fake.open(), small(castings)) == first
+    assert [list(r.points) for r in fake.tracker.runs.values()] == points
+    assert len(fake.tracker.versions) == 3
+
+
+def test_a_campaign_is_lengthened_by_more_rounds(fake: FakeWorld, castings: Path):
+    run(fake.open(), small(castings, rounds=2))
+    result = run(fake.open(), small(castings, rounds=3))
+    whole = FakeWorld(_folder(fake.folder / "other"))
+    undisturbed = run(whole.open(), small(castings, rounds=3))
+    assert _numbers(result) == _numbers(undisturbed)
+    whole.ledger.close()
+
+
+def test_a_campaign_stopped_anywhere_goes_on_where_it_was(fake: FakeWorld, castings: Path):
+    world = fake.open()
+    options = small(castings)
+    run(world, replace(options, rounds=1))
+    campaign = open_campaign(world, options)
+    ask_next(world, campaign, standing(world, campaign))  # stopped before anyone labelled
+    result = run(world, options)
+    assert [r["labels"] for r in result["rounds"]] == [10, 15, 20]
+
+
+def test_other_options_under_the_same_name_are_refused(fake: FakeWorld, castings: Path):
+    run(fake.open(), small(castings, rounds=1))
+    with pytest.raises(CampaignError, match="--batch is 6, it was begun with 5"):
+        run(fake.open(), small(castings, batch=6))
+
+
+def test_campaigns_share_initial_labels_but_never_models(fake: FakeWorld, castings: Path):
+    world = fake.open()
+    a = run(world, small(castings, strategy="bald"))
+    b = run(world, small(castings, strategy="margin"))
+    first = {
+        name: {x.casting for x in world.ledger.asked(name) if x.round == 0}
+        for name in (a["campaign"], b["campaign"])
+    }
+    assert first[a["campaign"]] == first[b["campaign"]]
+    versions = [{r["version"] for r in result["rounds"]} for result in (a, b)]
+    assert versions[0].isdisjoint(versions[1])
+    assert _metric(a, 0, "test/nll") == _metric(b, 0, "test/nll")  # same labels, same weights
+    asked_with = [r.version for r in fake.scorer.requests]
+    assert set(asked_with[:2]) <= versions[0]
+    assert set(asked_with[2:]) <= versions[1]
+
+
+def test_current_is_left_to_the_campaign_that_has_it(fake: FakeWorld, castings: Path):
+    mine = run(fake.open(), small(castings, strategy="bald"))
+    other = run(fake.open(), small(castings, strategy="random"))
+    assert fake.tracker.alias["casting-defects"] == mine["rounds"][-1]["version"]
+    assert "promote" not in mine
+    assert other["promote"].endswith(f"--version {other['rounds'][-1]['version']}")
+
+
+def test_random_asks_the_service_nothing(fake: FakeWorld, castings: Path):
+    run(fake.open(), small(castings, strategy="random"))
+    assert fake.scorer.requests == []
+
+
+def test_a_strategy_gets_only_what_it_needs(fake: FakeWorld, castings: Path):
+    run(fake.open(), small(castings, strategy="margin", rounds=2))
+    run(fake.open(), small(castings, strategy="bald", rounds=2))
+    assert [r.include for r in fake.scorer.requests] == [(), ("posterior",)]
+
+
+def test_castings_that_the_service_cannot_read_are_set_aside_for_good(
+    fake: FakeWorld, castings: Path
+):
+    world = fake.open()
+    campaign = open_campaign(world, small(castings))
+    bad = next(c.id for c in campaign.data.castings if campaign.sides[c.id] == "train")
+    fake.scorer.refuse = {bad: "truncated"}
+    result = run(world, small(castings))
+    asked = {a.casting for a in world.ledger.asked(result["campaign"])}
+    if bad not in asked:  # unless the initial draw, which asks nobody, had it
+        assert world.ledger.stock()[bad] == "truncated"
+        assert any("truncated" in line for line in fake.said)
+
+
+def test_castings_without_a_label_are_awaited(fake: FakeWorld, tmp_path: Path):
+    data = write_castings(tmp_path / "pool", {"shots": 30}) / "shots"
+    options = small(data, classes="ok,def", audit_share=0.0)
+    result = run(fake.open(), options)
+    assert result["state"] == "awaiting labels"
+    assert result["awaiting"] == 10
+    assert result["rounds"] == []
+
+
+def test_labels_that_people_give_let_the_campaign_go_on(fake: FakeWorld, tmp_path: Path):
+    data = write_castings(tmp_path / "pool", {"shots": 30}) / "shots"
+    options = small(data, classes="ok,def", audit_share=0.0, rounds=2)
+    world = fake.open()
+    name = run(world, options)["campaign"]
+    asked = [a.casting for a in world.ledger.asked(name)]
+    world.ledger.record_labels(zip(asked, ["ok", "def"] * 5, strict=True), "ann")
+    result = run(world, options)
+    assert [r["labels"] for r in result["rounds"]] == [10]
+    assert result["awaiting"] == 5
+    assert "test/accuracy" not in result["rounds"][0]["metrics"]  # nobody labelled the test side
+
+
+def test_a_pool_that_runs_dry_ends_the_campaign(fake: FakeWorld, castings: Path):
+    result = run(fake.open(), small(castings, rounds=9, batch=20, audit_share=0.0))
+    assert result["state"] == "finished: no castings are left to ask for"
+    assert result["rounds"][-1]["labels"] == 32  # all of the train side
+
+
+def test_more_initial_labels_than_castings_is_an_error(fake: FakeWorld, castings: Path):
+    with pytest.raises(CampaignError, match="wants 90 castings to train on, only 32"):
+        run(fake.open(), small(castings, initial=90, audit_share=0.0))
+
+
+def test_steps_out_of_order_are_refused(fake: FakeWorld, castings: Path):
+    world = fake.open()
+    options = small(castings, rounds=1)
+    campaign = open_campaign(world, options)
+    with pytest.raises(CampaignError, match="no model yet"):
+        ask_next(world, campaign, standing(world, campaign))
+    with pytest.raises(CampaignError, match="asked for no castings"):
+        train_round(world, campaign, standing(world, campaign))
+    run(world, options)
+    ask_next(world, campaign, standing(world, campaign))
+    with pytest.raises(CampaignError, match="already asked for 5 castings"):
+        ask_next(world, campaign, standing(world, campaign))
+    with pytest.raises(CampaignError, match="5 of 15 castings.*have no label"):
+        train_round(world, campaign, standing(world, campaign))
+
+
+def test_six_classes_work_like_two(fake: FakeWorld, tmp_path: Path):
+    names = ["good", "blowhole", "break", "crack", "fray", "uneven"]
+    data = tmp_path / "tiles"
+    for number, name in enumerate(names):
+        write_castings(data, {name: 8}, start=100 * number)
+    result = run(fake.open(), small(data, rounds=2, initial=20))
+    metrics = result["rounds"][0]["metrics"]
+    assert {f"labels/share_{n}" for n in names} <= set(metrics)
+    assert "test/escape_rate" in metrics
+
+
+def test_a_class_with_too_few_parts_is_an_error_before_anything_is_recorded(
+    fake: FakeWorld, tmp_path: Path
+):
+    data = write_castings(tmp_path / "few", {"ok": 12, "def": 2})
+    with pytest.raises(DataError, match="class def has 2 parts"):
+        run(fake.open(), small(data))
+    assert fake.ledger.campaigns() == []
+    assert fake.tracker.runs == {}
+
+
+def test_the_only_unfinished_campaign_is_the_default(fake: FakeWorld, castings: Path):
+    world = fake.open()
+    with pytest.raises(CampaignError, match="0 unfinished campaigns"):
+        recorded_options(world, "auto")
+    done = run(world, small(castings, rounds=1, strategy="random"))
+    run(world, small(castings, rounds=1))
+    open_campaign(world, small(castings, rounds=2))
+    assert recorded_options(world, "auto").name == "castings-bald-0"
+    assert recorded_options(world, done["campaign"]).strategy == "random"
+    with pytest.raises(CampaignError, match="no campaign nope in the ledger; there are: castings"):
+        recorded_options(world, "nope")
+
+
+def test_a_failure_leaves_no_run_running(fake: FakeWorld, castings: Path):
+    class Dead:
+        def score(self, images: object, request: object) -> None:
+            raise CampaignError("the service is gone")
+
+    fake.scorer = Dead()  # type: ignore[assignment]
+    with pytest.raises(CampaignError, match="the service is gone"):
+        run(fake.open(), small(castings))
+    assert {run.status for run in fake.tracker.runs.values()} == {"FAILED", "FINISHED"}
+
+
+def test_leaked_and_duplicate_castings_are_counted(fake: FakeWorld, tmp_path: Path):
+    rows = []
+    for number in range(24):
+        kind = ("ok", "def")[number % 2]
+        name = f"{number}.png"
+        (tmp_path / name).write_bytes(casting_bytes(kind, number))
+        split = "test" if number >= 16 else "train"
+        rows.append({"path": name, "label": kind, "part": f"p{number % 12}", "split": split})
+    pd.DataFrame(rows).to_csv(tmp_path / "m.csv", index=False)
+    result = run(fake.open(), small(tmp_path / "m.csv", rounds=1, initial=8))
+    metrics = result["rounds"][0]["metrics"]
+    assert metrics["data/leaked_test_castings"] == 8  # parts 4 to 11 stand on both sides
+    assert metrics["data/duplicate_test_castings"] == 0
+
+
+def _numbers(result: dict[str, object]) -> list[dict[str, float]]:
+    rounds: list[dict[str, dict[str, float]]] = result["rounds"]  # type: ignore[assignment]
+    return [
+        {k: v for k, v in r["metrics"].items() if not k.startswith("seconds/")} for r in rounds
+    ]
+
+
+def _metric(result: dict[str, list[dict[str, dict[str, float]]]], number: int, key: str) -> float:
+    return result["rounds"][number]["metrics"][key]
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
