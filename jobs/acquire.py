@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from jobs.campaign import Campaign, Standing, World, audit_pool, pool
+from jobs.campaign import Campaign, World
 from jobs.ledger import Trained, Use
 from jobs.options import generator_for, seed_for
 from jobs.scoring_client import Request, Scored, Scorer, stack
+from jobs.standing import Standing, audit_pool, pool
 from models import report
 from models.castings import Casting
 from models.errors import CampaignError, DataError

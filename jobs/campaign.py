@@ -1,19 +1,15 @@
-"""A campaign: what it was asked to be, its castings, and where it stands.
-
-Where it stands is derived from the ledger each time; nothing is held beside it.
-"""
+"""A campaign: what it was asked to be, and its castings."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from jobs.data import DataSet, count_channels, read_data_set
-from jobs.ledger import Asked, CampaignRow, Ledger, Trained
+from jobs.ledger import CampaignRow, Ledger
 from jobs.options import SYNTHETIC, RunOptions
 from jobs.progress import Progress
 from jobs.scoring_client import Scorer
@@ -25,7 +21,6 @@ from models.castings import (
     class_names,
     good_class,
     leaked_test_castings,
-    part_hash,
     place_parts,
 )
 from models.errors import CampaignError, DataError
@@ -33,8 +28,6 @@ from models.images import Preprocessing
 from models.network import NetworkSpec, best_device, precision
 from models.strategies import find_strategy
 from models.synthetic import SyntheticSpec
-
-Step = Literal["ask", "label", "train", "done"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +101,16 @@ class Campaign:
         """The network of its rounds."""
         return NetworkSpec(self.options.backbone, self.channels, len(classes))
 
+    def classes(self, labels: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
+        """Class names in order and the good one, given the labels that people gave.
+
+        Raises:
+            DataError: they contradict `--classes` or `--good`.
+        """
+        known = [c.label for c in self.data.castings if c.label is not None]
+        classes = class_names([*known, *labels], self.options.class_list)
+        return classes, good_class(classes, self.options.good)
+
     def tags(self, number: int | None = None) -> dict[str, str]:
         """The MLflow tags of the campaign's run, or of one round's."""
         tags = {
@@ -130,85 +133,6 @@ class Campaign:
         }
 
 
-@dataclass(frozen=True)
-class Standing:
-    """Where a campaign stands, read from the ledger.
-
-    Attributes:
-        asked: every casting it asked for, in order.
-        labels: label of each of these that has one.
-        trained: its finished trainings, in order.
-        excluded: castings that turned out to be unreadable.
-    """
-
-    asked: Sequence[Asked]
-    labels: Mapping[str, str]
-    trained: Sequence[Trained]
-    excluded: frozenset[str]
-
-    def batch(self, number: int) -> list[Asked]:
-        """The batch to be labelled for training `number`."""
-        return [asked for asked in self.asked if asked.round == number]
-
-    def unlabelled(self) -> list[Asked]:
-        """What was asked for and has no label yet."""
-        return [asked for asked in self.asked if asked.casting not in self.labels]
-
-    def next_step(self, rounds: int) -> Step:
-        """What the campaign has to do next."""
-        number = len(self.trained)
-        if number >= rounds:
-            return "done"
-        if not self.batch(number):
-            return "ask"
-        return "label" if self.unlabelled() else "train"
-
-
-def standing(world: World, campaign: Campaign) -> Standing:
-    """Read where the campaign stands."""
-    asked = world.ledger.asked(campaign.options.name)
-    labels = world.ledger.labels()
-    return Standing(
-        asked=asked,
-        labels={a.casting: labels[a.casting] for a in asked if a.casting in labels},
-        trained=world.ledger.rounds(campaign.options.name),
-        excluded=frozenset(c for c, reason in world.ledger.stock().items() if reason is not None),
-    )
-
-
-def pool(campaign: Campaign, now: Standing) -> list[Casting]:
-    """The castings of the train side that were not asked for, in order of id."""
-    return _open(campaign, now, "train")
-
-
-def audit_pool(campaign: Campaign, now: Standing) -> list[Casting]:
-    """The castings of the test side that were not asked for, in order of id."""
-    return _open(campaign, now, "test")
-
-
-def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting, str]]:
-    """The labelled castings that `test/` metrics are computed on, with their labels.
-
-    All of the test side that is labelled, but for the half of the audit that calibrates.
-    """
-    audited = {asked.casting for asked in now.asked if asked.use == "audit"}
-    found = []
-    for casting in campaign.data.castings:
-        label = now.labels.get(casting.id, casting.label)
-        if campaign.sides[casting.id] == "test" and label is not None:
-            calibrates = casting.id in audited and _calibrates(casting)
-            if not calibrates and casting.id not in now.excluded:
-                found.append((casting, label))
-    return found
-
-
-def classes_of(campaign: Campaign, now: Standing) -> tuple[tuple[str, ...], str | None]:
-    """Class names in order, and the good one."""
-    labels = [c.label for c in campaign.data.castings if c.label is not None]
-    classes = class_names([*labels, *now.labels.values()], campaign.options.class_list)
-    return classes, good_class(classes, campaign.options.good)
-
-
 def open_campaign(world: World, options: RunOptions) -> Campaign:
     """Begin a campaign, or continue the one of that name.
 
@@ -224,7 +148,7 @@ def open_campaign(world: World, options: RunOptions) -> Campaign:
     sides = _split(world, options, source, data)
     channels = recorded.channels if recorded else count_channels(data)
     campaign = Campaign(options, source, data, sides, channels, "")
-    classes_of(campaign, Standing([], {}, [], frozenset()))  # options that cannot be met fail here
+    campaign.classes(())  # options that cannot be met fail here
     run_id = world.tracker.open_campaign(
         options.name,
         recorded.run_id if recorded else None,
@@ -291,17 +215,3 @@ def _split(world: World, options: RunOptions, source: str, data: DataSet) -> dic
     placed = place_parts(data.castings, options.split_seed, known)
     world.ledger.record_parts(source, options.split_seed, placed.values())
     return {casting.id: placed[casting.part_key].side for casting in data.castings}
-
-
-def _open(campaign: Campaign, now: Standing, side: Side) -> list[Casting]:
-    taken = {asked.casting for asked in now.asked} | now.excluded
-    return [
-        casting
-        for casting in campaign.data.castings
-        if campaign.sides[casting.id] == side and casting.id not in taken
-    ]
-
-
-def _calibrates(casting: Casting) -> bool:
-    """Whether an audited casting sets thresholds, rather than measure what they give."""
-    return part_hash(casting.part_key, seed=1) < 0.5  # noqa: PLR2004 -- half of them

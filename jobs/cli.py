@@ -20,13 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import progress
 from jobs.acquire import ask_next
-from jobs.campaign import World, open_campaign, recorded_options, standing
+from jobs.campaign import World, open_campaign, recorded_options
 from jobs.ledger import Ledger
 from jobs.options import RunOptions
 from jobs.promote import promote, roll_back
 from jobs.run import run
 from jobs.scoring_client import ScoringClient
 from jobs.service_process import own_service
+from jobs.standing import standing
 from jobs.synthesize import synthesize
 from jobs.tracking import MlflowTracker
 from jobs.train import train_round

@@ -1,8 +1,9 @@
 """Labels come in: from the data set that plays the oracle, or from people."""
 
-from jobs.campaign import Campaign, Standing, World
+from jobs.campaign import Campaign, World
 from jobs.data import labelled
 from jobs.ledger import ORACLE
+from jobs.standing import Standing
 
 
 def ask_oracle(world: World, campaign: Campaign, now: Standing) -> int:

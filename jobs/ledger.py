@@ -2,14 +2,6 @@
 
 A campaign's state is derived from these rows and held nowhere else. Every write is one
 transaction and idempotent: writing the same again changes nothing.
-
-    campaigns   name, the options it was begun with, its MLflow run
-    lengths     how many rounds a campaign was asked for, latest counts
-    castings    which bytes are readable images, and why not
-    parts       on which side of the split a part lies
-    batches     castings that a campaign asked for, by the round they are labelled for
-    labels      who called a casting what, and when
-    rounds      trainings that are finished, with run, version and metrics
 """
 
 import datetime
@@ -20,76 +12,11 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from jobs import tables
 from models.castings import PartSide
 
 Use = Literal["train", "audit"]
 ORACLE = "oracle"
-
-_META = sa.MetaData()
-
-_campaigns = sa.Table(
-    "campaigns",
-    _META,
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("options", sa.Text, nullable=False),
-    sa.Column("channels", sa.Integer, nullable=False),
-    sa.Column("run_id", sa.String, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
-)
-_lengths = sa.Table(
-    "lengths",
-    _META,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("campaign", sa.String, nullable=False, index=True),
-    sa.Column("rounds", sa.Integer, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
-)
-_castings = sa.Table(
-    "castings",
-    _META,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("casting", sa.String, nullable=False),
-    sa.Column("unreadable", sa.Text),
-)
-_parts = sa.Table(
-    "parts",
-    _META,
-    sa.Column("data", sa.String, primary_key=True),
-    sa.Column("split_seed", sa.Integer, primary_key=True),
-    sa.Column("part", sa.String, primary_key=True),
-    sa.Column("stratum", sa.String, nullable=False),
-    sa.Column("side", sa.String, nullable=False),
-)
-_batches = sa.Table(
-    "batches",
-    _META,
-    sa.Column("campaign", sa.String, primary_key=True),
-    sa.Column("round", sa.Integer, primary_key=True),
-    sa.Column("rank", sa.Integer, primary_key=True),
-    sa.Column("casting", sa.String, nullable=False),
-    sa.Column("use", sa.String, nullable=False),
-    sa.UniqueConstraint("campaign", "casting"),
-)
-_labels = sa.Table(
-    "labels",
-    _META,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("casting", sa.String, nullable=False, index=True),
-    sa.Column("label", sa.String, nullable=False),
-    sa.Column("annotator", sa.String, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
-)
-_rounds = sa.Table(
-    "rounds",
-    _META,
-    sa.Column("campaign", sa.String, primary_key=True),
-    sa.Column("round", sa.Integer, primary_key=True),
-    sa.Column("run_id", sa.String, nullable=False),
-    sa.Column("version", sa.String, nullable=False),
-    sa.Column("labels_total", sa.Integer, nullable=False),
-    sa.Column("metrics", sa.Text, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
-)
 
 
 @dataclass(frozen=True)
@@ -130,7 +57,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         patience = {"timeout": 60} if url.startswith("sqlite") else {}
         self._engine = sa.create_engine(url, connect_args=patience)
-        _META.create_all(self._engine)
+        tables.META.create_all(self._engine)
 
     def close(self) -> None:
         """Give up the connections."""
@@ -142,7 +69,7 @@ class Ledger:
         """Record a new campaign and its length."""
         with self._engine.begin() as connection:
             connection.execute(
-                _campaigns.insert().values(
+                tables.campaigns.insert().values(
                     name=row.name,
                     options=json.dumps(dict(row.options), sort_keys=True),
                     channels=row.channels,
@@ -151,13 +78,15 @@ class Ledger:
                 )
             )
             connection.execute(
-                _lengths.insert().values(campaign=row.name, rounds=row.rounds, at=_now())
+                tables.lengths.insert().values(campaign=row.name, rounds=row.rounds, at=_now())
             )
 
     def lengthen(self, name: str, rounds: int) -> None:
         """Record how many rounds the campaign shall have from now on."""
         with self._engine.begin() as connection:
-            connection.execute(_lengths.insert().values(campaign=name, rounds=rounds, at=_now()))
+            connection.execute(
+                tables.lengths.insert().values(campaign=name, rounds=rounds, at=_now())
+            )
 
     def campaign(self, name: str) -> CampaignRow | None:
         """A campaign by name."""
@@ -168,12 +97,16 @@ class Ledger:
         with self._engine.connect() as connection:
             lengths = dict(
                 connection.execute(
-                    sa.select(_lengths.c.campaign, _lengths.c.rounds).order_by(_lengths.c.id)
+                    sa.select(tables.lengths.c.campaign, tables.lengths.c.rounds).order_by(
+                        tables.lengths.c.id
+                    )
                 )
                 .tuples()
                 .all()
             )
-            rows = connection.execute(sa.select(_campaigns).order_by(_campaigns.c.at)).mappings()
+            rows = connection.execute(
+                sa.select(tables.campaigns).order_by(tables.campaigns.c.at)
+            ).mappings()
             return [
                 CampaignRow(
                     name=row["name"],
@@ -190,7 +123,9 @@ class Ledger:
     def stock(self) -> dict[str, str | None]:
         """Every casting ever read, with the reason why it is unreadable or None."""
         with self._engine.connect() as connection:
-            query = sa.select(_castings.c.casting, _castings.c.unreadable).order_by(_castings.c.id)
+            query = sa.select(tables.castings.c.casting, tables.castings.c.unreadable).order_by(
+                tables.castings.c.id
+            )
             return dict(connection.execute(query).tuples().all())
 
     def record_stock(self, castings: Mapping[str, str | None]) -> None:
@@ -201,12 +136,12 @@ class Ledger:
             for c, r in castings.items()
             if c not in known or known[c] != r
         ]
-        self._insert(_castings, rows)
+        self._insert(tables.castings, rows)
 
     def parts(self, data: str, split_seed: int) -> dict[str, PartSide]:
         """The side of every part of a data set that was placed before, by part."""
-        query = sa.select(_parts.c.part, _parts.c.stratum, _parts.c.side).where(
-            _parts.c.data == data, _parts.c.split_seed == split_seed
+        query = sa.select(tables.parts.c.part, tables.parts.c.stratum, tables.parts.c.side).where(
+            tables.parts.c.data == data, tables.parts.c.split_seed == split_seed
         )
         with self._engine.connect() as connection:
             return {row.part: PartSide(*row) for row in connection.execute(query)}
@@ -225,7 +160,7 @@ class Ledger:
             for p in parts
             if p.part not in known
         ]
-        self._insert(_parts, rows)
+        self._insert(tables.parts, rows)
 
     # batches and labels
 
@@ -237,14 +172,19 @@ class Ledger:
             {"campaign": campaign, "round": number, "rank": rank, "casting": casting, "use": use}
             for rank, (casting, use) in enumerate(castings)
         ]
-        self._insert(_batches, rows)
+        self._insert(tables.batches, rows)
 
     def asked(self, campaign: str) -> list[Asked]:
         """Everything the campaign has asked for, in order."""
         query = (
-            sa.select(_batches.c.round, _batches.c.rank, _batches.c.casting, _batches.c.use)
-            .where(_batches.c.campaign == campaign)
-            .order_by(_batches.c.round, _batches.c.rank)
+            sa.select(
+                tables.batches.c.round,
+                tables.batches.c.rank,
+                tables.batches.c.casting,
+                tables.batches.c.use,
+            )
+            .where(tables.batches.c.campaign == campaign)
+            .order_by(tables.batches.c.round, tables.batches.c.rank)
         )
         with self._engine.connect() as connection:
             return [Asked(*row) for row in connection.execute(query)]
@@ -255,7 +195,7 @@ class Ledger:
         news = {c: label for c, label in labels if said.get(c) != label}
         at = _now()
         self._insert(
-            _labels,
+            tables.labels,
             [
                 {"casting": casting, "label": label, "annotator": annotator, "at": at}
                 for casting, label in news.items()
@@ -268,9 +208,11 @@ class Ledger:
         return self._labels_by(None)
 
     def _labels_by(self, annotator: str | None) -> dict[str, str]:
-        query = sa.select(_labels.c.casting, _labels.c.label).order_by(_labels.c.id)
+        query = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(
+            tables.labels.c.id
+        )
         if annotator is not None:
-            query = query.where(_labels.c.annotator == annotator)
+            query = query.where(tables.labels.c.annotator == annotator)
         with self._engine.connect() as connection:
             return {row.casting: row.label for row in connection.execute(query)}
 
@@ -289,20 +231,20 @@ class Ledger:
             "metrics": json.dumps(dict(trained.metrics), sort_keys=True),
             "at": _now(),
         }
-        self._insert(_rounds, [row])
+        self._insert(tables.rounds, [row])
 
     def rounds(self, campaign: str) -> list[Trained]:
         """The finished trainings of a campaign, in order."""
         query = (
             sa.select(
-                _rounds.c.round,
-                _rounds.c.run_id,
-                _rounds.c.version,
-                _rounds.c.labels_total,
-                _rounds.c.metrics,
+                tables.rounds.c.round,
+                tables.rounds.c.run_id,
+                tables.rounds.c.version,
+                tables.rounds.c.labels_total,
+                tables.rounds.c.metrics,
             )
-            .where(_rounds.c.campaign == campaign)
-            .order_by(_rounds.c.round)
+            .where(tables.rounds.c.campaign == campaign)
+            .order_by(tables.rounds.c.round)
         )
         with self._engine.connect() as connection:
             return [

@@ -3,10 +3,11 @@
 from typing import Any
 
 from jobs.acquire import ask
-from jobs.campaign import Campaign, World, open_campaign, standing
+from jobs.campaign import Campaign, World, open_campaign
 from jobs.label import ask_oracle
 from jobs.options import RunOptions
 from jobs.promote import offer
+from jobs.standing import standing
 from jobs.train import train_round
 
 

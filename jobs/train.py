@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from jobs.campaign import Campaign, Standing, World, castings_to_test_on, classes_of
+from jobs.campaign import Campaign, World
 from jobs.data import load_pixels
 from jobs.ledger import Asked, Trained
 from jobs.options import seed_for
+from jobs.standing import Standing, castings_to_test_on
 from models import report
 from models.errors import CampaignError
 from models.evaluation import evaluate
@@ -31,7 +32,7 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
     """
     number = len(now.trained)
     _check_ready(campaign, now, number)
-    classes, good = classes_of(campaign, now)
+    classes, good = campaign.classes(now.labels.values())
     name = f"round-{number:02d}"
     run_id = world.tracker.open_round(
         campaign.run_id, name, campaign.parameters(), campaign.tags(number)

@@ -66,4 +66,4 @@ def variation_ratio(probs_N_K_C: Tensor) -> Tensor:
     """Share of passes that do not vote for the modal class `[N]`, in 0..1 − 1/C (Gal 2017)."""
     votes_N_K = probs_N_K_C.argmax(dim=-1)
     counts_N_C = torch.nn.functional.one_hot(votes_N_K, probs_N_K_C.shape[-1]).sum(dim=1)
-    return 1 - counts_N_C.amax(dim=-1) / probs_N_K_C.shape[1]
+    return 1 - counts_N_C.amax(dim=-1).double() / probs_N_K_C.shape[1]

@@ -132,9 +132,10 @@ class FakeScorer:
         predictor = self.tracker.predictor(self.name, request.version)
         contents, pixels, refused = [], [], {}
         for position, (casting, data) in enumerate(images):
+            if casting in self.refuse:
+                refused[position] = self.refuse[casting]
+                continue
             try:
-                if casting in self.refuse:
-                    raise UnreadableImage(self.refuse[casting])
                 pixels.append(decode(data, predictor.preprocessing))
                 contents.append(data)
             except UnreadableImage as error:

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from jobs.acquire import ask_next
-from jobs.campaign import open_campaign, recorded_options, standing
+from jobs.campaign import open_campaign, recorded_options
 from jobs.options import RunOptions
 from jobs.run import run
+from jobs.standing import standing
 from jobs.train import train_round
 from models.errors import CampaignError, DataError
 from tests.jobs.fakes import FakeWorld, casting_bytes, write_castings
@@ -214,7 +215,7 @@ def test_steps_out_of_order_are_refused(fake: FakeWorld, castings: Path):
     ask_next(world, campaign, standing(world, campaign))
     with pytest.raises(CampaignError, match="already asked for 5 castings"):
         ask_next(world, campaign, standing(world, campaign))
-    with pytest.raises(CampaignError, match="5 of 15 castings.*have no label"):
+    with pytest.raises(CampaignError, match=r"5 of 15 castings.*have no label"):
         train_round(world, campaign, standing(world, campaign))
 
 

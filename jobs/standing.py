@@ -1,0 +1,97 @@
+"""Where a campaign stands: derived from the ledger each time, held nowhere else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jobs.campaign import Campaign, World
+from jobs.ledger import Asked, Trained
+from models.castings import Casting, Side, part_hash
+
+Step = Literal["ask", "label", "train", "done"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a campaign stands, read from the ledger.
+
+    Attributes:
+        asked: every casting it asked for, in order.
+        labels: label of each of these that has one.
+        trained: its finished trainings, in order.
+        excluded: castings that turned out to be unreadable.
+    """
+
+    asked: Sequence[Asked]
+    labels: Mapping[str, str]
+    trained: Sequence[Trained]
+    excluded: frozenset[str]
+
+    def batch(self, number: int) -> list[Asked]:
+        """The batch to be labelled for training `number`."""
+        return [asked for asked in self.asked if asked.round == number]
+
+    def unlabelled(self) -> list[Asked]:
+        """What was asked for and has no label yet."""
+        return [asked for asked in self.asked if asked.casting not in self.labels]
+
+    def next_step(self, rounds: int) -> Step:
+        """What the campaign has to do next."""
+        number = len(self.trained)
+        if number >= rounds:
+            return "done"
+        if not self.batch(number):
+            return "ask"
+        return "label" if self.unlabelled() else "train"
+
+
+def standing(world: World, campaign: Campaign) -> Standing:
+    """Read where the campaign stands."""
+    asked = world.ledger.asked(campaign.options.name)
+    labels = world.ledger.labels()
+    return Standing(
+        asked=asked,
+        labels={a.casting: labels[a.casting] for a in asked if a.casting in labels},
+        trained=world.ledger.rounds(campaign.options.name),
+        excluded=frozenset(c for c, reason in world.ledger.stock().items() if reason is not None),
+    )
+
+
+def pool(campaign: Campaign, now: Standing) -> list[Casting]:
+    """The castings of the train side that were not asked for, in order of id."""
+    return _open(campaign, now, "train")
+
+
+def audit_pool(campaign: Campaign, now: Standing) -> list[Casting]:
+    """The castings of the test side that were not asked for, in order of id."""
+    return _open(campaign, now, "test")
+
+
+def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting, str]]:
+    """The labelled castings that `test/` metrics are computed on, with their labels.
+
+    All of the test side that is labelled, but for the half of the audit that calibrates.
+    """
+    audited = {asked.casting for asked in now.asked if asked.use == "audit"}
+    found = []
+    for casting in campaign.data.castings:
+        label = now.labels.get(casting.id, casting.label)
+        if campaign.sides[casting.id] == "test" and label is not None:
+            calibrates = casting.id in audited and _calibrates(casting)
+            if not calibrates and casting.id not in now.excluded:
+                found.append((casting, label))
+    return found
+
+
+def _open(campaign: Campaign, now: Standing, side: Side) -> list[Casting]:
+    taken = {asked.casting for asked in now.asked} | now.excluded
+    return [
+        casting
+        for casting in campaign.data.castings
+        if campaign.sides[casting.id] == side and casting.id not in taken
+    ]
+
+
+def _calibrates(casting: Casting) -> bool:
+    """Whether an audited casting sets thresholds, rather than measure what they give."""
+    return part_hash(casting.part_key, seed=1) < 0.5  # noqa: PLR2004 -- half of them

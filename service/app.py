@@ -1,0 +1,168 @@
+"""The HTTP routes. What they need hangs at `app.state.desk`, put there when a worker starts."""
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service import bodies, metrics
+from service.answer import BINARY, JSON, answer, wants_binary
+from service.bench import Bench
+from service.form import ScoreRequest, read_form
+from service.host import Host, Served
+from service.openapi import SCORE_BODY, SCORE_RESPONSE, complete, errors
+from service.refusals import NotNow, Refusal
+from service.settings import Settings
+
+PATHS = ("/score", "/model", "/reload", "/metrics", "/docs.json")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the routes of one worker work with."""
+
+    settings: Settings
+    host: Host
+    bench: Bench
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+
+
+class InspectorApp(FastAPI):
+    """FastAPI with an OpenAPI document that also knows BentoML's probes and the API key."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if not self.openapi_schema:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
+
+
+def create_app() -> InspectorApp:
+    """The app without its desk."""
+    app = InspectorApp(
+        title="casting-inspector",
+        version="1",
+        description="Scores photographs of castings: verdict, and how unsure the model is.",
+        openapi_url="/docs.json",
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={Refusal: _refuse, HTTPException: _refuse_route},
+    )
+    app.post(
+        "/score",
+        responses=SCORE_RESPONSE
+        | errors(
+            s400=bodies.ErrorBody,
+            s404=bodies.NoSuchVersionBody,
+            s413=bodies.ErrorBody,
+            s415=bodies.ErrorBody,
+            s503=bodies.ErrorBody,
+        ),
+        openapi_extra=SCORE_BODY,
+    )(score)
+    described = errors(s503=bodies.NoModelBody)
+    app.get("/model", response_model=bodies.ModelBody, responses=described)(model)
+    app.post("/reload", response_model=bodies.ModelBody, responses=described)(reload)
+    app.get("/metrics", response_class=Response, responses=errors())(scrape)
+    return app
+
+
+async def score(request: Request, desk: AtDesk) -> Response:
+    """Score castings with the current version, or another one of the same model."""
+    with desk.bench.place():
+        try:
+            form = await read_form(request.headers, request.stream(), desk.settings)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        served = await _choose(desk.host, form)
+        pixels_N = await desk.bench.decode(form.images, served.predictor.preprocessing)
+        embeddings_N_F = await desk.bench.embed(served.predictor, pixels_N)
+        binary = wants_binary(request.headers.get("accept", ""))
+        body = await desk.bench.compute(
+            lambda: answer(served, form, embeddings_N_F, binary=binary)
+        )
+    return Response(body, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
+
+
+async def _choose(host: Host, form: ScoreRequest) -> Served:
+    """The version that the request finishes on, whatever is swapped meanwhile."""
+    if form.model_version is None:
+        return host.current()
+    # Shielded: others may wait for the same load when this client goes away.
+    return await asyncio.shield(asyncio.wrap_future(host.take(form.model_version)))
+
+
+async def model(desk: AtDesk) -> bodies.ModelBody:
+    """What is served, since when, and what is known of the registry."""
+    return _describe(desk.host)
+
+
+async def reload(desk: AtDesk) -> bodies.ModelBody:
+    """Look at the registry now; other workers follow within the polling interval."""
+    await asyncio.to_thread(desk.host.look, insist=True)
+    return _describe(desk.host)
+
+
+async def scrape(desk: AtDesk) -> Response:
+    """Metrics for Prometheus."""
+    content, media_type = await asyncio.to_thread(metrics.exposition, desk.host, desk.bench)
+    return Response(content, headers={"Content-Type": media_type})
+
+
+def _describe(host: Host) -> bodies.ModelBody:
+    registry = bodies.RegistryBody(**asdict(host.registry))
+    try:
+        served = host.current()
+    except NotNow as refusal:
+        refusal.extra = {"registry": registry.model_dump(mode="json")}
+        raise
+    predictor = served.predictor
+    return bodies.ModelBody(
+        name=served.version.name,
+        version=served.version.number,
+        run_id=served.version.run_id,
+        classes=list(predictor.classes),
+        **asdict(predictor.operating),
+        preprocessing=bodies.PreprocessingBody(**asdict(predictor.preprocessing)),
+        precision=predictor.precision,
+        since=served.since,
+        pinned=host.pinned,
+        registry=registry,
+    )
+
+
+async def _refuse(_: Request, refusal: Exception) -> Response:
+    """A refusal as its response.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(refusal, Refusal):
+        raise TypeError(f"{type(refusal).__name__} is no refusal")
+    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+    images = [asdict(image) for image in refusal.images]
+    body = {"error": str(refusal), "images": images, **refusal.extra}
+    return JSONResponse(body, refusal.status, headers)
+
+
+async def _refuse_route(_: Request, error: Exception) -> Response:
+    """Starlette's own refusals, a wrong method say, in the form of ours.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(error, HTTPException):
+        raise TypeError(f"{type(error).__name__} is no HTTPException")
+    body = {"error": error.detail, "images": []}
+    return JSONResponse(body, error.status_code, error.headers)

@@ -1,0 +1,213 @@
+"""The multipart form of `POST /score`, read strictly.
+
+Parts are collected here, on python-multipart's callbacks, rather than by Starlette's form: that
+one takes a body cut off in the middle for a complete one, and turns a part without a file name
+into text, which no image survives.
+"""
+
+import re
+from collections.abc import AsyncIterable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.refusals import BadInput, TooLarge, WrongMediaType
+from service.settings import Settings
+
+DEFAULT_PASSES = 50
+MAX_PASSES = 1000
+DEFAULT_SEED = 0
+MAX_SEED = 2**63 - 1
+INCLUDABLE = ("posterior", "embedding")
+FIELDS = ("images", "passes", "seed", "model_version", "include")
+_MAX_FIELD_BYTES = 1024
+_DIGITS = re.compile(r"[0-9]{1,30}")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One image as it was sent; the name is the client's, and only ever repeated to it."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What a client asks for.
+
+    Attributes:
+        images: at least one.
+        passes: dropout draws, 1 to MAX_PASSES.
+        seed: of the dropout masks, 0 to MAX_SEED.
+        model_version: digits; None means the current version.
+        include: of `INCLUDABLE`.
+    """
+
+    images: tuple[Upload, ...]
+    passes: int = DEFAULT_PASSES
+    seed: int = DEFAULT_SEED
+    model_version: str | None = None
+    include: frozenset[str] = frozenset()
+
+
+async def read_form(
+    headers: Mapping[str, str], body: AsyncIterable[bytes], settings: Settings
+) -> ScoreRequest:
+    """Parse a request while it arrives.
+
+    Args:
+        headers: of the request.
+        body: counted as it comes, since it may be longer than its `Content-Length`, or have none.
+        settings: how many images and bytes are allowed.
+
+    Raises:
+        BadInput: it is no complete multipart form, or a field is unknown, repeated or wrong.
+        TooLarge: more bytes or images than allowed.
+        WrongMediaType: it does not claim to be a multipart form.
+    """
+    parts = _Parts(settings.max_images)
+    parser = _parser(headers.get("content-type", ""), parts)
+    _check_size(headers.get("content-length", ""), settings.max_body)
+    received = 0
+    async for chunk in body:
+        received += len(chunk)
+        _check_size(str(received), settings.max_body)
+        try:
+            parser.write(chunk)
+        except FormParserError as error:
+            raise BadInput(f"not a well-formed multipart body: {error}") from error
+    if not parts.complete:
+        raise BadInput(f"the body ends after {received} bytes, before its closing boundary")
+    return _request(parts)
+
+
+def _check_size(size: str, most: int) -> None:
+    if _DIGITS.fullmatch(size) and int(size) > most:
+        raise TooLarge(f"the body is larger than the {most} bytes allowed")
+
+
+def _parser(content_type: str, parts: "_Parts") -> MultipartParser:
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise WrongMediaType(
+            f"send multipart/form-data, not {kind.decode('latin-1') or 'nothing'}"
+        )
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise BadInput("the Content-Type names no multipart boundary")
+    try:
+        return MultipartParser(boundary, parts.callbacks())
+    except FormParserError as error:
+        raise BadInput(f"unusable multipart boundary: {error}") from error
+
+
+@dataclass
+class _Parts:
+    """Collects parts, and refuses as soon as one is too many, too long, unknown or repeated."""
+
+    max_images: int
+    images: list[Upload] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+    complete: bool = False
+    _headers: dict[bytes, bytes] = field(default_factory=dict)
+    _header: tuple[bytearray, bytearray] = field(
+        default_factory=lambda: (bytearray(), bytearray())
+    )
+    _name: str = ""
+    _file_name: str | None = None
+    _data: bytearray = field(default_factory=bytearray)
+
+    def callbacks(self) -> Any:  # noqa: ANN401 -- the parser's TypedDict is private to its stubs
+        """What python-multipart calls."""
+        return {
+            "on_part_begin": self._part_begins,
+            "on_header_field": self._adds_to(0),
+            "on_header_value": self._adds_to(1),
+            "on_header_end": self._header_ends,
+            "on_headers_finished": self._data_begins,
+            "on_part_data": self._data_goes_on,
+            "on_part_end": self._part_ends,
+            "on_end": self._ends,
+        }
+
+    def _part_begins(self) -> None:
+        self._headers = {}
+        self._data = bytearray()
+
+    def _adds_to(self, side: int) -> Callable[[bytes, int, int], None]:
+        def add(data: bytes, start: int, end: int) -> None:
+            self._header[side].extend(data[start:end])
+
+        return add
+
+    def _header_ends(self) -> None:
+        name, value = self._header
+        self._headers[bytes(name).lower()] = bytes(value)
+        self._header = (bytearray(), bytearray())
+
+    def _data_begins(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if b"name" not in options:
+            raise BadInput("a part has no name")
+        self._name = _text(options[b"name"])
+        self._file_name = _text(options[b"filename"]) if b"filename" in options else None
+        if self._name == "images":
+            if len(self.images) == self.max_images:
+                raise TooLarge(f"at most {self.max_images} images a request; send several")
+        elif self._name not in FIELDS:
+            raise BadInput(f"unknown field {self._name!r}; there are {', '.join(FIELDS)}")
+        elif self._name in self.fields:
+            raise BadInput(f"the field {self._name} is given twice")
+        elif self._file_name is not None:
+            raise BadInput(f"the field {self._name} is a file; send its value as text")
+
+    def _data_goes_on(self, data: bytes, start: int, end: int) -> None:
+        self._data += data[start:end]
+        if self._name != "images" and len(self._data) > _MAX_FIELD_BYTES:
+            raise BadInput(f"the field {self._name} is longer than {_MAX_FIELD_BYTES} bytes")
+
+    def _part_ends(self) -> None:
+        if self._name == "images":
+            self.images.append(Upload(self._file_name or "", bytes(self._data)))
+        else:
+            self.fields[self._name] = _text(bytes(self._data))
+
+    def _ends(self) -> None:
+        self.complete = True
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")
+
+
+def _request(parts: _Parts) -> ScoreRequest:
+    if not parts.images:
+        raise BadInput("no images; send at least one part named images")
+    fields = parts.fields
+    version = fields.get("model_version")
+    if version is not None:
+        version = str(_whole("model_version", version, 0, 10**30))
+    return ScoreRequest(
+        images=tuple(parts.images),
+        passes=_whole("passes", fields.get("passes", str(DEFAULT_PASSES)), 1, MAX_PASSES),
+        seed=_whole("seed", fields.get("seed", str(DEFAULT_SEED)), 0, MAX_SEED),
+        model_version=version,
+        include=_include(fields.get("include", "")),
+    )
+
+
+def _whole(name: str, text: str, least: int, most: int) -> int:
+    if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
+        raise BadInput(f"{name}={text!r}: a whole number from {least} to {most} is needed")
+    return int(text)
+
+
+def _include(text: str) -> frozenset[str]:
+    asked = frozenset(word for part in text.split(",") if (word := part.strip()))
+    unknown = sorted(asked.difference(INCLUDABLE))
+    if unknown:
+        raise BadInput(f"include={text!r}: of {', '.join(INCLUDABLE)}, not {', '.join(unknown)}")
+    return asked

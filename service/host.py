@@ -1,0 +1,267 @@
+"""The models that a worker holds: the current version, and a few that were asked for by number.
+
+A new version is loaded, has proved itself and is warm before one reference is swapped; a request
+finishes on the version that it took. Whatever happens to the registry, what is held is served.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import torch
+
+from models.errors import VersionError, VersionNotFound
+from models.predictor import MINIBATCH, Predictor
+from models.registry import Version
+from service.refusals import NoSuchVersion, NotNow
+from service.sources import Source
+
+REFUSED_FOR = timedelta(minutes=1)  # a version that failed its self-check is not loaded every look
+_WARM_PASSES = 2
+_RETRY_SECONDS = 5
+
+log = logging.getLogger("casting.host")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version, ready to score, and since when."""
+
+    version: Version
+    predictor: Predictor
+    since: datetime
+
+
+@dataclass(frozen=True)
+class RegistryState:
+    """What the last look at the registry found.
+
+    Attributes:
+        reachable: whether it answered; None before the first look, and where a folder is served.
+        last_seen: when it last answered.
+        error: why the served version is not what the registry asks for; None when it is.
+    """
+
+    reachable: bool | None = None
+    last_seen: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class _Refused:
+    number: str
+    until: datetime
+    error: str
+
+    def holds(self, version: Version, now: datetime) -> bool:
+        return version.number == self.number and now < self.until
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Host:
+    """Holds versions and follows the registry; every method may be called from any thread."""
+
+    def __init__(self, source: Source, pinned: int, clock: Callable[[], datetime] = _now) -> None:
+        self._source = source
+        self._clock = clock
+        self._current: Served | None = None
+        self._registry = RegistryState()
+        self._refused: _Refused | None = None
+        self._looking = threading.Lock()
+        self._closing = threading.Event()
+        self._shelf = _Shelf(pinned, self._find_and_load)
+
+    def start(self, poll_seconds: float) -> None:
+        """Look once, so that a worker begins with its model, then keep looking in a thread."""
+        self.look()
+        if self._source.changes:
+            threading.Thread(
+                target=self._poll, args=(poll_seconds,), name="registry-poll", daemon=True
+            ).start()
+
+    def close(self) -> None:
+        """Stop looking and loading."""
+        self._closing.set()
+        self._shelf.close()
+
+    @property
+    def name(self) -> str:
+        """The registered model, or the folder."""
+        return self._source.name
+
+    @property
+    def served(self) -> Served | None:
+        """The current version, None while there is none."""
+        return self._current
+
+    @property
+    def registry(self) -> RegistryState:
+        """What the last look found."""
+        return self._registry
+
+    @property
+    def pinned(self) -> list[str]:
+        """Numbers of the versions held beside the current one, the least recently used first."""
+        return self._shelf.numbers()
+
+    def current(self) -> Served:
+        """The current version.
+
+        Raises:
+            NotNow: there is none.
+        """
+        if self._current is None:
+            reason = self._registry.error or "the registry has not answered yet"
+            raise NotNow(f"no model is served: {reason}", _RETRY_SECONDS)
+        return self._current
+
+    def take(self, number: str) -> "Future[Served]":
+        """A version by its number, loaded if need be.
+
+        The future raises NoSuchVersion where there is none, and NotNow where it cannot be loaded.
+        """
+        current = self._current
+        if current is None or current.version.number != number:
+            return self._shelf.take(number)
+        done: Future[Served] = Future()
+        done.set_result(current)
+        return done
+
+    def look(self, *, insist: bool = False) -> None:
+        """Look at the registry now, and swap if it names another version.
+
+        Args:
+            insist: try a version again that was refused a moment ago.
+        """
+        with self._looking:
+            try:
+                version = self._source.current()
+            except VersionNotFound as error:
+                self._answered(str(error))
+            except Exception as error:  # noqa: BLE001 -- whatever a client library raises: go on
+                if self._registry.reachable is not False:
+                    log.warning("the registry is away: %s", _reason(error))
+                self._registry = replace(self._registry, reachable=False, error=_reason(error))
+            else:
+                self._follow(version, insist=insist)
+
+    def _follow(self, version: Version, *, insist: bool) -> None:
+        if self._current is not None and self._current.version.number == version.number:
+            self._answered(None)
+            return
+        refused = self._refused
+        if refused is not None and not insist and refused.holds(version, self._clock()):
+            self._answered(refused.error)
+            return
+        try:
+            held = self._shelf.release(version.number)
+            self._current = replace(held, since=self._clock()) if held else self._load(version)
+        except Exception as error:  # noqa: BLE001 -- a bad version must not end the good one
+            reason = f"version {version.number} is refused: {_reason(error)}"
+            if isinstance(error, VersionError):
+                self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
+            self._answered(reason)
+            log.warning("%s %s", self.name, reason)
+        else:
+            self._refused = None
+            self._answered(None)
+            log.info("%s version %s is served", self.name, version.number)
+
+    def _answered(self, error: str | None) -> None:
+        reachable = True if self._source.changes else None
+        self._registry = RegistryState(reachable, self._clock(), error)
+
+    def _poll(self, seconds: float) -> None:
+        while not self._closing.wait(seconds):
+            self.look()
+
+    def _find_and_load(self, number: str) -> Served:
+        served = self._current.version.number if self._current is not None else None
+        try:
+            return self._load(self._source.find(number))
+        except VersionNotFound as error:
+            raise NoSuchVersion(str(error), served=served, asked=number) from error
+        except Exception as error:
+            raise NotNow(
+                f"version {number} cannot be loaded: {_reason(error)}", _RETRY_SECONDS
+            ) from error
+
+    def _load(self, version: Version) -> Served:
+        predictor = self._source.load(version)
+        _warm(predictor)
+        return Served(version, predictor, self._clock())
+
+
+class _Shelf:
+    """At most `size` versions, the least recently used one goes first.
+
+    One thread loads, one version at a time, each once, however many requests wait for it.
+    """
+
+    def __init__(self, size: int, load: Callable[[str], Served]) -> None:
+        self._size = size
+        self._load = load
+        self._lock = threading.Lock()
+        self._futures: OrderedDict[str, Future[Served]] = OrderedDict()
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+
+    def take(self, number: str) -> "Future[Served]":
+        with self._lock:
+            future = self._futures.get(number)
+            new = future is None
+            if future is None:
+                future = self._futures[number] = self._loader.submit(self._load, number)
+            self._futures.move_to_end(number)
+        if new:  # outside the lock: of a future that is done already it runs here and now
+            future.add_done_callback(lambda _: self._tidy())
+        return future
+
+    def release(self, number: str) -> Served | None:
+        """Take a version off the shelf, None where it is not on it."""
+        with self._lock:
+            future = self._futures.get(number)
+            if future is None or not _loaded(future):
+                return None
+            return self._futures.pop(number).result()
+
+    def numbers(self) -> list[str]:
+        with self._lock:
+            return [number for number, future in self._futures.items() if _loaded(future)]
+
+    def close(self) -> None:
+        self._loader.shutdown(wait=False, cancel_futures=True)
+
+    def _tidy(self) -> None:
+        """Drop what failed, so that it can be tried again, and what is more than the shelf takes.
+
+        What is still loading counts once it is loaded.
+        """
+        with self._lock:
+            failed = [n for n, f in self._futures.items() if f.done() and not _loaded(f)]
+            loaded = [n for n, f in self._futures.items() if _loaded(f)]
+            for number in failed + loaded[: max(0, len(loaded) - self._size)]:
+                del self._futures[number]
+
+
+def _loaded(future: "Future[Served]") -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
+def _warm(predictor: Predictor) -> None:
+    """Pay the first call's memory layout and kernel choices before a client waits for them."""
+    form = predictor.preprocessing
+    blank = torch.zeros(MINIBATCH, form.channels, form.size, form.size, dtype=torch.uint8)
+    predictor.score(blank, _WARM_PASSES, seed=0)
+
+
+def _reason(error: Exception) -> str:
+    """The first line; database drivers append whole statements."""
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

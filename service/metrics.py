@@ -1,0 +1,84 @@
+"""What Prometheus scrapes: BentoML's own series, with bounded labels, and the model's state."""
+
+from collections.abc import Iterable
+
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.bench import Bench
+from service.host import Host
+
+_UNKNOWN = "unmatched"
+_CALLED_PATH = "casting.path"
+
+
+class TrafficMetrics:
+    """BentoML's request metrics, counting paths that no route has as one.
+
+    BentoML's middleware labels series with whatever path a client sends, so that a scanner makes
+    new series without end. It stands outermost, where a service cannot reach it; so it is switched
+    off in the service's configuration, and stands here between two small apps: one hides an
+    unknown path from it, the other brings the path back.
+    """
+
+    def __init__(self, app: ASGIApp, namespace: str, paths: Iterable[str]) -> None:
+        self._paths = frozenset(paths)
+        self._app = app
+        self._counted = RunnerTrafficMetricsMiddleware(self._bring_back, namespace=namespace)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        label = scope["path"] if scope["path"] in self._paths else _UNKNOWN
+        hidden = {**scope, "path": label, _CALLED_PATH: scope["path"]}
+        await self._counted(hidden, receive, send)
+
+    async def _bring_back(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "path": scope[_CALLED_PATH]}, receive, send)
+
+
+class _ModelState(Collector):
+    """Gauges that are read off the worker when somebody asks."""
+
+    def __init__(self, host: Host, bench: Bench) -> None:
+        self._host = host
+        self._bench = bench
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The gauges, of the worker that answers."""
+        served, registry = self._host.served, self._host.registry
+        gauges: dict[str, tuple[str, float]] = {
+            "casting_model_served": ("1 when a model is served", served is not None),
+            "casting_model_version": (
+                "current version, 0 for none or a folder",
+                int(served.version.number) if served else 0,
+            ),
+            "casting_models_pinned": ("other versions loaded", len(self._host.pinned)),
+            "casting_registry_reachable": (
+                "1 when the last look at the registry was answered, or none is needed",
+                registry.reachable is not False,
+            ),
+            "casting_registry_refusal": (
+                "1 when something else is served than the registry asks for",
+                registry.error is not None,
+            ),
+            "casting_requests_waiting": ("requests behind the computed one", self._bench.waiting),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(name, text, value=float(value))
+
+
+def exposition(host: Host, bench: Bench) -> tuple[bytes, str]:
+    """Everything there is to scrape, and its media type."""
+    client = BentoMLContainer.metrics_client.get()
+    registry = CollectorRegistry()
+    registry.register(_ModelState(host, bench))
+    state: bytes = generate_latest(registry)
+    ours: bytes = client.generate_latest()  # type: ignore[no-untyped-call]
+    return ours + state, client.CONTENT_TYPE_LATEST

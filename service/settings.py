@@ -1,0 +1,98 @@
+"""What the environment says about the service, read once, when a worker starts."""
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+
+from models.errors import ServiceError
+from models.images import MAX_PIXELS
+
+_MEBIBYTE = 2**20
+
+# What the libraries underneath want to be told. A dead tracking server must not hold a worker for
+# minutes, and nobody asked for usage reports or progress bars.
+_LIBRARIES = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "BENTOML_DO_NOT_TRACK": "True",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a worker serves.
+
+    Attributes:
+        model: `models:/NAME@ALIAS`, `models:/NAME/NUMBER`, or a folder with an exported version.
+        pinned: versions kept loaded beside the current one.
+        api_key: what clients send as `Authorization: Bearer`; None asks for nothing.
+        poll_seconds: time between two looks at the registry.
+        max_waiting: requests that may wait while one is computed.
+        max_images: images a request.
+        max_body: bytes a request.
+        max_pixels: pixels an image, judged by its header.
+        owner_pid: the process that started this service, and which it must not outlive.
+    """
+
+    model: str = "models:/casting-defects@current"
+    pinned: int = 2
+    api_key: str | None = field(default=None, repr=False)
+    poll_seconds: float = 5.0
+    max_waiting: int = 64
+    max_images: int = 256
+    max_body: int = 256 * _MEBIBYTE
+    max_pixels: int = MAX_PIXELS
+    owner_pid: int | None = None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Settings":
+        """Take the `CASTING_...` variables; an empty one counts as unset.
+
+        Raises:
+            ServiceError: a variable is not a number, or is too small.
+        """
+        number = _Numbers(environment)
+        owner = number.whole("CASTING_OWNER_PID", 0, least=0)
+        return cls(
+            model=environment.get("CASTING_MODEL") or cls.model,
+            pinned=number.whole("CASTING_PINNED", cls.pinned, least=0),
+            api_key=environment.get("CASTING_API_KEY") or None,
+            poll_seconds=number.seconds("CASTING_POLL_SECONDS", cls.poll_seconds),
+            max_waiting=number.whole("CASTING_MAX_WAITING", cls.max_waiting, least=0),
+            max_images=number.whole("CASTING_MAX_IMAGES", cls.max_images),
+            max_body=number.whole("CASTING_MAX_BODY_BYTES", cls.max_body),
+            max_pixels=number.whole("CASTING_MAX_PIXELS", cls.max_pixels),
+            owner_pid=owner or None,
+        )
+
+
+def quieten_libraries(environment: MutableMapping[str, str]) -> None:
+    """Set what MLflow and BentoML read; what the user has set already stands."""
+    for name, value in _LIBRARIES.items():
+        environment.setdefault(name, value)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    environment: Mapping[str, str]
+
+    def whole(self, name: str, default: int, least: int = 1) -> int:
+        text = self.environment.get(name) or str(default)
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise ServiceError(f"{name}={text}: a whole number, at least {least}, is needed")
+        return value
+
+    def seconds(self, name: str, default: float) -> float:
+        text = self.environment.get(name) or str(default)
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise ServiceError(f"{name}={text}: a number of seconds above 0 is needed")
+        return value

@@ -1,0 +1,133 @@
+"""A registry that behaves, a client without a socket, and castings to send."""
+
+import asyncio
+import io
+import json
+import struct
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import numpy as np
+import torch
+from fastapi import FastAPI
+from PIL import Image
+from safetensors.torch import load
+
+from models.errors import VersionNotFound
+from models.images import Preprocessing
+from models.network import NetworkSpec, build
+from models.predictor import Operating, Predictor
+from models.registry import Version
+
+CLASSES = ("def_front", "ok_front")
+
+
+def tiny_predictor(seed: int = 0) -> Predictor:
+    spec = NetworkSpec("resnet18", channels=1, classes=2)
+    network = build(spec, "scratch", torch.Generator().manual_seed(seed)).eval()
+    return Predictor(network, Preprocessing(size=32), CLASSES, Operating(good="ok_front"))
+
+
+def photo(seed: int, size: int = 40) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size, size), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+class FakeRegistry:
+    """Versions by number, an alias, and the ways in which a registry can fail."""
+
+    name = "casting-defects"
+    changes = True
+
+    def __init__(self, predictors: Mapping[str, Predictor], current: str | None) -> None:
+        self.predictors = dict(predictors)
+        self.alias = current
+        self.down: Exception | None = None
+        self.failing: dict[str, Exception] = {}
+        self.loads: list[str] = []
+        self.may_load = threading.Event()
+        self.may_load.set()
+
+    def current(self) -> Version:
+        self._answer()
+        if self.alias is None:
+            raise VersionNotFound("casting-defects has no version with the alias current")
+        return self._version(self.alias)
+
+    def find(self, number: str) -> Version:
+        self._answer()
+        if number not in self.predictors:
+            raise VersionNotFound(f"casting-defects has no version {number}")
+        return self._version(number)
+
+    def load(self, version: Version) -> Predictor:
+        self._answer()
+        self.loads.append(version.number)
+        assert self.may_load.wait(10)
+        if version.number in self.failing:
+            raise self.failing[version.number]
+        return self.predictors[version.number]
+
+    def _answer(self) -> None:
+        if self.down is not None:
+            raise self.down
+
+    def _version(self, number: str) -> Version:
+        return Version(self.name, number, f"run-{number}", {})
+
+
+class Client:
+    """Calls an ASGI app; one event loop a call."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    def get(self, path: str) -> httpx.Response:
+        return asyncio.run(self.send("GET", path))
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self.send("POST", path, **options))
+
+    def score(self, images: list[bytes], *, accept: str = "*/*", **fields: str) -> httpx.Response:
+        return asyncio.run(self.scoring(images, accept=accept, **fields))
+
+    async def scoring(
+        self, images: list[bytes], *, accept: str = "*/*", **fields: str
+    ) -> httpx.Response:
+        files = [("images", (f"{i}.png", data)) for i, data in enumerate(images)]
+        return await self.send(
+            "POST", "/score", files=files, data=fields, headers={"Accept": accept}
+        )
+
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, path, **options)
+
+
+def multipart(*parts: tuple[str, bytes], boundary: str = "b", end: bool = True) -> bytes:
+    """A body by hand: each part its raw headers and its bytes."""
+    text = b"".join(
+        f"--{boundary}\r\n{headers}\r\n\r\n".encode() + data + b"\r\n" for headers, data in parts
+    )
+    return text + (f"--{boundary}--\r\n".encode() if end else b"")
+
+
+def named(name: str, file_name: str | None = None) -> str:
+    disposition = f'Content-Disposition: form-data; name="{name}"'
+    return disposition if file_name is None else f'{disposition}; filename="{file_name}"'
+
+
+def unpack(content: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors of a binary answer, and the JSON in its metadata."""
+    (size,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + size])
+    return load(content), json.loads(header["__metadata__"]["json"])
+
+
+def in_pieces(body: bytes, size: int = 7) -> Iterator[bytes]:
+    return (body[start : start + size] for start in range(0, len(body), size))

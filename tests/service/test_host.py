@@ -1,0 +1,207 @@
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from models.errors import VersionError
+from service.host import REFUSED_FOR, Host
+from service.refusals import NoSuchVersion, NotNow
+from tests.service.fakes import FakeRegistry
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def host(registry: FakeRegistry, clock: Clock) -> Iterator[Host]:
+    host = Host(registry, pinned=2, clock=clock)
+    host.look()
+    yield host
+    registry.may_load.set()
+    host.close()
+
+
+def number(host: Host) -> str:
+    return host.current().version.number
+
+
+def test_serves_what_the_alias_points_at_and_follows_it(registry, host, clock):
+    first = host.current()
+    assert (first.version.number, first.since) == ("1", START)
+    registry.alias = "2"
+    clock.now += timedelta(hours=1)
+    host.look()
+    assert number(host) == "2"
+    assert host.current().since == clock.now
+    assert first.predictor is registry.predictors["1"]  # what a request took stays whole
+
+
+def test_looking_again_loads_nothing(registry, host):
+    host.look()
+    assert registry.loads == ["1"]
+
+
+def test_a_version_that_fails_its_self_check_is_refused_and_the_old_one_goes_on(registry, host):
+    registry.alias = "2"
+    registry.failing["2"] = VersionError("fails its self-check: off by 0.4\nSQL")
+    host.look()
+    assert number(host) == "1"
+    assert host.registry.reachable is True
+    assert host.registry.error == "version 2 is refused: fails its self-check: off by 0.4"
+
+
+def test_a_refused_version_is_not_loaded_at_every_look(registry, host, clock):
+    registry.alias = "2"
+    registry.failing["2"] = VersionError("damaged")
+    host.look()
+    host.look()
+    assert registry.loads == ["1", "2"]
+    assert host.registry.error == "version 2 is refused: damaged"
+    clock.now += REFUSED_FOR
+    host.look()
+    assert registry.loads == ["1", "2", "2"]
+
+
+def test_a_reload_tries_a_refused_version_again(registry, host):
+    registry.alias = "2"
+    registry.failing["2"] = VersionError("damaged")
+    host.look()
+    del registry.failing["2"]
+    host.look(insist=True)
+    assert number(host) == "2"
+    assert host.registry.error is None
+
+
+def test_a_download_that_fails_is_tried_again_at_the_next_look(registry, host):
+    registry.alias = "2"
+    registry.failing["2"] = ConnectionError("reset")
+    host.look()
+    assert number(host) == "1"
+    del registry.failing["2"]
+    host.look()
+    assert number(host) == "2"
+
+
+def test_a_registry_that_is_down_changes_nothing_but_the_report(registry, host, clock):
+    registry.down = ConnectionError("refused")
+    clock.now += timedelta(hours=1)
+    host.look()
+    assert number(host) == "1"
+    state = host.registry
+    assert (state.reachable, state.last_seen, state.error) == (False, START, "refused")
+    registry.down = None
+    host.look()
+    assert (host.registry.reachable, host.registry.error) == (True, None)
+
+
+def test_an_alias_that_is_taken_away_changes_nothing_but_the_report(registry, host):
+    registry.alias = None
+    host.look()
+    assert number(host) == "1"
+    assert host.registry.error == "casting-defects has no version with the alias current"
+
+
+def test_without_a_current_version_there_is_no_default_but_pinned_versions_are_had(registry):
+    registry.alias = None
+    host = Host(registry, pinned=1)
+    host.look()
+    with pytest.raises(NotNow, match=r"no model is served: .* alias current"):
+        host.current()
+    assert host.served is None
+    assert host.take("3").result(10).version.number == "3"
+    host.close()
+
+
+def test_the_current_version_asked_by_number_is_not_loaded_twice(registry, host):
+    assert host.take("1").result(0) is host.current()
+    assert registry.loads == ["1"]
+
+
+def test_the_least_recently_used_pinned_version_goes_first(registry, host):
+    for asked in ("2", "3", "2", "4"):
+        host.take(asked).result(10)
+    assert host.pinned == ["2", "4"]
+    assert registry.loads == ["1", "2", "3", "4"]
+
+
+def test_no_pinned_version_is_kept_where_none_may_be(registry):
+    host = Host(registry, pinned=0)
+    assert host.take("2").result(10).version.number == "2"
+    assert wait_until(lambda: host.pinned == [])
+    host.close()
+
+
+def test_concurrent_requests_for_one_version_load_it_once(registry, host):
+    registry.may_load.clear()
+    futures = [host.take("2") for _ in range(5)]
+    registry.may_load.set()
+    assert len({id(future.result(10)) for future in futures}) == 1
+    assert registry.loads == ["1", "2"]
+
+
+def test_an_unknown_version_is_named_with_the_one_that_is_served(host):
+    with pytest.raises(NoSuchVersion) as refusal:
+        host.take("9").result(10)
+    assert refusal.value.extra == {"served": "1", "asked": "9"}
+
+
+def test_a_pinned_version_that_could_not_be_loaded_is_tried_again(registry, host):
+    registry.failing["2"] = ConnectionError("reset")
+    with pytest.raises(NotNow, match="version 2 cannot be loaded: reset"):
+        host.take("2").result(10)
+    del registry.failing["2"]
+    assert wait_until(lambda: host.take("2").result(10).version.number == "2")
+
+
+def test_a_pinned_version_that_becomes_current_is_not_loaded_again(registry, host):
+    pinned = host.take("2").result(10)
+    registry.alias = "2"
+    host.look()
+    assert host.current().predictor is pinned.predictor
+    assert registry.loads == ["1", "2"]
+    assert host.pinned == []
+
+
+def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(registry):
+    host = Host(registry, pinned=2)
+    registry.down = RuntimeError("")
+    host.start(poll_seconds=0.01)
+    assert host.registry.error == "RuntimeError"
+    registry.down = None
+    assert wait_until(lambda: host.served is not None)
+    registry.alias = "2"
+    assert wait_until(lambda: number(host) == "2")
+    host.close()
+    assert wait_until(lambda: "registry-poll" not in {t.name for t in threading.enumerate()})
+
+
+def test_a_folder_is_not_polled_and_has_no_registry(registry):
+    registry.changes = False
+    host = Host(registry, pinned=2)
+    host.start(poll_seconds=0.01)
+    assert "registry-poll" not in {t.name for t in threading.enumerate()}
+    assert host.registry.reachable is None
+    host.close()
+
+
+def wait_until(condition, seconds: float = 5.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True

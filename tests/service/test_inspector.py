@@ -1,0 +1,144 @@
+"""The third rung: a real `bentoml serve` on a real registry."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from models import registry
+
+ROOT = Path(__file__).parents[2]
+KEY = "geheim"
+
+# An owner that starts the service, says its number, and waits.
+OWNER = """
+import os, subprocess, sys, time
+environment = {**os.environ, "CASTING_OWNER_PID": str(os.getpid())}
+print(subprocess.Popen(sys.argv[1:], env=environment).pid, flush=True)
+time.sleep(600)
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, predictors) -> tuple[str, MlflowClient]:
+    """A registry with two versions; `current` is the first."""
+    folder = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("casting-defects", str(folder / "artifacts"))
+    golden = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_TRACKING_URI", uri)
+        for number in ("1", "2"):
+            run_id = client.create_run(experiment).info.run_id
+            tags = {"labels": "4"}
+            registry.publish(client, "casting-defects", predictors[number], golden, run_id, tags)
+    client.set_registered_model_alias("casting-defects", "current", "1")
+    return uri, client
+
+
+@pytest.fixture(scope="module")
+def served(store, tmp_path_factory) -> Iterator[tuple[httpx.Client, subprocess.Popen, int]]:
+    uri, _ = store
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("log") / "log"
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": uri,
+        "CASTING_POLL_SECONDS": "0.5",
+        "CASTING_API_KEY": KEY,
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
+    bentoml = Path(sys.executable).with_name("bentoml")
+    command = [bentoml, "serve", "service.inspector:CastingInspector", "--port", str(port)]
+    with log.open("w") as file:
+        owner = subprocess.Popen(
+            [sys.executable, "-c", OWNER, *command, "--host", "127.0.0.1"],
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=file, text=True,
+        )  # fmt: skip
+    parent = int(owner.stdout.readline())
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
+        assert eventually(lambda: answers(client), 60), log.read_text()
+        yield client, owner, parent
+    owner.kill()
+    owner.communicate()
+    if runs(parent):
+        os.kill(parent, signal.SIGTERM)
+
+
+def test_a_real_server_from_first_answer_to_its_owners_death(store, served, photos):
+    """One story, since a server takes ten seconds to start."""
+    _, mlflow = store
+    client, owner, parent = served
+    files = [("images", (f"{i}.png", data)) for i, data in enumerate(photos)]
+
+    first = client.post("/score", files=files).json()
+    assert first["model"]["version"] == "1"
+    pinned = client.post("/score", files=files, data={"model_version": "2"}).json()
+    assert pinned["castings"] != first["castings"]
+
+    mlflow.set_registered_model_alias("casting-defects", "current", "2")
+    assert eventually(lambda: client.get("/model").json()["version"] == "2", 15)
+    assert client.post("/score", files=files).json()["castings"] == pinned["castings"]
+    mlflow.set_registered_model_alias("casting-defects", "current", "1")
+    assert client.post("/reload").json()["version"] == "1"
+    assert client.post("/score", files=files).json() == first
+
+    for path in ("/metrics", "/docs.json", "/model", "/", "/schema.json"):
+        assert httpx.get(client.base_url.join(path)).status_code == 401, path
+    for path in ("/livez", "/readyz", "/healthz"):
+        assert httpx.get(client.base_url.join(path)).status_code == 200, path
+
+    assert client.get("/docs.json").json()["info"]["title"] == "casting-inspector"
+    assert client.get("/a/scanner/was/here").status_code == 404
+    scraped = client.get("/metrics").text
+    assert 'endpoint="/score",http_response_code="200"' in scraped
+    assert "scanner" not in scraped
+    assert "casting_model_version 1.0" in scraped
+
+    workers = children(parent)
+    assert workers
+    owner.kill()
+    owner.wait()
+    assert eventually(lambda: not any(runs(pid) for pid in (parent, *workers)), 10)
+
+
+def eventually(condition, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

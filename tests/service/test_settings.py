@@ -1,0 +1,55 @@
+import pytest
+
+from models.errors import ServiceError
+from service.settings import Settings, quieten_libraries
+
+
+def test_an_empty_environment_gives_the_defaults_of_the_contract():
+    settings = Settings.read({"CASTING_API_KEY": "", "CASTING_PINNED": ""})
+    assert settings == Settings()
+    assert (settings.model, settings.pinned) == ("models:/casting-defects@current", 2)
+    assert settings.api_key is None
+
+
+def test_every_variable_is_read():
+    assert Settings.read(
+        {
+            "CASTING_MODEL": "models:/other@current",
+            "CASTING_PINNED": "0",
+            "CASTING_API_KEY": "secret",
+            "CASTING_POLL_SECONDS": "0.5",
+            "CASTING_MAX_WAITING": "1",
+            "CASTING_MAX_IMAGES": "2",
+            "CASTING_MAX_BODY_BYTES": "3",
+            "CASTING_MAX_PIXELS": "4",
+            "CASTING_OWNER_PID": "5",
+        }
+    ) == Settings("models:/other@current", 0, "secret", 0.5, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CASTING_PINNED", "-1"),
+        ("CASTING_PINNED", "two"),
+        ("CASTING_MAX_IMAGES", "0"),
+        ("CASTING_POLL_SECONDS", "0"),
+        ("CASTING_POLL_SECONDS", "nan"),
+        ("CASTING_POLL_SECONDS", "inf"),
+        ("CASTING_OWNER_PID", "me"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_its_variable(name, value):
+    with pytest.raises(ServiceError, match=f"^{name}={value}: a .*number"):
+        Settings.read({name: value})
+
+
+def test_the_key_is_not_in_the_representation():
+    assert "secret" not in repr(Settings(api_key="secret"))
+
+
+def test_libraries_are_quietened_but_what_the_user_set_stands():
+    environment = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "99"}
+    quieten_libraries(environment)
+    assert environment["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
+    assert environment["BENTOML_DO_NOT_TRACK"] == "True"
