@@ -5,6 +5,7 @@ A part lies between `<!-- NAME -->` and `<!-- /NAME -->`.
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,13 +19,20 @@ from models.strategies import STRATEGIES, needs_of  # noqa: E402
 README = ROOT / "README.md"
 
 
+def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command with its full name; a group is told by its members."""
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from verbs(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name, command
+
+
 def commands() -> str:
     """Each verb with the first sentence of its help."""
-    context = click.Context(cli)
     rows = [
         f"| `python -m jobs {name}` | {command.get_short_help_str(200)} |"
-        for name in sorted(cli.list_commands(context))
-        if (command := cli.get_command(context, name)) is not None
+        for name, command in verbs(cli)
     ]
     return "\n".join(["| command | does |", "|---|---|", *rows])
 

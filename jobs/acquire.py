@@ -148,7 +148,7 @@ def _score(
     world: World, campaign: Campaign, castings: Sequence[Casting], request: Request
 ) -> list[Scored]:
     """The service's answers, a chunk at a time; only the chunks under way are in memory."""
-    scorer: Scorer = world.scorer()
+    scorer: Scorer = world.scorer(campaign.options)
     starts = range(0, len(castings), CHUNK)
     with world.progress("ranking", len(castings)) as advance:
 

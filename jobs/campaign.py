@@ -37,14 +37,14 @@ class World:
     Attributes:
         ledger: what was asked, answered and trained.
         tracker: MLflow.
-        scorer: gives the scoring service, started when it is first asked for.
+        scorer: the scoring service for a campaign, started when it is first asked for.
         progress: shows how far long work is.
         say: tells the person who started the job, a line at a time.
     """
 
     ledger: Ledger
     tracker: Tracker
-    scorer: Callable[[], Scorer]
+    scorer: Callable[[RunOptions], Scorer]
     progress: Progress
     say: Callable[[str], None]
 

@@ -20,14 +20,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import progress
 from jobs.acquire import ask_next
-from jobs.campaign import World, open_campaign, recorded_options
+from jobs.campaign import Campaign, World, open_campaign, recorded_options
+from jobs.label import export_labels, import_labels, label_status
 from jobs.ledger import Ledger
 from jobs.options import RunOptions
 from jobs.promote import promote, roll_back
 from jobs.run import run
 from jobs.scoring_client import ScoringClient
 from jobs.service_process import own_service
-from jobs.standing import standing
+from jobs.standing import Standing, standing
 from jobs.synthesize import synthesize
 from jobs.tracking import MlflowTracker
 from jobs.train import train_round
@@ -52,7 +53,7 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _world(service_url: str, model_name: str) -> Iterator[World]:
+def _world() -> Iterator[World]:
     """The real world: ledger and tracking server of the environment, a service when needed."""
     # a tracking server that is away must not block a call for the minutes of MLflow's own default
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
@@ -65,17 +66,30 @@ def _world(service_url: str, model_name: str) -> Iterator[World]:
         stack.callback(ledger.close)
 
         @functools.cache
-        def scorer() -> ScoringClient:
-            url = service_url
+        def scorer(options: RunOptions) -> ScoringClient:
+            url = options.service_url
             if url == "auto":
                 _say("starting a scoring service")
-                url = stack.enter_context(own_service(model_name))
+                url = stack.enter_context(own_service(options.model_name))
             client = ScoringClient(url, os.environ.get("CASTING_API_KEY"))
             stack.callback(client.close)
             return client
 
         tracker = MlflowTracker(mlflow.MlflowClient(), os.environ.get("MLFLOW_RUN_ID"))
         yield World(ledger, tracker, scorer, progress.bar, _say)
+
+
+@contextmanager
+def _opened(
+    campaign: str, service_url: str = "auto"
+) -> Iterator[tuple[World, Campaign, Standing]]:
+    """A campaign of the ledger, its world, and where it stands."""
+    with _world() as world:
+        opened = open_campaign(world, recorded_options(world, campaign, service_url))
+        try:
+            yield world, opened, standing(world, opened)
+        finally:
+            world.tracker.close_run(opened.run_id)
 
 
 def _prints_json(
@@ -111,6 +125,7 @@ _campaign = click.option(
     "--campaign", default="auto", help="Campaign; auto: the only unfinished one."
 )
 _service = _option("service_url", "Scoring service; auto: start one and stop it at the end.")
+_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 _model = _option("model_name", "Registered model in MLflow.")
 
 
@@ -145,7 +160,7 @@ def run_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
     Example: python -m jobs run --data castings/ --strategy bald --rounds 6
     """
     asked = RunOptions(**options)
-    with _world(asked.service_url, asked.model_name) as world:
+    with _world() as world:
         return run(world, asked)
 
 
@@ -157,9 +172,8 @@ def train_command(campaign: str) -> dict[str, Any]:
 
     Example: python -m jobs train --campaign synthetic-bald-0
     """
-    with _world("auto", _DEFAULTS["model_name"]) as world:
-        opened = open_campaign(world, recorded_options(world, campaign))
-        return asdict(train_round(world, opened, standing(world, opened)))
+    with _opened(campaign) as (world, opened, now):
+        return asdict(train_round(world, opened, now))
 
 
 @cli.command("acquire")
@@ -171,15 +185,60 @@ def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
 
     Example: python -m jobs acquire --service-url http://127.0.0.1:3000
     """
-    with _world(service_url, _DEFAULTS["model_name"]) as world:
-        opened = open_campaign(world, recorded_options(world, campaign, service_url))
-        found = ask_next(world, opened, standing(world, opened))
+    with _opened(campaign, service_url) as (world, opened, now):
+        found = ask_next(world, opened, now)
         awaiting = standing(world, opened).unlabelled()
         return {
             "campaign": opened.options.name,
             "state": "awaiting labels" if found else "no castings are left to ask for",
             "batch": [{**asdict(a), "path": opened.casting(a.casting).paths[0]} for a in awaiting],
         }
+
+
+@cli.group("label")
+def label_group() -> None:
+    """Exchange labels with people: export what awaits them, import what they say.
+
+    Example: python -m jobs label export labels.csv
+    """
+
+
+@label_group.command("export")
+@_file
+@_campaign
+@_prints_json
+def label_export_command(file: Path, campaign: str) -> dict[str, Any]:
+    """Write the castings that await a label to a CSV file.
+
+    Example: python -m jobs label export labels.csv
+    """
+    with _opened(campaign) as (_, opened, now):
+        return {"campaign": opened.options.name, "awaiting": export_labels(opened, now, file)}
+
+
+@label_group.command("import")
+@_file
+@_campaign
+@_prints_json
+def label_import_command(file: Path, campaign: str) -> dict[str, Any]:
+    """Take in a CSV file of labels: casting,label, and optionally annotator.
+
+    Example: python -m jobs label import labels.csv
+    """
+    with _opened(campaign) as (world, opened, now):
+        return {"campaign": opened.options.name, **import_labels(world, opened, now, file)}
+
+
+@label_group.command("status")
+@_campaign
+@_prints_json
+def label_status_command(campaign: str) -> dict[str, Any]:
+    """Count what was asked for, what has labels, and what awaits them.
+
+    Example: python -m jobs label status
+    """
+    with _opened(campaign) as (_, opened, now):
+        return label_status(opened, now)
 
 
 @cli.command("promote")
@@ -194,7 +253,7 @@ def promote_command(model_name: str, number: str, rollback: bool) -> dict[str, A
     """
     if rollback == (number != "auto"):
         click.get_current_context().fail("give either --version N or --rollback")
-    with _world("auto", model_name) as world:
+    with _world() as world:
         done = roll_back(world, model_name) if rollback else promote(world, model_name, number)
         return asdict(done)
 

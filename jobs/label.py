@@ -1,9 +1,21 @@
-"""Labels come in: from the data set that plays the oracle, or from people."""
+"""Labels come in: from the data set that plays the oracle, or from people by a CSV file."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from jobs.campaign import Campaign, World
 from jobs.data import labelled
 from jobs.ledger import ORACLE
 from jobs.standing import Standing
+from models.castings import listed
+from models.errors import CampaignError, DataError
+
+COLUMNS = ("casting", "path", "label", "annotator")
+_NOBODY = "person"  # who labelled, where the file does not say
 
 
 def ask_oracle(world: World, campaign: Campaign, now: Standing) -> int:
@@ -13,3 +25,108 @@ def ask_oracle(world: World, campaign: Campaign, now: Standing) -> int:
     known = [(casting, truth[casting]) for casting in missing if casting in truth]
     world.ledger.record_labels(known, ORACLE)
     return len(missing) - len(known)
+
+
+def export_labels(campaign: Campaign, now: Standing, file: Path) -> int:
+    """Write the castings that await a label, in order of choice, and return how many.
+
+    Raises:
+        CampaignError: none does.
+    """
+    waiting = now.unlabelled()
+    if not waiting:
+        raise CampaignError(
+            f"campaign {campaign.options.name} awaits no labels; `run` takes its next step"
+        )
+    rows = [
+        {
+            "casting": asked.casting,
+            "path": str(campaign.data.root / campaign.casting(asked.casting).paths[0]),
+            "label": "",
+            "annotator": "",
+        }
+        for asked in waiting
+    ]
+    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(file, index=False)
+    return len(rows)
+
+
+def import_labels(world: World, campaign: Campaign, now: Standing, file: Path) -> dict[str, int]:
+    """Take in a file of labels, whole or not at all; lines without a label are left for later.
+
+    Returns:
+        Lines with a label, and how many of them were news.
+
+    Raises:
+        DataError: a line names an unknown casting or class, or contradicts another one.
+    """
+    rows = _read(file)
+    classes, _ = campaign.classes(now.labels.values())
+    asked = {a.casting for a in now.asked}
+    faults = [
+        f"line {line}: {fault}"
+        for line, row in rows
+        if (fault := _fault(row, asked, classes)) is not None
+    ] + _contradictions(rows)
+    if faults:
+        raise DataError(f"{file}: {len(faults)} faults, nothing was taken: {listed(faults)}")
+    by_annotator: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for _, row in rows:
+        by_annotator[row["annotator"] or _NOBODY].append((row["casting"], row["label"]))
+    news = sum(
+        world.ledger.record_labels(labels, annotator) for annotator, labels in by_annotator.items()
+    )
+    return {"labels": len(rows), "news": news}
+
+
+def label_status(campaign: Campaign, now: Standing) -> dict[str, Any]:
+    """How many castings were asked for, how many have labels, and of which class they are."""
+    return {
+        "campaign": campaign.options.name,
+        "asked": len(now.asked),
+        "labelled": len(now.labels),
+        "awaiting": len(now.unlabelled()),
+        "labels": dict(sorted(Counter(now.labels.values()).items())),
+    }
+
+
+def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
+    """Lines that have a label, with their numbers.
+
+    Raises:
+        DataError: it is no such file.
+    """
+    try:
+        table = pd.read_csv(file, dtype="string", keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: not a readable CSV file: {error}") from error
+    missing = [column for column in ("casting", "label") if column not in table]
+    if missing:
+        raise DataError(
+            f"{file}: no column {' and '.join(missing)}; `label export` writes {','.join(COLUMNS)}"
+        )
+    rows = [
+        {column: str(row.get(column, "")).strip() for column in COLUMNS}
+        for row in table.to_dict("records")
+    ]
+    return [(line, row) for line, row in enumerate(rows, start=2) if row["label"]]
+
+
+def _fault(row: Mapping[str, str], asked: set[str], classes: Sequence[str]) -> str | None:
+    if row["casting"] not in asked:
+        return f"casting {row['casting'][:12]} was not asked for by this campaign"
+    if row["label"] not in classes:
+        return f"no class {row['label']!r}, there are {', '.join(classes)}"
+    return None
+
+
+def _contradictions(rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[str]:
+    """Lines in which one annotator calls a casting something else than in an earlier line."""
+    said: dict[tuple[str, str], tuple[int, str]] = {}
+    faults = []
+    for line, row in rows:
+        key = row["annotator"], row["casting"]
+        earlier, label = said.setdefault(key, (line, row["label"]))
+        if label != row["label"]:
+            faults.append(f"line {line}: {row['label']}, but {label} in line {earlier}")
+    return faults

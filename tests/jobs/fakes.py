@@ -165,7 +165,7 @@ class FakeWorld:
 
     def open(self) -> World:
         return World(
-            self.ledger, self.tracker, lambda: self.scorer, progress.silent, self.said.append
+            self.ledger, self.tracker, lambda _: self.scorer, progress.silent, self.said.append
         )
 
 

@@ -15,12 +15,18 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner()
 
 
-@pytest.mark.parametrize("verb", sorted(cli.commands))
+VERBS = [*cli.commands, *(f"label {name}" for name in cli.commands["label"].commands)]
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_has_help_with_an_example_and_its_defaults(runner: CliRunner, verb: str):
-    shown = runner.invoke(cli, [verb, "--help"])
+    shown = runner.invoke(cli, [*verb.split(), "--help"])
     assert shown.exit_code == 0
     assert f"python -m jobs {verb}" in " ".join(shown.output.split())
-    for parameter in cli.commands[verb].params:
+    command = cli
+    for word in verb.split():
+        command = command.commands[word]
+    for parameter in command.params:
         if parameter.param_type_name == "option":
             assert getattr(parameter, "help", None)
 

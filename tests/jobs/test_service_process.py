@@ -1,0 +1,17 @@
+import httpx
+import pytest
+
+from jobs.service_process import own_service
+from models.errors import ServiceError
+
+
+@pytest.mark.slow
+def test_a_service_that_cannot_start_is_an_error_with_its_log(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("CASTING_PINNED", "not a number")
+    with (
+        pytest.raises(ServiceError, match=r"(?s)at its start|did not come up.*CASTING_PINNED"),
+        own_service("casting-defects") as url,
+    ):
+        httpx.get(url)

@@ -1,0 +1,67 @@
+"""Small models and photographs that several test modules share."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.images import Preprocessing
+from models.network import NetworkSpec, build
+from models.predictor import Operating, Predictor
+
+SIZE = 32
+
+
+@pytest.fixture(scope="session")
+def make_predictor():
+    """Untrained networks, their head made small enough that no probability saturates."""
+
+    def make(classes=("def", "ok"), seed=0, channels=1, dropout=0.5, operating=None):
+        spec = NetworkSpec("resnet18", channels, len(classes), dropout)
+        network = build(spec, "scratch", torch.Generator().manual_seed(seed)).eval()
+        with torch.no_grad():
+            network.head.weight.mul_(0.2)
+        return Predictor(
+            network,
+            Preprocessing(size=SIZE, channels=channels),
+            classes,
+            operating or Operating("ok", 0.4, 1.5),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def predictor(make_predictor):
+    return make_predictor()
+
+
+@pytest.fixture(scope="session")
+def pixels():
+    """Seventy different castings at model size: more than a minibatch."""
+    generator = torch.Generator().manual_seed(7)
+    light = torch.rand(70, 1, 1, 1, generator=generator)
+    noise = torch.rand(70, 1, SIZE, SIZE, generator=generator)
+    return (255 * (0.7 * light + 0.3 * noise)).to(torch.uint8)
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """Bytes of a noisy grey PNG, another one for each seed."""
+
+    def make(seed, size=SIZE):
+        noise = np.random.default_rng(seed).integers(0, 256, (size, size), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(noise).save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def in_fp32(monkeypatch):
+    """Trunks compute in fp32, whatever this machine would choose."""
+    for module in ("models.network", "models.predictor"):
+        monkeypatch.setattr(f"{module}.precision", lambda _device: "fp32")

@@ -1,0 +1,222 @@
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models import bundle
+from models.errors import VersionError
+from models.predictor import Operating
+
+FILES = {"model.json", "weights.safetensors", "golden.safetensors"}
+
+
+@pytest.fixture(scope="module")
+def written(predictor, pixels, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("versions") / "deep" / "version"
+    bundle.write(predictor, pixels, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    """A version of one's own, to be damaged."""
+    return shutil.copytree(written, tmp_path / "version")
+
+
+def described(folder, change):
+    """Change the description in place."""
+    path = folder / "model.json"
+    description = json.loads(path.read_text())
+    change(description)
+    path.write_text(json.dumps(description))
+
+
+def restored(folder, name, change):
+    """Change the tensors of a file in place."""
+    tensors = {key: value.clone() for key, value in load_file(folder / name).items()}
+    change(tensors)
+    save_file(tensors, folder / name)
+
+
+# --- round trip ---------------------------------------------------------------------------------
+
+
+def test_a_version_read_again_gives_the_same_numbers(predictor, pixels, written):
+    again = bundle.read(written)
+    assert again.classes == predictor.classes
+    assert again.operating == predictor.operating
+    assert again.preprocessing == predictor.preprocessing
+    assert again.network.spec == predictor.network.spec
+    found, wanted = (p.score(pixels[:10], 6, 4) for p in (again, predictor))
+    assert torch.equal(found.embeddings_N_F, wanted.embeddings_N_F)
+    assert torch.equal(found.probs_N_K_C, wanted.probs_N_K_C)
+
+
+def test_a_network_comes_back_in_eval_mode(written):
+    assert not any(m.training for m in bundle.read(written).network.modules())
+
+
+@pytest.mark.parametrize("classes", [("a", "b", "c"), ("Größe", "ok/2", "ok 3", "x")])
+def test_any_number_and_spelling_of_classes_comes_back_in_order(
+    make_predictor, pixels, tmp_path, classes
+):
+    bundle.write(make_predictor(classes, operating=Operating(None)), pixels, tmp_path)
+    again = bundle.read(tmp_path)
+    assert again.classes == classes
+    assert again.operating.good is None
+
+
+def test_a_colour_version_comes_back(make_predictor, tmp_path):
+    golden = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    bundle.write(make_predictor(channels=3), golden, tmp_path)
+    assert bundle.read(tmp_path).preprocessing.channels == 3
+
+
+def test_a_version_is_json_and_safetensors_that_others_may_read(written):
+    files = list(written.iterdir())
+    assert {file.name for file in files} == FILES
+    assert all(file.stat().st_mode & 0o044 == 0o044 for file in files)
+
+
+def test_at_most_eight_castings_travel_along(written, pixels):
+    golden = load_file(written / "golden.safetensors")["pixels"]
+    assert torch.equal(golden, pixels[:8])
+
+
+def test_one_golden_casting_is_enough_and_none_too_few(predictor, pixels, tmp_path):
+    bundle.write(predictor, pixels[:1], tmp_path / "one")
+    bundle.read(tmp_path / "one")
+    with pytest.raises(VersionError, match="at least 1"):
+        bundle.write(predictor, pixels[:0], tmp_path / "none")
+
+
+def test_writing_leaves_the_predictor_and_reading_the_global_generator_alone(
+    predictor, pixels, tmp_path
+):
+    before = torch.get_rng_state()
+    numbers = predictor.score(pixels[:2], 3, 0).probs_N_K_C
+    bundle.write(predictor, pixels, tmp_path)
+    bundle.read(tmp_path)
+    assert torch.equal(predictor.score(pixels[:2], 3, 0).probs_N_K_C, numbers)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [0, 2, "1", None])
+def test_a_format_that_this_program_does_not_know_is_refused_with_both_numbers(folder, number):
+    described(folder, lambda d: d.update(format=number))
+    with pytest.raises(VersionError, match=rf"format {number}, this program reads format 1"):
+        bundle.read(folder)
+
+
+def test_tampered_weights_fail_the_self_check(folder):
+    restored(folder, "weights.safetensors", lambda t: t["head.bias"].add_(torch.tensor([1.0, 0])))
+    with pytest.raises(VersionError, match=r"self-check: deterministic probabilities .* off by"):
+        bundle.read(folder)
+
+
+def test_weights_that_are_not_numbers_fail_the_self_check(folder):
+    restored(folder, "weights.safetensors", lambda t: t["head.weight"].fill_(torch.nan))
+    with pytest.raises(VersionError, match="self-check"):
+        bundle.read(folder)
+
+
+def test_another_preprocessing_than_at_training_fails_the_self_check(folder):
+    described(folder, lambda d: d["preprocessing"].update(mean=0.0, std=0.1))
+    with pytest.raises(VersionError, match="self-check"):
+        bundle.read(folder)
+
+
+def test_another_temperature_fails_the_self_check(folder):
+    described(folder, lambda d: d["operating"].update(temperature=0.2))
+    with pytest.raises(VersionError, match="self-check"):
+        bundle.read(folder)
+
+
+@pytest.mark.parametrize("classes", [("def", "ok"), ("a", "b", "c"), tuple("abcde")])
+def test_a_version_whose_dropout_is_off_is_refused(make_predictor, pixels, tmp_path, classes):
+    without = make_predictor(classes, dropout=0.0, operating=Operating(None))
+    bundle.write(without, pixels, tmp_path)
+    with pytest.raises(VersionError, match="passes do not differ"):
+        bundle.read(tmp_path)
+
+
+@pytest.mark.usefixtures("in_fp32")
+def test_in_fp32_small_changes_are_seen_that_bf16_would_hide(predictor, pixels, tmp_path):
+    bundle.write(predictor, pixels, tmp_path)
+    restored(tmp_path, "weights.safetensors", lambda t: t["head.bias"][0].add_(0.01))
+    with pytest.raises(VersionError, match=r"at most 0.0001 is allowed"):
+        bundle.read(tmp_path)
+
+
+def test_a_version_written_in_one_precision_is_read_in_the_other(
+    predictor, pixels, tmp_path, monkeypatch
+):
+    bundle.write(predictor, pixels, tmp_path)
+    described(tmp_path, lambda d: d.update(golden_precision="bf16"))
+    monkeypatch.setattr("models.network.precision", lambda _: "fp32")
+    monkeypatch.setattr("models.predictor.precision", lambda _: "fp32")
+    assert bundle.read(tmp_path).precision == "fp32"
+
+
+DAMAGES = {
+    "no such folder": shutil.rmtree,
+    "no description": lambda f: (f / "model.json").unlink(),
+    "no weights": lambda f: (f / "weights.safetensors").unlink(),
+    "no goldens": lambda f: (f / "golden.safetensors").unlink(),
+    "empty description": lambda f: (f / "model.json").write_text(""),
+    "description of bytes": lambda f: (f / "model.json").write_bytes(b"\xff\xfe\x00"),
+    "description that is a list": lambda f: (f / "model.json").write_text("[]"),
+    "weights that are text": lambda f: (f / "weights.safetensors").write_text("weights"),
+    "an unknown backbone": lambda f: described(f, lambda d: d["network"].update(backbone="vgg")),
+    "an unknown setting": lambda f: described(f, lambda d: d["network"].update(magic=1)),
+    "another backbone": lambda f: described(f, lambda d: d["network"].update(backbone="resnet34")),
+    "classes missing": lambda f: described(f, lambda d: d.pop("classes")),
+    "precision missing": lambda f: described(f, lambda d: d.pop("golden_precision")),
+    "a class too many": lambda f: described(f, lambda d: d["classes"].append("third")),
+    "a good class that is none": lambda f: described(f, lambda d: d["operating"].update(good="g")),
+    "a tensor missing": lambda f: restored(f, "weights.safetensors", lambda t: t.pop("head.bias")),
+    "a golden missing": lambda f: restored(f, "golden.safetensors", lambda t: t.pop("posterior")),
+    "golden castings in colour": lambda f: restored(
+        f, "golden.safetensors", lambda t: t.update(pixels=t["pixels"].repeat(1, 3, 1, 1))
+    ),
+    "goldens of another number": lambda f: restored(
+        f, "golden.safetensors", lambda t: t.update(posterior=t["posterior"][:3].clone())
+    ),
+    "no golden casting": lambda f: restored(
+        f, "golden.safetensors", lambda t: t.update({k: v[:0].clone() for k, v in t.items()})
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_version_is_refused_with_its_folder(folder, damage):
+    DAMAGES[damage](folder)
+    with pytest.raises(VersionError, match=str(folder)):
+        bundle.read(folder)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("tenth", [1, 5, 9])
+def test_a_version_cut_short_is_refused(folder, name, tenth):
+    path = folder / name
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * tenth // 10])
+    with pytest.raises(VersionError):
+        bundle.read(folder)
+
+
+def test_what_a_version_holds_besides_is_not_looked_at(folder):
+    (folder / "weights.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    assert bundle.read(folder).classes == ("def", "ok")
+
+
+def test_a_version_keeps_the_threshold_that_it_was_given(predictor, pixels, tmp_path):
+    moved = replace(predictor, operating=Operating("ok", 0.123, 1.5))
+    bundle.write(moved, pixels, tmp_path)
+    assert bundle.read(tmp_path).operating.threshold == 0.123
