@@ -175,7 +175,7 @@ def _merged(copies: list[Casting]) -> Casting:
         paths=paths,
         label=next((c.label for c in copies if c.label is not None), None),
         part=next((c.part for c in copies if c.part is not None), None),
-        mask=next((c.mask for c in copies if c.mask is not None), None),
+        mask=min((c.mask for c in copies if c.mask is not None), default=None),
         side="test" if sides == {"test"} else ("train" if "train" in sides else None),
     )
 

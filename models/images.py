@@ -6,6 +6,8 @@ and mode already passes through unchanged.
 """
 
 import io
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ from models.errors import UnreadableImage
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000  # Pillow itself refuses from 178,956,971 on
+
+_OPENING = threading.Lock()  # `catch_warnings` is not safe among threads
 
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _SIXTEEN_TO_EIGHT = 257  # 65535 / 255
@@ -88,15 +92,24 @@ def _reading(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     if not data:
         raise UnreadableImage("empty file")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _open(data) as image:
             _check_size(image, max_pixels)
             yield image
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(f"more pixels than the {max_pixels} allowed") from error
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"not an image of a kind we read ({', '.join(FORMATS)})") from error
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
         raise UnreadableImage(f"damaged or truncated: {error}") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    """Read the header alone; Pillow's warnings about it are ours to judge (`_check_size`)."""
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

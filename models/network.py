@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models as zoo
@@ -137,7 +138,7 @@ def _starting_weights(spec: NetworkSpec, weights: str) -> dict[str, Tensor]:
     if weights == "imagenet":
         try:
             state = zoo.get_model_weights(spec.backbone).DEFAULT.get_state_dict(check_hash=True)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: its hash is wrong
             raise DataError(
                 f"the ImageNet weights of {spec.backbone} cannot be downloaded ({error}); "
                 f"use --weights scratch, or --weights PATH with a safetensors file"
@@ -147,7 +148,10 @@ def _starting_weights(spec: NetworkSpec, weights: str) -> dict[str, Tensor]:
         raise DataError(
             f"--weights {weights}: no such file; give scratch, imagenet, or a safetensors file"
         )
-    return load_file(weights)
+    try:
+        return load_file(weights)
+    except SafetensorError as error:
+        raise DataError(f"--weights {weights}: not a safetensors file ({error})") from error
 
 
 def _load_trunk(network: Network, state: dict[str, Tensor], name: str) -> None:

@@ -32,6 +32,8 @@ class Thumbnail:
 def png(figure: Figure) -> bytes:
     """Render a figure; the same figure gives the same bytes."""
     buffer = io.BytesIO()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it moves the axes a little at every drawing
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -42,12 +44,12 @@ def contact_sheet(thumbnails: Sequence[Thumbnail], title: str) -> Figure:
     rows = max(1, math.ceil(len(shown) / _COLUMNS))
     figure = Figure(figsize=(1.9 * _COLUMNS, 2.25 * rows + 0.6), layout="constrained")
     more = f" (first {len(shown)} of {len(thumbnails)})" if len(shown) < len(thumbnails) else ""
-    figure.suptitle(title + more, fontsize=11)
+    figure.suptitle(_plain(title + more), fontsize=11)
     for index, axis in enumerate(figure.subplots(rows, _COLUMNS, squeeze=False).flat):
         axis.axis("off")
         if index < len(shown):
             axis.imshow(shown[index].pixels, cmap="gray", vmin=0, vmax=255)
-            axis.set_title(shown[index].caption, fontsize=7)
+            axis.set_title(_plain(shown[index].caption), fontsize=7)
     return figure
 
 
@@ -65,8 +67,9 @@ def confusion_matrix(
         colour = "white" if shares[row, column] > 0.5 else "black"  # noqa: PLR2004 -- readable
         text = f"{counts[row, column]}\n{shares[row, column]:.1%}"
         axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    axis.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
-    axis.set_yticks(range(len(classes)), classes)
+    names = [_plain(c) for c in classes]
+    axis.set_xticks(range(len(classes)), names, rotation=30, ha="right")
+    axis.set_yticks(range(len(classes)), names)
     axis.set_xlabel("verdict")
     axis.set_ylabel("true class")
     figure.colorbar(image, label="share of the true class")
@@ -103,10 +106,15 @@ def learning_curves(
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axis = figure.add_subplot()
     for name, points in curves.items():
-        axis.plot([x for x, _ in points], [y for _, y in points], marker="o", label=name)
+        axis.plot([x for x, _ in points], [y for _, y in points], marker="o", label=_plain(name))
     axis.set_xlabel("labels paid for")
     axis.set_ylabel(measure)
-    axis.set_title(title, fontsize=11)
+    axis.set_title(_plain(title), fontsize=11)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     return figure
+
+
+def _plain(name: str) -> str:
+    """A name as it stands: matplotlib takes what lies between dollars for mathematics."""
+    return name.replace("$", r"\$")

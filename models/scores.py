@@ -12,7 +12,7 @@ from torch import Tensor
 def entropy(probs: Tensor) -> Tensor:
     """Shannon entropy over the last axis, in 0..log C."""
     summed: Tensor = torch.special.xlogy(probs, probs).sum(dim=-1)
-    return -summed
+    return 0 - summed  # not -summed: a certain casting would have minus zero
 
 
 def least_confidence(probs_N_C: Tensor) -> Tensor:
@@ -59,7 +59,8 @@ def bald_standard_error(probs_N_K_C: Tensor) -> Tensor:
     entropies_N_K = entropy(probs_N_K_C)
     expected_N_K = (entropies_N_K.sum(dim=1, keepdim=True) - entropies_N_K) / (passes - 1)
     left_out_N_K = entropy(others_N_K_C.clamp(min=0)) - expected_N_K
-    return (left_out_N_K.var(dim=1, unbiased=False) * (passes - 1)).sqrt()
+    from_mean_N_K = left_out_N_K - left_out_N_K.mean(dim=1, keepdim=True)
+    return (from_mean_N_K.square().mean(dim=1) * (passes - 1)).sqrt()
 
 
 def variation_ratio(probs_N_K_C: Tensor) -> Tensor:

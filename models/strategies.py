@@ -186,8 +186,10 @@ def find_strategy(name: str) -> Strategy:
         )
     try:
         strategy: Strategy = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise DataError(f"--strategy {name}: {error}; is it importable from here?") from error
+    if not callable(strategy):
+        raise DataError(f"--strategy {name}: not a function")
     needs_of(strategy)
     return strategy
 
@@ -206,12 +208,14 @@ def choose_batch(
     """
 
     def choose(candidates: list[int], wanted: int) -> list[int]:
-        some = evidence if len(candidates) == len(evidence) else evidence.rows(candidates)
+        count = len(candidates)
+        some = evidence if count == len(evidence) else evidence.rows(candidates)
         picked = [int(i) for i in strategy(some, wanted, generator)]
-        if len(set(picked)) != wanted or not set(picked) <= set(range(len(candidates))):
+        distinct = set(picked)
+        if len(picked) != wanted or len(distinct) != wanted or not distinct <= set(range(count)):
             raise DataError(
-                f"the strategy was asked for {wanted} of {len(candidates)} castings and returned "
-                f"{len(picked)} indices, {len(set(picked))} of them distinct"
+                f"the strategy was asked for {wanted} of {count} castings and returned "
+                f"{len(picked)} indices, {len(distinct)} of them distinct"
             )
         return [candidates[i] for i in picked]
 
@@ -221,4 +225,7 @@ def choose_batch(
 def _present(tensor: Tensor | None, name: str) -> Tensor:
     if tensor is None:
         raise DataError(f"the strategy reads {name} but does not name it in its `needs`")
+    missing = int(tensor.isnan().flatten(1).any(dim=1).sum())
+    if missing:
+        raise DataError(f"{name} is NaN for {missing} of {len(tensor)} castings")
     return tensor

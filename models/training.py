@@ -5,6 +5,7 @@ not underfit; there is no early stopping, since a validation set would have to b
 same pixels, seed and number of threads give the same bits.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,8 @@ from models.errors import DataError
 from models.images import Preprocessing, normalise
 from models.mc_dropout import draw_masks
 from models.network import Network, NetworkSpec, best_device, build
+
+_REFRESH_MINIBATCH = 64
 
 OnStep = Callable[[int, int, float], object]
 
@@ -32,8 +35,6 @@ class Recipe:
         warm_up: share of the steps until the peak.
         zoom: castings are scaled by up to this factor either way.
         light: brightness and contrast change by up to this share.
-        coarse: share of the steps, the first ones, that see castings at three quarters of the
-            size: nearly half the work, and what they learn carries over.
     """
 
     steps: int = 0
@@ -43,7 +44,6 @@ class Recipe:
     warm_up: float = 0.25
     zoom: float = 0.1
     light: float = 0.25
-    coarse: float = 0.5
 
 
 def steps_for(labels: int) -> int:
@@ -87,11 +87,8 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     class_weights = balanced_weights(targets_N, spec.classes).to(device)
     losses: list[float] = []
     for step, rows in enumerate(_minibatches(len(targets_N), recipe, generator), start=1):
-        size = (
-            preprocessing.size if step > recipe.coarse * recipe.steps else _coarse(preprocessing)
-        )
         upright = normalise(pixels_N[rows], preprocessing).to(device)
-        images = augment(upright, size, recipe, generator)
+        images = augment(upright, recipe, generator)
         features_BF = network.features(images)
         mask_BF = draw_masks(len(rows), features_BF.shape[1], spec.dropout, generator).to(device)
         logits_BC = network.head(features_BF * mask_BF)
@@ -103,24 +100,45 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
         losses.append(loss.item())
         if on_step is not None:
             on_step(step, recipe.steps, losses[-1])
+    refresh_batch_norm(network, pixels_N, preprocessing)
     tail = losses[-max(1, len(losses) // 10) :]
     return network.eval(), sum(tail) / len(tail)
 
 
+def refresh_batch_norm(network: Network, pixels_N: Tensor, preprocessing: Preprocessing) -> None:
+    """Take the batch-norm statistics anew, on castings as they will be scored.
+
+    Turning resamples and softens; statistics of turned castings do not fit upright ones (Wu &
+    Johnson 2021, section 3). A lone casting keeps what training left.
+    """
+    if len(pixels_N) == 1:
+        return
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the minibatches
+    parts = max(1, len(pixels_N) // _REFRESH_MINIBATCH)
+    with torch.no_grad():
+        for pixels in pixels_N.tensor_split(parts):
+            network.features(normalise(pixels, preprocessing).to(network.head.weight.device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
 def balanced_weights(targets_N: Tensor, classes: int) -> Tensor:
-    """Loss weight of each class `[C]`, N / (C n_c), so that rare defects count; else 0."""
+    """Loss weight `[C]`, N / (classes present · n_c), so that rare defects count; absent: 0."""
     counts_C = torch.bincount(targets_N, minlength=classes).float()
     present = int((counts_C > 0).sum())
     return torch.where(counts_C > 0, len(targets_N) / (present * counts_C.clamp(min=1)), 0.0)
 
 
-def augment(images: Tensor, size: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     """Turn castings freely, mirror half of them, zoom a little, change brightness and contrast.
 
     Castings have no upright position, so any rotation is a photograph that could have been taken.
-    Comes back as `[N, channels, size, size]`.
     """
-    count, channels = images.shape[:2]
+    count = len(images)
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator) * (high - low) + low
@@ -130,15 +148,11 @@ def augment(images: Tensor, size: int, recipe: Recipe, generator: torch.Generato
     cosine, sine, zero = angle.cos() * scale, angle.sin() * scale, torch.zeros(count)
     matrix = torch.stack([cosine * mirror, -sine, zero, sine * mirror, cosine, zero], dim=1)
     matrix = matrix.reshape(-1, 2, 3).to(images.device)
-    grid = functional.affine_grid(matrix, [count, channels, size, size], align_corners=False)
+    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
     turned = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     contrast = (1 + uniform(-recipe.light, recipe.light)).reshape(-1, 1, 1, 1)
     brightness = uniform(-recipe.light, recipe.light).reshape(-1, 1, 1, 1)
     return turned * contrast.to(images.device) + brightness.to(images.device)
-
-
-def _coarse(preprocessing: Preprocessing) -> int:
-    return max(32, preprocessing.size * 3 // 4)
 
 
 def _minibatches(count: int, recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
@@ -165,10 +179,13 @@ def _optimiser(
         lr=recipe.learning_rate,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        max_lr=recipe.learning_rate,
-        total_steps=recipe.steps,
-        pct_start=recipe.warm_up,
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: one_cycle(step, recipe))
     return optimiser, schedule
+
+
+def one_cycle(step: int, recipe: Recipe) -> float:
+    """Share of the peak learning rate at a step: up in a line, down in half a cosine."""
+    peak = max(1, round(recipe.warm_up * recipe.steps))
+    if step < peak:
+        return (step + 1) / (peak + 1)
+    return (1 + math.cos(math.pi * (step - peak) / max(1, recipe.steps - peak))) / 2
