@@ -1,13 +1,11 @@
 """Asking for labels: the first batch at random, every later one by the strategy.
 
 The strategy meets the model only through the scoring service, pinned to the version that the
-round trained. The pool goes there in chunks, a few under way at a time.
+round trained.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,40 +13,20 @@ import torch
 
 from jobs.campaign import Campaign, World
 from jobs.ledger import Trained, Use
-from jobs.options import generator_for, seed_for
-from jobs.scoring_client import Request, Scored, Scorer, stack
+from jobs.options import generator_for
+from jobs.rank import Ranked, rank_pool
 from jobs.standing import Standing, audit_pool, pool
 from models import report
 from models.castings import Casting
-from models.errors import CampaignError, DataError
+from models.errors import CampaignError
 from models.images import Preprocessing, decode
-from models.strategies import Evidence, choose_batch, find_strategy, needs_of, random
+from models.strategies import Evidence, choose_batch, find_strategy, random
 
-CHUNK = 64  # castings a request
-CONCURRENCY = 2  # requests under way
 _SCORES = (
     "entropy", "least_confidence", "margin", "predictive_entropy", "expected_entropy", "bald",
     "variation_ratio",
 )  # fmt: skip
-_INCLUDE = {"probs_N_K_C": "posterior", "embeddings_N_F": "embedding"}
 _THUMBNAIL = Preprocessing(size=160, channels=3)
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """What was learnt about the castings of a pool.
-
-    Attributes:
-        castings: those that could be read, in order of id.
-        evidence: what the strategy asked for about them.
-        answers: the service's row for each, empty where it was not asked.
-        refused: reason by casting id of those that the service could not read.
-    """
-
-    castings: Sequence[Casting]
-    evidence: Evidence
-    answers: Mapping[str, Mapping[str, object]]
-    refused: Mapping[str, str]
 
 
 def ask(world: World, campaign: Campaign, now: Standing) -> bool:
@@ -112,90 +90,6 @@ def ask_next(world: World, campaign: Campaign, now: Standing) -> bool:
         world.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)
     _record(world, campaign, number, chosen, audit)
     return True
-
-
-def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) -> Ranked:
-    """Ask the service about every unlabelled casting what the strategy needs to know.
-
-    A strategy that needs nothing of the model costs no request. Castings that the service cannot
-    read are remembered in the ledger and never come up again.
-    """
-    castings = pool(campaign, now)
-    needs = needs_of(find_strategy(campaign.options.strategy))
-    if not set(needs) - {"parts_N"} or not castings:
-        return Ranked(castings, _evidence(castings, needs, [], {}), {}, {})
-    request = Request(
-        version=latest.version,
-        passes=campaign.options.passes,
-        seed=seed_for(campaign.options.seed, latest.round, "passes"),
-        include=tuple(_INCLUDE[need] for need in needs if need in _INCLUDE),
-    )
-    chunks = _score(world, campaign, castings, request)
-    refused: dict[str, str] = {}
-    answers: dict[str, Mapping[str, object]] = {}
-    for start, scored in zip(range(0, len(castings), CHUNK), chunks, strict=True):
-        chunk = castings[start : start + CHUNK]
-        refused |= {chunk[i].id: reason for i, reason in scored.refused.items()}
-        answers |= {str(answer["casting"]): answer for answer in scored.answers}
-    world.ledger.record_stock(refused)
-    for casting, reason in refused.items():
-        world.say(f"set aside {campaign.casting(casting).paths[0]}: {reason}")
-    readable = [casting for casting in castings if casting.id not in refused]
-    return Ranked(readable, _evidence(readable, needs, chunks, answers), answers, refused)
-
-
-def _score(
-    world: World, campaign: Campaign, castings: Sequence[Casting], request: Request
-) -> list[Scored]:
-    """The service's answers, a chunk at a time; only the chunks under way are in memory."""
-    scorer: Scorer = world.scorer(campaign.options)
-    starts = range(0, len(castings), CHUNK)
-    with world.progress("ranking", len(castings)) as advance:
-
-        def score(start: int) -> Scored:
-            chunk = castings[start : start + CHUNK]
-            scored = _score_chunk(scorer, campaign, chunk, request)
-            advance(len(chunk))
-            return scored
-
-        with ThreadPoolExecutor(CONCURRENCY) as threads:
-            return list(threads.map(score, starts))
-
-
-def _score_chunk(
-    scorer: Scorer, campaign: Campaign, chunk: Sequence[Casting], request: Request
-) -> Scored:
-    contents: dict[int, bytes] = {}
-    gone: dict[int, str] = {}
-    for position, casting in enumerate(chunk):
-        try:
-            contents[position] = campaign.data.read(casting)
-        except DataError as error:
-            gone[position] = str(error)
-    positions = list(contents)
-    scored = scorer.score([(chunk[p].id, contents[p]) for p in positions], request)
-    refused = {positions[i]: reason for i, reason in scored.refused.items()}
-    return Scored(scored.answers, scored.tensors, gone | refused)
-
-
-def _evidence(
-    castings: Sequence[Casting],
-    needs: Sequence[str],
-    chunks: Sequence[Scored],
-    answers: Mapping[str, Mapping[str, object]],
-) -> Evidence:
-    tensors = [chunk.tensors for chunk in chunks]
-    rows = [answers[casting.id]["probabilities"] for casting in castings if answers]
-    verdicts = [list(row.values()) for row in rows if isinstance(row, dict)]
-    return Evidence(
-        count=len(castings),
-        probs_N_K_C=stack(tensors, "posterior") if "probs_N_K_C" in needs else None,
-        deterministic_N_C=torch.tensor(verdicts, dtype=torch.float64)
-        if "deterministic_N_C" in needs
-        else None,
-        embeddings_N_F=stack(tensors, "embedding") if "embeddings_N_F" in needs else None,
-        parts_N=[casting.part_key for casting in castings] if "parts_N" in needs else None,
-    )
 
 
 def _audit(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -133,8 +133,8 @@ class Campaign:
         }
 
 
-def open_campaign(world: World, options: RunOptions) -> Campaign:
-    """Begin a campaign, or continue the one of that name.
+def look_up(world: World, options: RunOptions) -> Campaign:
+    """Read a campaign's data set and place its castings; nothing is begun.
 
     Raises:
         CampaignError: there is one of that name with other options.
@@ -147,22 +147,35 @@ def open_campaign(world: World, options: RunOptions) -> Campaign:
     data, source = _read(world, options)
     sides = _split(world, options, source, data)
     channels = recorded.channels if recorded else count_channels(data)
-    campaign = Campaign(options, source, data, sides, channels, "")
+    run_id = recorded.run_id if recorded else ""
+    campaign = Campaign(options, source, data, sides, channels, run_id)
     campaign.classes(())  # options that cannot be met fail here
+    return campaign
+
+
+def open_campaign(world: World, options: RunOptions) -> Campaign:
+    """Begin a campaign, or continue the one of that name.
+
+    Raises:
+        CampaignError: there is one of that name with other options.
+        DataError: its data set or an option is not usable.
+    """
+    found = look_up(world, options)
     run_id = world.tracker.open_campaign(
-        options.name,
-        recorded.run_id if recorded else None,
-        campaign.parameters(),
-        campaign.tags(),
+        options.name, found.run_id or None, found.parameters(), found.tags()
     )
+    campaign = replace(found, run_id=run_id)
+    recorded = world.ledger.campaign(options.name)
     if recorded is None:
-        row = CampaignRow(options.name, options.identity(), options.rounds, channels, run_id)
-        world.ledger.begin(row)
+        world.ledger.begin(
+            CampaignRow(
+                options.name, options.identity(), options.rounds, campaign.channels, run_id
+            )
+        )
     elif recorded.rounds != options.rounds:
         world.ledger.lengthen(options.name, options.rounds)
-    campaign = Campaign(options, source, data, sides, channels, run_id)
     digest = hashlib.sha256("".join(campaign.castings).encode()).hexdigest()
-    world.tracker.log_data_set(run_id, source, digest, campaign.data_counts)
+    world.tracker.log_data_set(run_id, campaign.source, digest, campaign.data_counts)
     return campaign
 
 

@@ -1,36 +1,30 @@
 """The command line: a thin uniform shell over the use cases.
 
-JSON on stdout; progress and logs on stderr; exit 0 done, 1 refused, 2 usage. Environment and
-working directory are read here and nowhere below.
+JSON on stdout; progress and logs on stderr; exit 0 done, 1 refused, 2 usage.
 """
 
 import functools
 import json
-import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
-import mlflow
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import progress
 from jobs.acquire import ask_next
-from jobs.campaign import Campaign, World, open_campaign, recorded_options
+from jobs.campaign import Campaign, World, look_up, open_campaign, recorded_options
+from jobs.environment import ledger_url, real_world
 from jobs.label import export_labels, import_labels, label_status
-from jobs.ledger import Ledger
+from jobs.lock import sole_job
 from jobs.options import RunOptions
 from jobs.promote import promote, roll_back
 from jobs.run import run
-from jobs.scoring_client import ScoringClient
-from jobs.service_process import own_service
 from jobs.standing import Standing, standing
 from jobs.synthesize import synthesize
-from jobs.tracking import MlflowTracker
 from jobs.train import train_round
 from models.errors import CastingError
 from models.network import BACKBONES
@@ -48,48 +42,27 @@ def cli() -> None:
     """Which casting should a person look at next?"""
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
 @contextmanager
-def _world() -> Iterator[World]:
-    """The real world: ledger and tracking server of the environment, a service when needed."""
-    # a tracking server that is away must not block a call for the minutes of MLflow's own default
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
-    with ExitStack() as stack:
-        ledger = Ledger(os.environ.get("CASTING_LEDGER", "sqlite:///ledger.db"))
-        stack.callback(ledger.close)
-
-        @functools.cache
-        def scorer(options: RunOptions) -> ScoringClient:
-            url = options.service_url
-            if url == "auto":
-                _say("starting a scoring service")
-                url = stack.enter_context(own_service(options.model_name))
-            client = ScoringClient(url, os.environ.get("CASTING_API_KEY"))
-            stack.callback(client.close)
-            return client
-
-        tracker = MlflowTracker(mlflow.MlflowClient(), os.environ.get("MLFLOW_RUN_ID"))
-        yield World(ledger, tracker, scorer, progress.bar, _say)
-
-
-@contextmanager
-def _opened(
+def _worked_on(
     campaign: str, service_url: str = "auto"
 ) -> Iterator[tuple[World, Campaign, Standing]]:
-    """A campaign of the ledger, its world, and where it stands."""
-    with _world() as world:
-        opened = open_campaign(world, recorded_options(world, campaign, service_url))
-        try:
-            yield world, opened, standing(world, opened)
-        finally:
-            world.tracker.close_run(opened.run_id)
+    """A campaign of the ledger, held by this job alone, and where it stands."""
+    with real_world() as world:
+        options = recorded_options(world, campaign, service_url)
+        with sole_job(ledger_url(), options.name):
+            opened = open_campaign(world, options)
+            try:
+                yield world, opened, standing(world, opened)
+            finally:
+                world.tracker.close_run(opened.run_id)
+
+
+@contextmanager
+def _consulted(campaign: str) -> Iterator[tuple[World, Campaign, Standing]]:
+    """A campaign of the ledger, and where it stands, while another job may work on it."""
+    with real_world() as world:
+        found = look_up(world, recorded_options(world, campaign))
+        yield world, found, standing(world, found)
 
 
 def _prints_json(
@@ -160,7 +133,7 @@ def run_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
     Example: python -m jobs run --data castings/ --strategy bald --rounds 6
     """
     asked = RunOptions(**options)
-    with _world() as world:
+    with real_world() as world, sole_job(ledger_url(), asked.name):
         return run(world, asked)
 
 
@@ -172,7 +145,7 @@ def train_command(campaign: str) -> dict[str, Any]:
 
     Example: python -m jobs train --campaign synthetic-bald-0
     """
-    with _opened(campaign) as (world, opened, now):
+    with _worked_on(campaign) as (world, opened, now):
         return asdict(train_round(world, opened, now))
 
 
@@ -185,7 +158,7 @@ def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
 
     Example: python -m jobs acquire --service-url http://127.0.0.1:3000
     """
-    with _opened(campaign, service_url) as (world, opened, now):
+    with _worked_on(campaign, service_url) as (world, opened, now):
         found = ask_next(world, opened, now)
         awaiting = standing(world, opened).unlabelled()
         return {
@@ -212,7 +185,7 @@ def label_export_command(file: Path, campaign: str) -> dict[str, Any]:
 
     Example: python -m jobs label export labels.csv
     """
-    with _opened(campaign) as (_, opened, now):
+    with _consulted(campaign) as (_, opened, now):
         return {"campaign": opened.options.name, "awaiting": export_labels(opened, now, file)}
 
 
@@ -225,7 +198,7 @@ def label_import_command(file: Path, campaign: str) -> dict[str, Any]:
 
     Example: python -m jobs label import labels.csv
     """
-    with _opened(campaign) as (world, opened, now):
+    with _consulted(campaign) as (world, opened, now):
         return {"campaign": opened.options.name, **import_labels(world, opened, now, file)}
 
 
@@ -237,7 +210,7 @@ def label_status_command(campaign: str) -> dict[str, Any]:
 
     Example: python -m jobs label status
     """
-    with _opened(campaign) as (_, opened, now):
+    with _consulted(campaign) as (_, opened, now):
         return label_status(opened, now)
 
 
@@ -253,7 +226,7 @@ def promote_command(model_name: str, number: str, rollback: bool) -> dict[str, A
     """
     if rollback == (number != "auto"):
         click.get_current_context().fail("give either --version N or --rollback")
-    with _world() as world:
+    with real_world() as world:
         done = roll_back(world, model_name) if rollback else promote(world, model_name, number)
         return asdict(done)
 
