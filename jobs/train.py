@@ -106,6 +106,7 @@ def _fit(
             recipe=recipe,
             weights=options.weights,
             seed=seed_for(options.seed, number, "train"),
+            good=None if good is None else classes.index(good),
             on_step=lambda step, steps, loss: advance(1),  # noqa: ARG005 -- only that it moves
         )
     predictor = Predictor(network, campaign.preprocessing, classes, Operating(good))
