@@ -21,6 +21,7 @@ from models.castings import (
     class_names,
     good_class,
     leaked_test_castings,
+    listed,
     place_parts,
 )
 from models.errors import CampaignError, DataError
@@ -107,8 +108,14 @@ class Campaign:
         Raises:
             DataError: they contradict `--classes` or `--good`.
         """
-        known = [c.label for c in self.data.castings if c.label is not None]
-        classes = class_names([*known, *labels], self.options.class_list)
+        known = {c.label: c.paths[0] for c in self.data.castings if c.label is not None}
+        given = self.options.class_list or tuple(sorted(known))
+        outside = [f"{label} ({path})" for label, path in known.items() if label not in given]
+        if outside:
+            raise DataError(
+                f"{listed(outside)}: no such class, --classes names {', '.join(given)}"
+            )
+        classes = class_names(labels, given)
         return classes, good_class(classes, self.options.good)
 
     def tags(self, number: int | None = None) -> dict[str, str]:
@@ -174,9 +181,14 @@ def open_campaign(world: World, options: RunOptions) -> Campaign:
         )
     elif recorded.rounds != options.rounds:
         world.ledger.lengthen(options.name, options.rounds)
+    log_data_set(world, campaign, run_id)
+    return campaign
+
+
+def log_data_set(world: World, campaign: Campaign, run_id: str) -> None:
+    """Note on a run which castings it had before it."""
     digest = hashlib.sha256("".join(campaign.castings).encode()).hexdigest()
     world.tracker.log_data_set(run_id, campaign.source, digest, campaign.data_counts)
-    return campaign
 
 
 def recorded_options(world: World, name: str, service_url: str = "auto") -> RunOptions:
@@ -210,8 +222,7 @@ def _read(world: World, options: RunOptions) -> tuple[DataSet, str]:
             world.say(f"drawing {spec.parts} synthetic parts into {folder}")
         path, source = synthesize(spec, folder), SYNTHETIC
     else:
-        path = Path(options.data).expanduser().resolve()
-        source = str(path)
+        path, source = Path(options.source), options.source
     data = read_data_set(path, world.ledger.stock(), world.progress)
     world.ledger.record_stock(data.stock)
     for file, reason in data.unreadable:
@@ -227,4 +238,5 @@ def _split(world: World, options: RunOptions, source: str, data: DataSet) -> dic
     known = world.ledger.parts(source, options.split_seed)
     placed = place_parts(data.castings, options.split_seed, known)
     world.ledger.record_parts(source, options.split_seed, placed.values())
+    placed = world.ledger.parts(source, options.split_seed)
     return {casting.id: placed[casting.part_key].side for casting in data.castings}

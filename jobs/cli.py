@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.acquire import ask_next
 from jobs.campaign import Campaign, World, look_up, open_campaign, recorded_options
 from jobs.environment import ledger_url, real_world
-from jobs.label import export_labels, import_labels, label_status
+from jobs.label import ask_oracle, export_labels, import_labels, label_status
 from jobs.lock import sole_job
 from jobs.options import RunOptions
 from jobs.promote import promote, roll_back
@@ -53,8 +53,10 @@ def _worked_on(
             opened = open_campaign(world, options)
             try:
                 yield world, opened, standing(world, opened)
-            finally:
-                world.tracker.close_run(opened.run_id)
+            except BaseException:
+                world.tracker.close_run(opened.run_id, failed=True)
+                raise
+            world.tracker.close_run(opened.run_id)
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def _prints_json(
             result = command(*args, **kwargs)
         except CastingError as error:
             raise click.ClickException(str(error)) from error
-        except (MlflowException, SQLAlchemyError) as error:
+        except (MlflowException, SQLAlchemyError, OSError) as error:
             raise click.ClickException(
                 f"{type(error).__name__}: {error}. What was recorded stays; mend it and run the "
                 f"same command again"
@@ -146,7 +148,8 @@ def train_command(campaign: str) -> dict[str, Any]:
     Example: python -m jobs train --campaign synthetic-bald-0
     """
     with _worked_on(campaign) as (world, opened, now):
-        return asdict(train_round(world, opened, now))
+        ask_oracle(world, opened, now)
+        return asdict(train_round(world, opened, standing(world, opened)))
 
 
 @cli.command("acquire")

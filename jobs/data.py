@@ -6,7 +6,7 @@ the ledger remembers which are no readable image. Those are listed, skipped and 
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,8 +262,3 @@ def _text(values: Iterable[str | None]) -> list[str]:
 
 def _side(value: str | None) -> Side | None:
     return next((side for side in _SIDES if side == value), None)
-
-
-def labelled(castings: Iterable[Casting]) -> Iterator[tuple[str, str]]:
-    """(casting, label) of those that the data set labels: what an oracle knows."""
-    return ((c.id, c.label) for c in castings if c.label is not None)

@@ -1,6 +1,6 @@
 """Labels come in: from the data set that plays the oracle, or from people by a CSV file."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from jobs.campaign import Campaign, World
-from jobs.data import labelled
 from jobs.ledger import ORACLE
 from jobs.standing import Standing
 from models.castings import listed
@@ -20,10 +19,10 @@ _NOBODY = "person"  # who labelled, where the file does not say
 
 def ask_oracle(world: World, campaign: Campaign, now: Standing) -> int:
     """Let the data set label what was asked for; returns how many castings it cannot label."""
-    truth = dict(labelled(campaign.data.castings))
+    truth = {c.id: c.label for c in campaign.data.castings if c.label is not None}
     missing = [asked.casting for asked in now.unlabelled()]
-    known = [(casting, truth[casting]) for casting in missing if casting in truth]
-    world.ledger.record_labels(known, ORACLE)
+    known = [(casting, truth[casting], ORACLE) for casting in missing if casting in truth]
+    world.ledger.record_labels(known)
     return len(missing) - len(known)
 
 
@@ -70,11 +69,8 @@ def import_labels(world: World, campaign: Campaign, now: Standing, file: Path) -
     ] + _contradictions(rows)
     if faults:
         raise DataError(f"{file}: {len(faults)} faults, nothing was taken: {listed(faults)}")
-    by_annotator: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for _, row in rows:
-        by_annotator[row["annotator"] or _NOBODY].append((row["casting"], row["label"]))
-    news = sum(
-        world.ledger.record_labels(labels, annotator) for annotator, labels in by_annotator.items()
+    news = world.ledger.record_labels(
+        (row["casting"], row["label"], row["annotator"] or _NOBODY) for _, row in rows
     )
     return {"labels": len(rows), "news": news}
 

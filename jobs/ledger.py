@@ -16,6 +16,7 @@ from jobs import tables
 from models.castings import PartSide
 
 Use = Literal["train", "audit"]
+Label = tuple[str, str, str]  # casting, label, annotator
 ORACLE = "oracle"
 
 
@@ -57,7 +58,10 @@ class Ledger:
     def __init__(self, url: str) -> None:
         patience = {"timeout": 60} if url.startswith("sqlite") else {}
         self._engine = sa.create_engine(url, connect_args=patience)
-        tables.META.create_all(self._engine)
+        try:
+            tables.META.create_all(self._engine)
+        except sa.exc.OperationalError:  # another job was making them just now
+            tables.META.create_all(self._engine)
 
     def close(self) -> None:
         """Give up the connections."""
@@ -148,7 +152,6 @@ class Ledger:
 
     def record_parts(self, data: str, split_seed: int, parts: Iterable[PartSide]) -> None:
         """Record the side of parts; those known already stay where they are."""
-        known = self.parts(data, split_seed)
         rows = [
             {
                 "data": data,
@@ -158,9 +161,17 @@ class Ledger:
                 "side": p.side,
             }
             for p in parts
-            if p.part not in known
         ]
-        self._insert(tables.parts, rows)
+        try:
+            self._insert_new_parts(data, split_seed, rows)
+        except sa.exc.IntegrityError:  # another job was faster with some of them
+            self._insert_new_parts(data, split_seed, rows)
+
+    def _insert_new_parts(
+        self, data: str, split_seed: int, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        known = self.parts(data, split_seed)
+        self._insert(tables.parts, [row for row in rows if row["part"] not in known])
 
     # batches and labels
 
@@ -189,18 +200,20 @@ class Ledger:
         with self._engine.connect() as connection:
             return [Asked(*row) for row in connection.execute(query)]
 
-    def record_labels(self, labels: Iterable[tuple[str, str]], annotator: str) -> int:
-        """Record what an annotator calls castings; returns how many of these are news."""
-        said = self._labels_by(annotator)
-        news = {c: label for c, label in labels if said.get(c) != label}
+    def record_labels(self, labels: Iterable[Label]) -> int:
+        """Record who calls castings what, in order and at once; returns how many are news.
+
+        What an annotator said last about a casting and says again is no news.
+        """
+        said: dict[str, dict[str, str]] = {}
         at = _now()
-        self._insert(
-            tables.labels,
-            [
-                {"casting": casting, "label": label, "annotator": annotator, "at": at}
-                for casting, label in news.items()
-            ],
-        )
+        news = []
+        for casting, label, annotator in labels:
+            known = said.setdefault(annotator, self._labels_by(annotator))
+            if known.get(casting) != label:
+                known[casting] = label
+                news.append({"casting": casting, "label": label, "annotator": annotator, "at": at})
+        self._insert(tables.labels, news)
         return len(news)
 
     def labels(self) -> dict[str, str]:

@@ -47,13 +47,17 @@ class RunOptions:
             raise DataError(f"--initial {self.initial}: a training needs at least 2 labels")
         if not 0 <= self.audit_share < 1:
             raise DataError(f"--audit-share {self.audit_share}: a share from 0 to below 1")
+        if set(self.name) & set("'\"`"):
+            raise DataError(
+                f"--campaign {self.name}: a name without quotes, for MLflow's searches"
+            )
 
     @property
     def name(self) -> str:
         """The campaign's name: the one given, or made of data, strategy and seed."""
         if self.campaign != "auto":
             return self.campaign
-        path = Path(self.data)
+        path = Path(self.source)
         stem = f"{path.parent.name}-{path.stem}" if path.suffix else path.name
         strategy = self.strategy.replace(":", ".")
         return f"{stem}-{strategy}-{self.seed}"
@@ -67,7 +71,13 @@ class RunOptions:
 
     def identity(self) -> dict[str, Any]:
         """What must be the same each time the campaign is continued."""
-        return {k: v for k, v in asdict(self).items() if k not in _NOT_OF_THE_CAMPAIGN}
+        values = {k: v for k, v in asdict(self).items() if k not in _NOT_OF_THE_CAMPAIGN}
+        return values | {"data": self.source}
+
+    @property
+    def source(self) -> str:
+        """The data set: `synthetic`, or its absolute path."""
+        return self.data if self.data == SYNTHETIC else str(Path(self.data).expanduser().resolve())
 
     def check_same(self, recorded: Mapping[str, Any]) -> None:
         """Refuse to continue a campaign as another one.

@@ -2,18 +2,24 @@
 
 from jobs.campaign import World
 from models.errors import VersionNotFound
-from models.registry import Version
+from models.registry import FIRST, Version
 
 
-def promote(world: World, name: str, number: str) -> Version:
+def promote(world: World, name: str, number: str, *, remember: bool = True) -> Version:
     """Point `current` at a version, after it has proved itself.
+
+    Args:
+        world: the registry is in it.
+        name: registered model.
+        number: the version.
+        remember: whether the version before it is where `roll_back` leads.
 
     Raises:
         VersionNotFound: there is none of that number.
         VersionError: it fails its self-check.
     """
     version = world.tracker.find(name, number)
-    world.tracker.promote(version)
+    world.tracker.promote(version, remember=remember)
     return version
 
 
@@ -27,12 +33,12 @@ def roll_back(world: World, name: str) -> Version:
     if current is None:
         raise VersionNotFound(f"{name} has no current version; `promote --version N` sets one")
     previous = current.tags.get("previous")
-    if previous is None:
+    if previous in (None, FIRST):
         raise VersionNotFound(
             f"version {current.number} of {name} is the first that was current; "
             f"`promote --version N` names another"
         )
-    return promote(world, name, previous)
+    return promote(world, name, str(previous), remember=False)
 
 
 def offer(world: World, campaign: str, name: str, number: str) -> str | None:
@@ -43,7 +49,8 @@ def offer(world: World, campaign: str, name: str, number: str) -> str | None:
     """
     current = world.tracker.current(name)
     if current is None or current.tags.get("campaign") == campaign:
-        if current is None or int(current.number) < int(number):
+        was_current = "previous" in world.tracker.find(name, number).tags
+        if not was_current:  # else a person rolled it back
             promote(world, name, number)
         return None
     return f"python -m jobs promote --model-name {name} --version {number}"

@@ -5,6 +5,7 @@ The pool goes to the service in chunks, a few under way at a time, and to one ve
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,7 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
         return Ranked(castings, _evidence(castings, needs, [], {}), {}, {})
     request = Request(
         version=latest.version,
+        run_id=latest.run_id,
         passes=campaign.options.passes,
         seed=seed_for(campaign.options.seed, latest.round, "passes"),
         include=tuple(_INCLUDE[need] for need in needs if need in _INCLUDE),
@@ -64,9 +66,10 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
         refused |= {chunk[i].id: reason for i, reason in scored.refused.items()}
         answers |= {str(answer["casting"]): answer for answer in scored.answers}
     world.ledger.record_stock(refused)
-    for casting, reason in refused.items():
+    gone = {c.id: "changed or went away" for c in castings if c.id not in answers}
+    for casting, reason in (gone | refused).items():
         world.say(f"set aside {campaign.casting(casting).paths[0]}: {reason}")
-    readable = [casting for casting in castings if casting.id not in refused]
+    readable = [casting for casting in castings if casting.id in answers]
     return Ranked(readable, _evidence(readable, needs, chunks, answers), answers, refused)
 
 
@@ -91,17 +94,15 @@ def _score(
 def _score_chunk(
     scorer: Scorer, campaign: Campaign, chunk: Sequence[Casting], request: Request
 ) -> Scored:
+    """Score what is still there; what went away since stock was taken has no answer."""
     contents: dict[int, bytes] = {}
-    gone: dict[int, str] = {}
     for position, casting in enumerate(chunk):
-        try:
+        with suppress(DataError):
             contents[position] = campaign.data.read(casting)
-        except DataError as error:
-            gone[position] = str(error)
     positions = list(contents)
     scored = scorer.score([(chunk[p].id, contents[p]) for p in positions], request)
     refused = {positions[i]: reason for i, reason in scored.refused.items()}
-    return Scored(scored.answers, scored.tensors, gone | refused)
+    return Scored(scored.answers, scored.tensors, refused)
 
 
 def _evidence(

@@ -31,11 +31,13 @@ class Request:
     Attributes:
         version: the model version that must answer.
         passes: dropout passes K.
+        run_id: the run that trained it; another service's version of that number is not it.
         seed: of the passes' masks.
         include: `posterior`, `embedding`, both or neither.
     """
 
     version: str
+    run_id: str
     passes: int
     seed: int
     include: tuple[str, ...] = ()
@@ -98,7 +100,9 @@ class ScoringClient:
                 return Scored([], {}, refused)
             response = self._post([images[i] for i in sent], request)
             if response.is_success:
-                return _parse(response.content, refused)
+                return self._parse(response.content, request, refused)
+            if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+                return self._in_halves(images, request)
             unreadable = _unreadable(response)
             if not unreadable:
                 raise ServiceError(
@@ -106,6 +110,37 @@ class ScoringClient:
                     f"{_error(response)}"
                 )
             refused |= {sent[position]: reason for position, reason in unreadable.items()}
+
+    def _in_halves(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
+        """Send less at a time; a casting that is too large even alone is refused."""
+        if len(images) == 1:
+            return Scored([], {}, {0: f"too large for the service: {len(images[0][1])} bytes"})
+        middle = len(images) // 2
+        first = self.score(images[:middle], request)
+        second = self.score(images[middle:], request)
+        both = [first.tensors, second.tensors]
+        tensors = {name: stack(both, name) for name in {*first.tensors, *second.tensors}}
+        refused = {**first.refused, **{middle + i: r for i, r in second.refused.items()}}
+        kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+        return Scored(first.answers + second.answers, kept, refused)
+
+    def _parse(self, content: bytes, request: Request, refused: Mapping[int, str]) -> Scored:
+        """Split safetensors into tensors and the JSON that its metadata carries.
+
+        Raises:
+            ServiceError: another model answered than was asked.
+        """
+        length = int.from_bytes(content[:_HEADER_LENGTH], "little")
+        header = json.loads(content[_HEADER_LENGTH : _HEADER_LENGTH + length])
+        body = json.loads(header["__metadata__"]["json"])
+        model = body["model"]
+        if model["run_id"] != request.run_id:
+            raise ServiceError(
+                f"the service at {self._http.base_url} answers with {model['name']} version "
+                f"{model['version']} of run {model['run_id']}, the round's run is "
+                f"{request.run_id}; it serves another registry"
+            )
+        return Scored(body["castings"], load(content), refused)
 
     def _post(self, images: Sequence[tuple[str, bytes]], request: Request) -> httpx.Response:
         """One request, repeated with growing pauses while the service is away or busy.
@@ -139,14 +174,6 @@ class ScoringClient:
             f"the scoring service at {self._http.base_url} is not to be had for {PATIENCE:.0f} s "
             f"({problem}); start it, or give --service-url auto, and run the command again"
         )
-
-
-def _parse(content: bytes, refused: Mapping[int, str]) -> Scored:
-    """Split safetensors into tensors and the JSON that its metadata carries."""
-    length = int.from_bytes(content[:_HEADER_LENGTH], "little")
-    header = json.loads(content[_HEADER_LENGTH : _HEADER_LENGTH + length])
-    answers = json.loads(header["__metadata__"]["json"])["castings"]
-    return Scored(answers, load(content), refused)
 
 
 def _unreadable(response: httpx.Response) -> dict[int, str]:

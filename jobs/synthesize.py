@@ -16,6 +16,9 @@ def synthesize(spec: SyntheticSpec, folder: Path) -> Path:
     """Draw the castings of a spec into a folder and return its manifest.
 
     The folder appears whole or not at all; one that has a manifest already is left as it is.
+
+    Raises:
+        OSError: it cannot be written.
     """
     manifest = folder / "manifest.csv"
     if manifest.exists():
@@ -35,7 +38,11 @@ def synthesize(spec: SyntheticSpec, folder: Path) -> Path:
             rows.append((image, casting.label, casting.part, mask, casting.kind))
         columns = ["path", "label", "part", "mask", "kind"]
         pd.DataFrame(rows, columns=columns).to_csv(draft / manifest.name, index=False)
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not manifest.exists():  # else another job drew them meanwhile
+                raise
     return manifest
 
 

@@ -76,8 +76,8 @@ class Tracker(Protocol):
     def find(self, name: str, number: str) -> Version:
         """A version by number."""
 
-    def promote(self, version: Version) -> None:
-        """Point `current` at a version that proves itself."""
+    def promote(self, version: Version, *, remember: bool) -> None:
+        """Point `current` at a version that proves itself, which remembers the one before."""
 
 
 class MlflowTracker:
@@ -100,7 +100,7 @@ class MlflowTracker:
         tags: Mapping[str, str],
     ) -> str:
         """The campaign's run, running; a run that was handed to a continuing call is closed."""
-        run_id = recorded or self._handed or self._begun_before(name) or self._create(name)
+        run_id = recorded or self._handed or self._begun_before(name) or self._create(name, tags)
         if self._handed not in (None, run_id):
             self._hand_back(str(self._handed), run_id)
         self._describe(run_id, params, tags)
@@ -174,7 +174,9 @@ class MlflowTracker:
     ) -> Version:
         """Register the run's model, unless the run has registered one."""
         found = registry.find_of_run(self._client, name, run_id)
-        return found or registry.publish(self._client, name, predictor, golden_N, run_id, tags)
+        if found is not None and found.tags.get("labels_sha256") == tags["labels_sha256"]:
+            return found
+        return registry.publish(self._client, name, predictor, golden_N, run_id, tags)
 
     def current(self, name: str) -> Version | None:
         """The version that `current` points at."""
@@ -184,13 +186,13 @@ class MlflowTracker:
         """A version by number."""
         return registry.find(self._client, name, number)
 
-    def promote(self, version: Version) -> None:
+    def promote(self, version: Version, *, remember: bool) -> None:
         """Point `current` at a version, after it has proved itself here."""
         registry.load(version.name, version.number)
-        registry.point(self._client, version)
+        registry.point(self._client, version, remember=remember)
 
-    def _create(self, name: str) -> str:
-        run = self._client.create_run(self._experiment(), run_name=name)
+    def _create(self, name: str, tags: Mapping[str, str]) -> str:
+        run = self._client.create_run(self._experiment(), tags=dict(tags), run_name=name)
         return str(run.info.run_id)
 
     def _begun_before(self, campaign: str) -> str | None:

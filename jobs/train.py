@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from jobs.campaign import Campaign, World
+from jobs.campaign import Campaign, World, log_data_set
 from jobs.data import load_pixels
 from jobs.ledger import Asked, Trained
 from jobs.options import seed_for
@@ -37,6 +37,7 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
     run_id = world.tracker.open_round(
         campaign.run_id, name, campaign.parameters(), campaign.tags(number)
     )
+    log_data_set(world, campaign, run_id)
     world.say(f"{name}: training on {len(now.asked)} labels")
     started = time.monotonic()
     asked = [a for a in now.asked if a.use == "train"]
@@ -60,8 +61,8 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
     world.tracker.log_files(campaign.run_id, curve)
     for run in (run_id, campaign.run_id):
         world.tracker.log_metrics(run, metrics, total)
-    world.ledger.record_round(campaign.options.name, trained)
     world.tracker.close_run(run_id)
+    world.ledger.record_round(campaign.options.name, trained)
     accuracy = f", test accuracy {tested['accuracy']:.1%}" if tested else ""
     world.say(f"{name}: version {version.number} in {seconds:.0f} s{accuracy}")
     return trained

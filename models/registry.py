@@ -25,6 +25,7 @@ from models.errors import VersionError, VersionNotFound
 from models.predictor import Predictor
 
 ALIAS = "current"
+FIRST = "none"  # the tag `previous` of a version that was the first to be current
 _DATA = "data/version"
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -172,13 +173,18 @@ def find_of_run(client: MlflowClient, name: str, run_id: str) -> Version | None:
     return max(versions, key=lambda v: int(v.number), default=None)
 
 
-def point(client: MlflowClient, version: Version) -> None:
-    """Move the alias `current` to a version, which remembers the one before it."""
+def point(client: MlflowClient, version: Version, *, remember: bool) -> None:
+    """Move the alias `current` to a version.
+
+    With `remember` its tag `previous` names the one before it (`none` where there was none);
+    going back must leave that chain as it is.
+    """
     before = find_current(client, version.name)
     if before is not None and before.number == version.number:
         return
-    if before is not None:
-        client.set_model_version_tag(version.name, version.number, "previous", before.number)
+    if remember:
+        previous = FIRST if before is None else before.number
+        client.set_model_version_tag(version.name, version.number, "previous", previous)
     client.set_registered_model_alias(version.name, ALIAS, version.number)
 
 

@@ -102,10 +102,10 @@ class FakeTracker:
     def find(self, name: str, number: str) -> Version:
         return self._entry(name, number)[0]
 
-    def promote(self, version: Version) -> None:
+    def promote(self, version: Version, *, remember: bool) -> None:
         before = self.alias.get(version.name)
-        if before not in (None, version.number):
-            version.tags["previous"] = before
+        if remember and before != version.number:
+            version.tags["previous"] = before or "none"
         self.alias[version.name] = version.number
 
     def predictor(self, name: str, number: str) -> Predictor:

@@ -44,16 +44,16 @@ def test_a_batch_is_asked_for_once(ledger: Ledger):
 
 
 def test_the_same_labels_again_are_no_news(ledger: Ledger):
-    assert ledger.record_labels([("c1", "ok"), ("c2", "def")], "ann") == 2
-    assert ledger.record_labels([("c1", "ok"), ("c2", "def")], "ann") == 0
+    assert ledger.record_labels([("c1", "ok", "ann"), ("c2", "def", "ann")]) == 2
+    assert ledger.record_labels([("c1", "ok", "ann"), ("c2", "def", "ann")]) == 0
     assert ledger.labels() == {"c1": "ok", "c2": "def"}
 
 
 def test_the_latest_label_counts_and_old_news_do_not_undo_it(ledger: Ledger):
-    ledger.record_labels([("c1", "ok")], "ann")
-    ledger.record_labels([("c1", "def")], "bob")
+    ledger.record_labels([("c1", "ok", "ann")])
+    ledger.record_labels([("c1", "def", "bob")])
     assert ledger.labels() == {"c1": "def"}
-    assert ledger.record_labels([("c1", "ok")], "ann") == 0
+    assert ledger.record_labels([("c1", "ok", "ann")]) == 0
     assert ledger.labels() == {"c1": "def"}
 
 
@@ -85,5 +85,33 @@ def test_another_process_sees_what_was_written(tmp_path: Path):
     first, second = Ledger(url), Ledger(url)
     first.begin(ROW)
     assert second.campaigns() == [ROW]
+    first.close()
+    second.close()
+
+
+def test_of_several_lines_the_last_one_counts_whoever_wrote_it(ledger: Ledger):
+    lines = [("c2", "ok", "ann"), ("c1", "ok", "bob"), ("c1", "def", "ann")]
+    assert ledger.record_labels(lines) == 3
+    assert ledger.labels() == {"c1": "def", "c2": "ok"}
+
+
+def test_two_jobs_that_place_the_same_parts_at_once_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    first, second = Ledger(url), Ledger(url)
+    parts = first.parts
+
+    def slow(data: str, split_seed: int) -> dict[str, PartSide]:
+        known = parts(data, split_seed)
+        second.record_parts("data", 0, [PartSide("p1", "ok", "test")])  # gets in between
+        return known
+
+    monkeypatch.setattr(first, "parts", slow)
+    first.record_parts("data", 0, [PartSide("p1", "ok", "train"), PartSide("p2", "ok", "train")])
+    assert second.parts("data", 0) == {
+        "p1": PartSide("p1", "ok", "test"),
+        "p2": PartSide("p2", "ok", "train"),
+    }
     first.close()
     second.close()

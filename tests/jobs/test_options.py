@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -30,7 +32,7 @@ def test_rounds_and_service_may_differ_from_call_to_call():
 
 
 def test_options_come_back_from_the_ledger():
-    begun = RunOptions(data="d", batch=7, campaign="c")
+    begun = RunOptions(data="/d", batch=7, campaign="c")
     assert RunOptions.recorded("c", begun.identity(), begun.rounds) == begun
 
 
@@ -45,3 +47,18 @@ def test_seeds_differ_by_seed_round_and_purpose_and_never_by_strategy():
     assert all(0 <= seed < 2**63 for seed in seeds)
     first, again = generator_for(0, 1, "train"), generator_for(0, 1, "train")
     assert torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=again))
+
+
+def test_one_folder_is_one_data_set_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    spelt = [RunOptions(data=data) for data in ("a", "a/", "./a", str(tmp_path / "a"))]
+    assert len({options.name for options in spelt}) == 1
+    for options in spelt:
+        options.check_same(spelt[0].identity())
+
+
+def test_a_name_with_quotes_is_refused():
+    with pytest.raises(DataError, match="without quotes"):
+        RunOptions(campaign="it's")

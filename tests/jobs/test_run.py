@@ -11,10 +11,11 @@ from PIL import Image
 from jobs.acquire import ask_next
 from jobs.campaign import open_campaign, recorded_options
 from jobs.options import RunOptions
+from jobs.promote import roll_back
 from jobs.run import run
-from jobs.standing import standing
+from jobs.standing import pool, standing
 from jobs.train import train_round
-from models.errors import CampaignError, DataError
+from models.errors import CampaignError, DataError, VersionNotFound
 from tests.jobs.fakes import FakeWorld, casting_bytes, write_castings
 
 
@@ -145,6 +146,39 @@ def test_current_is_left_to_the_campaign_that_has_it(fake: FakeWorld, castings: 
     assert other["promote"].endswith(f"--version {other['rounds'][-1]['version']}")
 
 
+def test_a_version_that_a_person_rolled_back_is_not_pushed_forward_again(
+    fake: FakeWorld, castings: Path
+):
+    options = small(castings)
+    run(fake.open(), options)
+    assert roll_back(fake.open(), "casting-defects").number == "2"
+    assert roll_back(fake.open(), "casting-defects").number == "1"
+    with pytest.raises(VersionNotFound, match=r"version 1 .* is the first that was current"):
+        roll_back(fake.open(), "casting-defects")
+    run(fake.open(), options)
+    assert fake.tracker.alias["casting-defects"] == "1"
+
+
+def test_a_file_that_went_away_sits_out_one_ranking_only(fake: FakeWorld, castings: Path):
+    world = fake.open()
+    run(world, small(castings, rounds=1))
+    campaign = open_campaign(world, small(castings, rounds=2))
+    gone = pool(campaign, standing(world, campaign))[0]
+    path = castings / gone.paths[0]
+    content = path.read_bytes()
+    path.unlink()
+    ask_next(world, campaign, standing(world, campaign))
+    assert any("changed or went away" in line for line in fake.said)
+    assert world.ledger.stock()[gone.id] is None
+    path.write_bytes(content)
+    assert run(world, small(castings, rounds=3))["state"] == "finished"
+
+
+def test_a_label_outside_the_classes_names_a_path(fake: FakeWorld, castings: Path):
+    with pytest.raises(DataError, match=r"def \(def/\d+\.png\): no such class.*ok, scrap"):
+        run(fake.open(), small(castings, classes="ok,scrap"))
+
+
 def test_random_asks_the_service_nothing(fake: FakeWorld, castings: Path):
     run(fake.open(), small(castings, strategy="random"))
     assert fake.scorer.requests == []
@@ -185,7 +219,8 @@ def test_labels_that_people_give_let_the_campaign_go_on(fake: FakeWorld, tmp_pat
     world = fake.open()
     name = run(world, options)["campaign"]
     asked = [a.casting for a in world.ledger.asked(name)]
-    world.ledger.record_labels(zip(asked, ["ok", "def"] * 5, strict=True), "ann")
+    labels = zip(asked, ["ok", "def"] * 5, ["ann"] * 10, strict=True)
+    world.ledger.record_labels(labels)
     result = run(world, options)
     assert [r["labels"] for r in result["rounds"]] == [10]
     assert result["awaiting"] == 5

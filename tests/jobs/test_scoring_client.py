@@ -9,7 +9,7 @@ from safetensors.torch import save
 from jobs.scoring_client import PATIENCE, Request, ScoringClient, stack
 from models.errors import ServiceError
 
-REQUEST = Request(version="7", passes=3, seed=5, include=("posterior",))
+REQUEST = Request(version="7", run_id="r7", passes=3, seed=5, include=("posterior",))
 IMAGES = [("a", b"aaaa"), ("b", b"bbbb"), ("c", b"cccc")]
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -21,8 +21,9 @@ def _client(handler: Handler, slept: list[float]) -> ScoringClient:
     )
 
 
-def _answer(names: list[str]) -> httpx.Response:
-    body = {"castings": [{"casting": name} for name in names]}
+def _answer(names: list[str], run_id: str = "r7") -> httpx.Response:
+    model = {"name": "casting-defects", "version": "7", "run_id": run_id}
+    body = {"model": model, "castings": [{"casting": name} for name in names]}
     content = save({"posterior": torch.ones(len(names), 3, 2)}, {"json": json.dumps(body)})
     return httpx.Response(200, content=content)
 
@@ -112,3 +113,24 @@ def test_chunks_are_stacked_in_order():
     assert stacked is not None
     assert stacked[:, 0].tolist() == [0, 0, 1]
     assert stack(chunks, "posterior") is None
+
+
+def test_a_service_of_another_registry_is_found_out():
+    def handler(request: httpx.Request) -> httpx.Response:
+        return _answer(_names(request), run_id="somebody-else's")
+
+    with pytest.raises(ServiceError, match="of run somebody-else's, the round's run is r7"):
+        _client(handler, []).score(IMAGES, REQUEST)
+
+
+def test_what_is_too_much_at_once_is_sent_in_halves_and_what_is_too_large_alone_is_refused():
+    def handler(request: httpx.Request) -> httpx.Response:
+        names = _names(request)
+        if len(names) > 1 or names == ["c"]:
+            return httpx.Response(413, json={"error": "too large"})
+        return _answer(names)
+
+    scored = _client(handler, []).score(IMAGES, REQUEST)
+    assert [a["casting"] for a in scored.answers] == ["a", "b"]
+    assert scored.tensors["posterior"].shape == (2, 3, 2)
+    assert scored.refused == {2: "too large for the service: 4 bytes"}

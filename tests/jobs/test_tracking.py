@@ -107,13 +107,14 @@ def test_a_run_publishes_one_version_and_promotion_remembers_the_one_before(
         run_id = tracker.open_round(parent, f"round-{number:02d}", {}, TAGS)
         version = tracker.publish("m", predictor, pixels_N, run_id, TAGS | LABELS)
         assert tracker.publish("m", predictor, pixels_N, run_id, TAGS | LABELS) == version
-        tracker.promote(version)
+        tracker.promote(version, remember=True)
         versions.append(version.number)
     assert versions == ["1", "2"]
     current = tracker.current("m")
     assert current is not None
     assert current.number == "2"
     assert current.tags["previous"] == "1"
+    assert tracker.find("m", "1").tags["previous"] == "none"
     assert tracker.current("nothing") is None
     with pytest.raises(VersionNotFound, match="m has no version 9"):
         tracker.find("m", "9")
