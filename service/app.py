@@ -17,8 +17,7 @@ from service.host import Host, Served
 from service.openapi import SCORE_BODY, SCORE_RESPONSE, complete, errors
 from service.refusals import NotNow, Refusal
 from service.settings import Settings
-
-PATHS = ("/score", "/model", "/reload", "/metrics", "/docs.json")
+from service.sources import open_source
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,14 @@ def create_app() -> InspectorApp:
     app.get("/model", response_model=bodies.ModelBody, responses=described)(model)
     app.post("/reload", response_model=bodies.ModelBody, responses=described)(reload)
     app.get("/metrics", response_class=Response, responses=errors())(scrape)
+    return app
+
+
+def open_app(settings: Settings) -> InspectorApp:
+    """The app of a worker, with its desk."""
+    app = create_app()
+    host = Host(open_source(settings.model), settings.pinned)
+    app.state.desk = Desk(settings, host, Bench(settings.max_waiting, settings.max_pixels))
     return app
 
 

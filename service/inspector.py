@@ -5,21 +5,38 @@ import os
 import sys
 
 import bentoml
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
-from service import app as routes
 from service import leash
 from service.api_key import ApiKey
-from service.app import Desk, create_app
-from service.bench import Bench
-from service.host import Host
-from service.metrics import TrafficMetrics
-from service.settings import Settings, quieten_libraries
-from service.sources import open_source
+from service.libraries import quieten_libraries
+from service.traffic import PATHS, PROBES, TrafficMetrics
 
 _SECONDS = 600  # for a request that waits behind many others
-_PROBES = ("/livez", "/readyz", "/healthz")
 
-app = create_app()
+
+class Shell(Starlette):
+    """The app that BentoML mounts when this module is imported, and a worker fills later.
+
+    The parent of the workers imports the module too: without torch in it, it stays small.
+    """
+
+    filling: Starlette | None = None
+    api_key: str | None = None
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The routes by which BentoML decides what is ours."""
+        return super().routes if self.filling is None else self.filling.routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand requests to what fills it."""
+        await (self.filling or super().__call__)(scope, receive, send)
+
+
+app = Shell()
 
 
 @bentoml.service(
@@ -36,12 +53,16 @@ class CastingInspector:
     def __init__(self) -> None:
         quieten_libraries(os.environ)
         _log_to_stderr()
+        from service.app import open_app  # here, where the parent of the workers never comes
+        from service.settings import Settings
+
         settings = Settings.read(os.environ)
         if settings.owner_pid is not None:
             leash.hold(settings.owner_pid)
-        self._host = Host(open_source(settings.model), settings.pinned)
-        self._bench = Bench(settings.max_waiting, settings.max_pixels)
-        app.state.desk = Desk(settings, self._host, self._bench)
+        app.filling = filling = open_app(settings)
+        app.api_key = settings.api_key
+        desk = filling.state.desk
+        self._host, self._bench = desk.host, desk.bench
         self._host.start(settings.poll_seconds)
 
     def __is_ready__(self) -> bool:
@@ -73,8 +94,8 @@ def _log_to_stderr() -> None:
 
 # mypy takes a decorated class for what it was before
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
-    TrafficMetrics, namespace="bentoml_service", paths=(*routes.PATHS, *_PROBES)
+    TrafficMetrics, namespace="bentoml_service", paths=(*PATHS, *PROBES)
 )
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
-    ApiKey, key=lambda: app.state.desk.settings.api_key
+    ApiKey, key=lambda: app.api_key
 )

@@ -1,22 +1,12 @@
 """What the environment says about the service, read once, when a worker starts."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from models.errors import ServiceError
 from models.images import MAX_PIXELS
 
 _MEBIBYTE = 2**20
-
-# What the libraries underneath want to be told. A dead tracking server must not hold a worker for
-# minutes, and nobody asked for usage reports or progress bars.
-_LIBRARIES = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "BENTOML_DO_NOT_TRACK": "True",
-}
 
 
 @dataclass(frozen=True)
@@ -65,12 +55,6 @@ class Settings:
             max_pixels=number.whole("CASTING_MAX_PIXELS", cls.max_pixels),
             owner_pid=owner or None,
         )
-
-
-def quieten_libraries(environment: MutableMapping[str, str]) -> None:
-    """Set what MLflow and BentoML read; what the user has set already stands."""
-    for name, value in _LIBRARIES.items():
-        environment.setdefault(name, value)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 import pytest
 
 from models.errors import ServiceError
-from service.settings import Settings, quieten_libraries
+from service.libraries import quieten_libraries
+from service.settings import Settings
 
 
 def test_an_empty_environment_gives_the_defaults_of_the_contract():
