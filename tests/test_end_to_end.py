@@ -76,5 +76,5 @@ def test_mlflow_run_trains_serves_ranks_and_leaves_no_process(
     artifacts = {a.path for a in tracking_store.list_artifacts(first.info.run_id)}
     assert {"acquired.csv", "contact_sheet.png", "labels.csv"} <= artifacts
     current = tracking_store.get_model_version_by_alias("casting-defects", "current")
-    assert current.version == result["rounds"][-1]["version"]
+    assert str(current.version) == result["rounds"][-1]["version"]
     assert current.tags["labels"] == "16"
