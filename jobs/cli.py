@@ -21,7 +21,7 @@ from jobs.environment import ledger_url, real_world
 from jobs.label import ask_oracle, export_labels, import_labels, label_status
 from jobs.lock import sole_job
 from jobs.options import RunOptions
-from jobs.promote import promote, roll_back
+from jobs.promote import promote, promote_latest, roll_back
 from jobs.run import run
 from jobs.standing import Standing, standing
 from jobs.synthesize import synthesize
@@ -218,20 +218,24 @@ def label_status_command(campaign: str) -> dict[str, Any]:
 
 
 @cli.command("promote")
+@_campaign
 @_model
-@click.option("--version", "number", default="auto", help="Version to make current.")
+@click.option("--version", "number", default="auto", help="auto: the campaign's latest version.")
 @click.option("--rollback", is_flag=True, help="Go back to the version before the current one.")
 @_prints_json
-def promote_command(model_name: str, number: str, rollback: bool) -> dict[str, Any]:
+def promote_command(campaign: str, model_name: str, number: str, rollback: bool) -> dict[str, Any]:
     """Point the alias `current`, which the service follows, at a version.
 
     Example: python -m jobs promote --version 3
     """
-    if rollback == (number != "auto"):
+    if rollback and number != "auto":
         click.get_current_context().fail("give either --version N or --rollback")
     with real_world() as world:
-        done = roll_back(world, model_name) if rollback else promote(world, model_name, number)
-        return asdict(done)
+        if rollback:
+            return asdict(roll_back(world, model_name))
+        if number != "auto":
+            return asdict(promote(world, model_name, number))
+        return asdict(promote_latest(world, recorded_options(world, campaign)))
 
 
 @cli.command("synthesize")

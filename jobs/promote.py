@@ -1,7 +1,8 @@
 """Which version the service serves: the alias `current` of the registered model."""
 
 from jobs.campaign import World
-from models.errors import VersionNotFound
+from jobs.options import RunOptions
+from models.errors import CampaignError, VersionNotFound
 from models.registry import FIRST, Version
 
 
@@ -21,6 +22,18 @@ def promote(world: World, name: str, number: str, *, remember: bool = True) -> V
     version = world.tracker.find(name, number)
     world.tracker.promote(version, remember=remember)
     return version
+
+
+def promote_latest(world: World, options: RunOptions) -> Version:
+    """Point `current` at the latest version of a campaign.
+
+    Raises:
+        CampaignError: it has trained none.
+    """
+    trained = world.ledger.rounds(options.name)
+    if not trained:
+        raise CampaignError(f"campaign {options.name} has no version yet; `train` makes one")
+    return promote(world, options.model_name, trained[-1].version)
 
 
 def roll_back(world: World, name: str) -> Version:

@@ -20,6 +20,8 @@ from models.evaluation import evaluate
 from models.predictor import Operating, Predictor, verdicts
 from models.training import Recipe, fit, steps_for
 
+_FEWEST_AUDITED = 20  # where only people label, fewer say nothing
+
 
 def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
     """Train the next round on everything asked for so far.
@@ -44,7 +46,7 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
     predictor, pixels_N, loss = _fit(world, campaign, now, asked, classes, good)
     seconds = time.monotonic() - started
     total = len(now.asked)
-    tested, pictures = _evaluate(campaign, now, predictor)
+    tested, pictures = _evaluate(world, campaign, now, predictor)
     metrics = {
         **{f"test/{key}": value for key, value in tested.items()},
         **_label_metrics(now, classes, good),
@@ -115,11 +117,16 @@ def _fit(
 
 
 def _evaluate(
-    campaign: Campaign, now: Standing, predictor: Predictor
+    world: World, campaign: Campaign, now: Standing, predictor: Predictor
 ) -> tuple[dict[str, float], dict[str, bytes]]:
     """Metrics and pictures on the test side; nothing where it has no labels."""
     found = castings_to_test_on(campaign, now)
-    if not found:
+    if all(casting.label is None for casting, _ in found) and len(found) < _FEWEST_AUDITED:
+        if campaign.options.audit_share:
+            world.say(
+                f"{len(found)} audited castings measure so far, test metrics need "
+                f"{_FEWEST_AUDITED}"
+            )
         return {}, {}
     castings = [casting for casting, _ in found]
     embeddings_N_F = predictor.embed(load_pixels(campaign.data, castings, campaign.preprocessing))

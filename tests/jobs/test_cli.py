@@ -33,7 +33,7 @@ def test_every_verb_has_help_with_an_example_and_its_defaults(runner: CliRunner,
 
 def test_a_wrong_option_is_a_usage_error(runner: CliRunner):
     assert runner.invoke(cli, ["run", "--rounds", "0"]).exit_code == 2
-    assert runner.invoke(cli, ["promote"]).exit_code == 2
+    assert runner.invoke(cli, ["promote", "--rollback", "--version", "1"]).exit_code == 2
 
 
 def test_an_error_that_the_user_can_mend_is_told_without_a_traceback(
@@ -78,6 +78,8 @@ def test_a_run_prints_its_result_as_json_and_promote_moves_current(
     assert json.loads(moved.stdout)["number"] == "1"
     back = runner.invoke(cli, ["promote", "--rollback"])
     assert json.loads(back.stdout)["number"] == "2"
+    latest = runner.invoke(cli, ["promote", "--campaign", result["campaign"]])
+    assert json.loads(latest.stdout)["number"] == "2"
     missing = runner.invoke(cli, ["promote", "--version", "77"])
     assert missing.exit_code == 1
     assert "casting-defects has no version 77" in missing.stderr

@@ -227,6 +227,20 @@ def test_labels_that_people_give_let_the_campaign_go_on(fake: FakeWorld, tmp_pat
     assert "test/accuracy" not in result["rounds"][0]["metrics"]  # nobody labelled the test side
 
 
+def test_a_few_audited_castings_measure_nothing_yet_and_that_is_said(
+    fake: FakeWorld, tmp_path: Path
+):
+    data = write_castings(tmp_path / "pool", {"shots": 60}) / "shots"
+    options = small(data, classes="ok,def", audit_share=0.4, rounds=1)
+    world = fake.open()
+    name = run(world, options)["campaign"]
+    asked = [a.casting for a in world.ledger.asked(name)]
+    world.ledger.record_labels(zip(asked, ["ok", "def"] * 5, ["ann"] * 10, strict=True))
+    result = run(world, options)
+    assert not any(key.startswith("test/") for key in result["rounds"][0]["metrics"])
+    assert any("audited castings measure so far, test metrics need 20" in x for x in fake.said)
+
+
 def test_a_pool_that_runs_dry_ends_the_campaign(fake: FakeWorld, castings: Path):
     result = run(fake.open(), small(castings, rounds=9, batch=20, audit_share=0.0))
     assert result["state"] == "finished: no castings are left to ask for"
