@@ -1,6 +1,7 @@
 import httpx
 import pytest
 
+from jobs import service_process
 from jobs.service_process import own_service
 from models.errors import ServiceError
 
@@ -10,6 +11,7 @@ def test_a_service_that_cannot_start_is_an_error_with_its_log(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("CASTING_PINNED", "not a number")
+    monkeypatch.setattr(service_process, "STARTUP", 30.0)
     with (
         pytest.raises(ServiceError, match=r"(?s)at its start|did not come up.*CASTING_PINNED"),
         own_service("casting-defects") as url,
