@@ -76,8 +76,11 @@ class Tracker(Protocol):
     def find(self, name: str, number: str) -> Version:
         """A version by number."""
 
-    def promote(self, version: Version, *, remember: bool) -> None:
+    def promote(self, version: Version) -> None:
         """Point `current` at a version that proves itself, which remembers the one before."""
+
+    def roll_back(self, left: Version, version: Version) -> None:
+        """Point `current` back at a version, and mark the one that is left."""
 
 
 class MlflowTracker:
@@ -100,7 +103,7 @@ class MlflowTracker:
         tags: Mapping[str, str],
     ) -> str:
         """The campaign's run, running; a run that was handed to a continuing call is closed."""
-        run_id = recorded or self._handed or self._begun_before(name) or self._create(name, tags)
+        run_id = recorded or self._made_before(tags) or self._handed or self._create(name, tags)
         if self._handed not in (None, run_id):
             self._hand_back(str(self._handed), run_id)
         self._describe(run_id, params, tags)
@@ -186,21 +189,26 @@ class MlflowTracker:
         """A version by number."""
         return registry.find(self._client, name, number)
 
-    def promote(self, version: Version, *, remember: bool) -> None:
+    def promote(self, version: Version) -> None:
         """Point `current` at a version, after it has proved itself here."""
         registry.load(version.name, version.number)
-        registry.point(self._client, version, remember=remember)
+        registry.point(self._client, version)
+
+    def roll_back(self, left: Version, version: Version) -> None:
+        """Point `current` back at a version, after it has proved itself here."""
+        registry.load(version.name, version.number)
+        registry.point_back(self._client, left, version)
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(self._experiment(), tags=dict(tags), run_name=name)
         return str(run.info.run_id)
 
-    def _begun_before(self, campaign: str) -> str | None:
-        """A run that was created just before its job died, so that the ledger does not know it."""
-        where = f"tags.campaign = '{campaign}' and attributes.status = 'RUNNING'"
-        runs: Sequence[Run] = self._client.search_runs([self._experiment()], where)
-        blank = [r for r in runs if not r.data.metrics and "round" not in r.data.tags]
-        return str(blank[0].info.run_id) if blank else None
+    def _made_before(self, tags: Mapping[str, str]) -> str | None:
+        """The run that a job made or took over just before it died, unknown to the ledger."""
+        where = f"tags.campaign = '{tags['campaign']}' and tags.begun = '{tags['begun']}'"
+        everywhere = [e.experiment_id for e in self._client.search_experiments()]
+        runs: Sequence[Run] = self._client.search_runs(everywhere, where)
+        return str(runs[0].info.run_id) if runs else None
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)
