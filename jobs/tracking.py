@@ -37,6 +37,9 @@ class Tracker(Protocol):
     ) -> str:
         """The campaign's run, running: the recorded one, or one to be recorded."""
 
+    def find_run(self, tag: str, value: str) -> str | None:
+        """The run that carries this tag, the first one made."""
+
     def open_round(
         self,
         parent: str,
@@ -106,6 +109,13 @@ class MlflowTracker:
         self._describe(run_id, params, tags)
         self._client.update_run(run_id, status=_RUNNING)
         return run_id
+
+    def find_run(self, tag: str, value: str) -> str | None:
+        """The run that carries this tag, the first one made, in whichever experiment."""
+        experiments = [e.experiment_id for e in self._client.search_experiments()]
+        where, order = f"tags.`{tag}` = '{value}'", ["attributes.start_time ASC"]
+        found: Sequence[Run] = self._client.search_runs(experiments, where, order_by=order)
+        return str(found[0].info.run_id) if found else None
 
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]

@@ -55,6 +55,9 @@ class FakeTracker:
         run.status = "RUNNING"
         return run_id
 
+    def find_run(self, tag: str, value: str) -> str | None:
+        return next((id for id, run in self.runs.items() if run.tags.get(tag) == value), None)
+
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> str:
