@@ -5,17 +5,21 @@ images. Campaigns of one seed share initial labels, test parts and initial weigh
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
+from jobs import compare_report as report
 from jobs.campaign import World, look_up
 from jobs.compare_options import CompareOptions
-from jobs.crew import Crew
+from jobs.crew import Crew, Ended
 from jobs.ledger import Trained
 from jobs.options import RunOptions
 from models.castings import listed
+from models.comparison import compare as compare_curves
+from models.comparison import gather
 from models.errors import CampaignError, DataError
+from models.strategies import find_strategy
 
 _TAG = "comparison.options"
 
@@ -26,6 +30,8 @@ def compare(world: World, options: CompareOptions, crew: Crew) -> dict[str, Any]
     Raises:
         CastingError: it cannot be done, or a campaign failed; the same call goes on.
     """
+    for strategy in options.strategy_list:
+        find_strategy(strategy)
     campaigns = options.campaigns()
     missing = _unfinished(world, campaigns)
     if missing:
@@ -94,7 +100,7 @@ def _work_off(world: World, campaigns: Sequence[RunOptions], crew: Crew, measure
             if event.error is not None:
                 failed[event.options.name] = event.error
             left = _time_left(time.monotonic() - started, done - before, total - done)
-            news = _news(world, event.options, event.error, measure)
+            news = _news(world, event, measure)
             world.say(f"{news}; {ended} of {len(campaigns)} campaigns, {left}")
     if failed:
         raise CampaignError(
@@ -108,13 +114,17 @@ def _rounds_done(world: World, campaigns: Sequence[RunOptions]) -> int:
     return sum(min(len(world.ledger.rounds(c.name)), c.rounds) for c in campaigns)
 
 
-def _news(world: World, options: RunOptions, error: str | None, measure: str) -> str:
-    """What became of a campaign, in a line."""
-    if error is not None:
-        return f"{options.name} failed: {error}"
-    trained = world.ledger.rounds(options.name)
-    value = trained[-1].metrics.get(measure) if trained else None
-    return f"{options.name} finished" + (f", {measure} {value:.4g}" if value is not None else "")
+def _news(world: World, event: Ended, measure: str) -> str:
+    """What became of a campaign, in a line.
+
+    Raises:
+        DataError: it does not have the measure; better said now than after all of them.
+    """
+    name = event.options.name
+    if event.error is not None:
+        return f"{name} failed: {event.error}"
+    points = _points(event.options, world.ledger.rounds(name), measure)
+    return f"{name} finished, {measure} {points[-1][1]:.4g}"
 
 
 def _time_left(seconds: float, done: int, to_do: int) -> str:
@@ -125,16 +135,40 @@ def _time_left(seconds: float, done: int, to_do: int) -> str:
     return f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
 
 
-def _trained(world: World, options: CompareOptions) -> Mapping[tuple[str, int], list[Trained]]:
-    """The rounds of every strategy and seed, no more than were asked for."""
-    return {
-        (c.strategy, c.seed): world.ledger.rounds(c.name)[: c.rounds] for c in options.campaigns()
-    }
-
-
 def _result(world: World, options: CompareOptions, run_id: str) -> dict[str, Any]:
-    finals = {
-        f"{strategy} {seed}": trained[-1].metrics.get(options.measure)
-        for (strategy, seed), trained in _trained(world, options).items()
-    }
-    return {"comparison": options.name, "mlflow_run": run_id, "final": finals}
+    """Compare what the ledger holds, log it, and return the table.
+
+    Raises:
+        DataError: campaigns cannot be paired, or do not have the measure.
+    """
+    trained = {c: world.ledger.rounds(c.name)[: c.rounds] for c in options.campaigns()}
+    curves = gather(
+        options.measure,
+        {
+            (c.strategy, c.seed): _points(c, rounds, options.measure)
+            for c, rounds in trained.items()
+        },
+        options.reference,
+    )
+    found = compare_curves(curves, None if options.target == "auto" else float(options.target))
+    result = report.result(options, curves, found, run_id)
+    files = report.files(result, curves, found, trained)
+    world.tracker.log_files(run_id, files)
+    return result
+
+
+def _points(
+    campaign: RunOptions, trained: Sequence[Trained], measure: str
+) -> list[tuple[int, float]]:
+    """(labels, value) of each round.
+
+    Raises:
+        DataError: a round does not have the measure.
+    """
+    for t in trained:
+        if measure not in t.metrics:
+            raise DataError(
+                f"--measure {measure}: round {t.round} of campaign {campaign.name} has no such "
+                f"metric; it has {', '.join(sorted(t.metrics))}"
+            )
+    return [(t.labels_total, t.metrics[measure]) for t in trained]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -101,6 +102,14 @@ class CompareOptions:
         own = {k: v for k, v in asdict(self).items() if k != "campaign"}
         rest = {k: v for k, v in asdict(self.campaign).items() if k not in {"strategy", "seed"}}
         return own | rest
+
+    def command(self) -> str:
+        """The command line that asks for this comparison; defaults are left out."""
+        defaults = CompareOptions().parameters()
+        changed = {k: v for k, v in self.parameters().items() if v != defaults[k]}
+        shown = {"strategies": self.strategies, "seeds": self.seeds} | changed
+        flags = [f"--{k.replace('_', '-')} {shlex.quote(str(v))}" for k, v in shown.items()]
+        return " ".join(["python -m jobs compare", *flags])
 
     def digest(self) -> str:
         """The same for the same comparison, wherever and however often it is run."""
