@@ -57,10 +57,18 @@ class RunOptions:
         """The campaign's name: the one given, or made of data, strategy and seed."""
         if self.campaign != "auto":
             return self.campaign
+        return f"{self.stem}-{self.suffix}"
+
+    @property
+    def stem(self) -> str:
+        """The data set in a name."""
         path = Path(self.source)
-        stem = f"{path.parent.name}-{path.stem}" if path.suffix else path.name
-        strategy = self.strategy.replace(":", ".")
-        return f"{stem}-{strategy}-{self.seed}"
+        return f"{path.parent.name}-{path.stem}" if path.suffix else path.name
+
+    @property
+    def suffix(self) -> str:
+        """Strategy and seed in a name."""
+        return f"{self.strategy.replace(':', '.')}-{self.seed}"
 
     @property
     def class_list(self) -> tuple[str, ...]:

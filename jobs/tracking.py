@@ -103,7 +103,8 @@ class MlflowTracker:
         tags: Mapping[str, str],
     ) -> str:
         """The campaign's run, running; a run that was handed to a continuing call is closed."""
-        run_id = recorded or self._made_before(tags) or self._handed or self._create(name, tags)
+        run_id = recorded or self._made_before(tags["begun"])
+        run_id = run_id or self._handed or self._create(name, tags)
         if self._handed not in (None, run_id):
             self._hand_back(str(self._handed), run_id)
         self._describe(run_id, params, tags)
@@ -203,12 +204,12 @@ class MlflowTracker:
         run = self._client.create_run(self._experiment(), tags=dict(tags), run_name=name)
         return str(run.info.run_id)
 
-    def _made_before(self, tags: Mapping[str, str]) -> str | None:
-        """The run that a job made or took over just before it died, unknown to the ledger."""
-        where = f"tags.campaign = '{tags['campaign']}' and tags.begun = '{tags['begun']}'"
-        everywhere = [e.experiment_id for e in self._client.search_experiments()]
-        runs: Sequence[Run] = self._client.search_runs(everywhere, where)
-        return str(runs[0].info.run_id) if runs else None
+    def _made_before(self, begun: str) -> str | None:
+        """The run that a job made or took over just before it died, in whichever experiment."""
+        experiments = [e.experiment_id for e in self._client.search_experiments()]
+        where, order = f"tags.begun = '{begun}'", ["attributes.start_time ASC"]
+        found: Sequence[Run] = self._client.search_runs(experiments, where, order_by=order)
+        return str(found[0].info.run_id) if found else None
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)

@@ -1,4 +1,4 @@
-"""Pictures that people look at: contact sheet, confusion, reliability, learning curve.
+"""Pictures that people look at: contact sheet, confusion, reliability, learning curves.
 
 Each function returns a matplotlib figure, drawn without a display and without pyplot's global
 state; `png` turns one into bytes.
@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix as count_confusions
 
+from models.comparison import Band, Floats
 from models.evaluation import calibration_bins
 
 _COLUMNS = 5
 _SHEET = 40  # castings on a contact sheet, so that each can still be seen
 _DPI = 110
+_LINES = ("-", "--", ":")  # of the first ten curves, of the next ten, ...
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,17 @@ class Thumbnail:
 
     pixels: NDArray[np.uint8]
     caption: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves with their bands over the labels `[T]`; `zero` draws the line of no difference."""
+
+    title: str
+    measure: str
+    labels_T: Floats
+    bands: Mapping[str, Band]
+    zero: bool = False
 
 
 def png(figure: Figure) -> bytes:
@@ -112,6 +125,33 @@ def learning_curves(
     axis.set_title(_plain(title), fontsize=11)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
+    return figure
+
+
+def learning_bands(panels: Sequence[Panel], title: str, note: str, *, same_y: bool) -> Figure:
+    """Mean curves over seeds with their intervals, panels side by side.
+
+    A name has one colour in all panels; the note stands under them.
+    """
+    figure = Figure(figsize=(5.6 * len(panels), 4.6), layout="constrained")
+    figure.suptitle(_plain(title), fontsize=12)
+    figure.supxlabel(_plain(note), fontsize=8)
+    names = list(dict.fromkeys(name for panel in panels for name in panel.bands))
+    looks = {name: (f"C{i}", _LINES[i // 10 % len(_LINES)]) for i, name in enumerate(names)}
+    axes = figure.subplots(1, len(panels), sharey=same_y, squeeze=False)[0]
+    for axis, panel in zip(axes, panels, strict=True):
+        if panel.zero:
+            axis.axhline(0, color="grey", linestyle=":")
+        for name, band in panel.bands.items():
+            colour, line = looks[name]
+            x_T = panel.labels_T
+            axis.plot(x_T, band.mean_T, line, color=colour, marker="o", label=_plain(name))
+            axis.fill_between(x_T, band.low_T, band.high_T, color=colour, alpha=0.18, lw=0)
+        axis.set_title(_plain(panel.title), fontsize=10)
+        axis.set_xlabel("labels paid for")
+        axis.set_ylabel(_plain(panel.measure))
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
     return figure
 
 

@@ -1,7 +1,7 @@
 """A campaign that is killed, or fails, at any call to the outside world ends as if undisturbed.
 
-Every call to ledger, tracker and scorer is struck in turn. A campaign that is killed dies before the
-call, and no later one gets through; one whose call fails loses the answer of a call that took
+Every call to ledger, tracker and scorer is struck in turn. A campaign that is killed dies before
+the call, and no later one gets through; one whose call fails loses the answer of a call that took
 effect, and the outage is over at the next.
 """
 

@@ -78,7 +78,9 @@ def test_a_round_is_recorded_once(ledger: Ledger):
 
 def test_parts_stay_where_they_are(ledger: Ledger):
     ledger.record_sides("data", "given", [PartSide("p1", "ok", "test")])
-    ledger.record_sides("data", "given", [PartSide("p1", "ok", "train"), PartSide("p2", "", "train")])
+    ledger.record_sides(
+        "data", "given", [PartSide("p1", "ok", "train"), PartSide("p2", "", "train")]
+    )
     assert ledger.sides("data", "given") == {
         "p1": PartSide("p1", "ok", "test"),
         "p2": PartSide("p2", "", "train"),
@@ -125,7 +127,9 @@ def test_two_jobs_that_place_the_same_parts_at_once_agree(
         return known
 
     monkeypatch.setattr(first, "sides", slow)
-    first.record_sides("data", "given", [PartSide("p1", "ok", "train"), PartSide("p2", "ok", "train")])
+    first.record_sides(
+        "data", "given", [PartSide("p1", "ok", "train"), PartSide("p2", "ok", "train")]
+    )
     assert second.sides("data", "given") == {
         "p1": PartSide("p1", "ok", "test"),
         "p2": PartSide("p2", "ok", "train"),

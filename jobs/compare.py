@@ -1,0 +1,172 @@
+"""Campaigns side by side: run what is missing, then say which strategy to use, and how sure it is.
+
+A campaign is picked up by its name; what is in the ledger is neither run again nor read from
+images. Campaigns of one seed share initial labels, test parts and initial weights.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from jobs import compare_report as report
+from jobs.campaign import look_up
+from jobs.compare_options import CompareOptions
+from jobs.crew import Crew, Ended
+from jobs.ledger import Trained
+from jobs.options import RunOptions
+from jobs.world import World
+from models.castings import listed
+from models.comparison import compare as compare_curves
+from models.comparison import gather
+from models.errors import CampaignError, DataError
+from models.strategies import find_strategy
+
+
+def compare(world: World, options: CompareOptions, crew: Crew) -> dict[str, Any]:
+    """Run the campaigns that are not finished and compare them all.
+
+    Raises:
+        CastingError: it cannot be done, or a campaign failed; the same call goes on.
+    """
+    for strategy in options.strategy_list:
+        find_strategy(strategy)
+    campaigns = options.campaigns()
+    missing = _unfinished(world, campaigns)
+    if missing:
+        _check_labelled(world, missing[0])
+    tags = {"comparison": options.name, "begun": options.digest()}
+    run_id = world.tracker.open_campaign(options.name, None, options.parameters(), tags)
+    try:
+        if missing:
+            _work_off(world, missing, crew, options.measure)
+        result = _result(world, options, run_id)
+    except BaseException:
+        world.tracker.close_run(run_id, failed=True)
+        raise
+    world.tracker.close_run(run_id)
+    return result
+
+
+def _unfinished(world: World, campaigns: Sequence[RunOptions]) -> list[RunOptions]:
+    """The campaigns that have rounds to go.
+
+    Raises:
+        CampaignError: one of them was begun with other options.
+    """
+    recorded = {row.name: row for row in world.ledger.campaigns()}
+    for campaign in campaigns:
+        if campaign.name in recorded:
+            campaign.check_same(recorded[campaign.name].options)
+    return [c for c in campaigns if len(world.ledger.rounds(c.name)) < c.rounds]
+
+
+def _check_labelled(world: World, options: RunOptions) -> None:
+    """Read the data set once, before many do, and see that it can play the oracle.
+
+    Raises:
+        DataError: castings of the train side have no label.
+    """
+    campaign = look_up(world, options)
+    known = world.ledger.labels()
+    train = [c for c in campaign.data.castings if campaign.sides[c.id] == "train"]
+    bare = [c.paths[0] for c in train if c.label is None and c.id not in known]
+    if bare:
+        raise DataError(
+            f"{len(bare)} of {len(train)} castings to train on have no label ({listed(bare)}); "
+            f"compare plays the oracle and needs them all: leave these out, or label them"
+        )
+
+
+def _work_off(world: World, campaigns: Sequence[RunOptions], crew: Crew, measure: str) -> None:
+    """Let the crew run campaigns, and tell how far it is.
+
+    Raises:
+        CampaignError: some of them failed; the others were run all the same.
+    """
+    total, before = sum(c.rounds for c in campaigns), _rounds_done(world, campaigns)
+    started, shown, ended, failed = time.monotonic(), 0, 0, dict[str, str]()
+    world.say(f"{len(campaigns)} campaigns to run, {before} of their {total} rounds are done")
+    with world.progress("rounds", total) as advance, closing(crew(campaigns)) as events:
+        for event in events:
+            done = _rounds_done(world, campaigns)
+            advance(done - shown)
+            shown = done
+            if event is None:
+                continue
+            ended += 1
+            if event.error is not None:
+                failed[event.options.name] = event.error
+            left = _time_left(time.monotonic() - started, done - before, total - done)
+            news = _news(world, event, measure)
+            world.say(f"{news}; {ended} of {len(campaigns)} campaigns, {left}")
+    if failed:
+        raise CampaignError(
+            f"{len(failed)} of {len(campaigns)} campaigns failed ({listed(list(failed))}). The "
+            f"same command tries them again; or leave their seeds or strategies out. "
+            f"The first one's last words:\n{next(iter(failed.values()))}"
+        )
+
+
+def _rounds_done(world: World, campaigns: Sequence[RunOptions]) -> int:
+    return sum(min(len(world.ledger.rounds(c.name)), c.rounds) for c in campaigns)
+
+
+def _news(world: World, event: Ended, measure: str) -> str:
+    """What became of a campaign, in a line.
+
+    Raises:
+        DataError: it does not have the measure; better said now than after all of them.
+    """
+    name = event.options.name
+    if event.error is not None:
+        return f"{name} failed: {event.error}"
+    points = _points(event.options, world.ledger.rounds(name), measure)
+    return f"{name} finished, {measure} {points[-1][1]:.4g}"
+
+
+def _time_left(seconds: float, done: int, to_do: int) -> str:
+    """An estimate from the rounds done so far."""
+    if not done:
+        return "time left unknown"
+    minutes = seconds / done * to_do / 60
+    return f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
+
+
+def _result(world: World, options: CompareOptions, run_id: str) -> dict[str, Any]:
+    """Compare what the ledger holds, log it, and return the table.
+
+    Raises:
+        DataError: campaigns cannot be paired, or do not have the measure.
+    """
+    trained = {c: world.ledger.rounds(c.name)[: c.rounds] for c in options.campaigns()}
+    curves = gather(
+        options.measure,
+        {
+            (c.strategy, c.seed): _points(c, rounds, options.measure)
+            for c, rounds in trained.items()
+        },
+        options.reference,
+    )
+    found = compare_curves(curves, None if options.target == "auto" else float(options.target))
+    result = report.result(options, curves, found, run_id)
+    files = report.files(result, curves, found, trained)
+    world.tracker.log_files(run_id, files)
+    return result
+
+
+def _points(
+    campaign: RunOptions, trained: Sequence[Trained], measure: str
+) -> list[tuple[int, float]]:
+    """(labels, value) of each round.
+
+    Raises:
+        DataError: a round does not have the measure.
+    """
+    for t in trained:
+        if measure not in t.metrics:
+            raise DataError(
+                f"--measure {measure}: round {t.round} of campaign {campaign.name} has no such "
+                f"metric; it has {', '.join(sorted(t.metrics))}"
+            )
+    return [(t.labels_total, t.metrics[measure]) for t in trained]

@@ -1,0 +1,137 @@
+"""Worker processes that run whole campaigns, a few at a time.
+
+Each campaign is a process of its own with one torch thread: nothing is shared but the ledger, the
+tracking server and one scoring service. The campaigns' locks make a second start harmless.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from jobs.options import RunOptions
+from jobs.service_process import OwnService, own_service
+from models.strategies import find_strategy, needs_of
+
+_LOOK = 0.5  # seconds between two looks at the workers
+_STOP = 15.0  # seconds that a worker has to unwind
+_TAIL = 2000  # characters of a failed worker's log that are told
+_TRIES = 2  # a lock that a killed worker still held, a busy database: the second time it works
+_ROOT = Path(__file__).parent.parent  # the packages are run from here
+_OF_THE_OWNER = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A campaign whose worker has ended; `error` is the tail of its log if it failed."""
+
+    options: RunOptions
+    error: str | None
+
+
+Crew = Callable[[Sequence[RunOptions]], Generator[Ended | None]]
+
+
+@dataclass(frozen=True)
+class _Worker:
+    options: RunOptions
+    process: subprocess.Popen[bytes]
+    log: IO[str]
+
+    def ended(self) -> Ended:
+        """What became of it, once its process has ended."""
+        self.log.seek(0)
+        tail = self.log.read()[-_TAIL:].strip()
+        self.log.close()
+        code = self.process.returncode
+        return Ended(self.options, None if code == 0 else f"exit code {code}: {tail}")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """A crew of `count` processes; `say` tells what goes on."""
+
+    count: int
+    say: Callable[[str], None]
+
+    def __call__(self, campaigns: Sequence[RunOptions]) -> Generator[Ended | None]:
+        """Run campaigns in order, and yield each when it has ended, None while nothing has.
+
+        One that fails is tried again after the others. When the iterator is closed, or this
+        process dies, the workers are stopped.
+
+        Raises:
+            ServiceError: the scoring service that they need does not come up.
+        """
+        with ExitStack() as stack:
+            service = self._service(campaigns, stack)
+            url = campaigns[0].service_url if service is None else service.url
+            waiting = [(replace(c, service_url=url), 1) for c in campaigns]
+            running: list[tuple[_Worker, int]] = []
+            stack.callback(lambda: _stop([worker for worker, _ in running]))
+            while waiting or running:
+                while waiting and len(running) < self.count:
+                    options, attempt = waiting.pop(0)
+                    running.append((_start(options), attempt))
+                time.sleep(_LOOK)
+                if service is not None:
+                    service.revive()
+                for worker, attempt in [w for w in running if w[0].process.poll() is not None]:
+                    running.remove((worker, attempt))
+                    ended = worker.ended()
+                    if ended.error is not None and attempt < _TRIES:
+                        self.say(f"{ended.options.name} failed, to be tried again: {ended.error}")
+                        waiting.append((ended.options, attempt + 1))
+                    else:
+                        yield ended
+                yield None
+
+    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> OwnService | None:
+        """The one service that all share; none is started where nobody asks it."""
+        first = campaigns[0]
+        if first.service_url != "auto" or not any(_asks_the_service(c) for c in campaigns):
+            return None
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        pinned = max(int(os.environ.get("CASTING_PINNED") or 0), self.count + 1)
+        os.environ["CASTING_PINNED"] = str(pinned)
+        self.say("starting a scoring service for all campaigns")
+        return stack.enter_context(own_service(first.model_name))
+
+
+def _asks_the_service(options: RunOptions) -> bool:
+    return bool(set(needs_of(find_strategy(options.strategy))) - {"parts_N"})
+
+
+def _start(options: RunOptions) -> _Worker:
+    """Start a campaign's process; it ends when this one does."""
+    environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_OWNER}
+    environment.setdefault("OMP_NUM_THREADS", "1")
+    path = filter(None, [str(_ROOT), environment.get("PYTHONPATH")])
+    environment["PYTHONPATH"] = os.pathsep.join(path)
+    command = [sys.executable, "-m", "jobs.worker", "run"]
+    command += [f"--{k.replace('_', '-')}={v}" for k, v in asdict(options).items()]
+    log = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- it lives as long as the worker
+    process = subprocess.Popen(  # noqa: S603 -- our own program
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+    )
+    return _Worker(options, process, log)
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    """End workers: kindly, then not."""
+    for worker in workers:
+        worker.process.terminate()
+    deadline = time.monotonic() + _STOP
+    for worker in workers:
+        try:
+            worker.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+        worker.log.close()
