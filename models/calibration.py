@@ -14,6 +14,7 @@ from models.predictor import Operating
 FEWEST = 20  # castings that set a temperature
 MAX_OVERKILL = 0.05
 FEWEST_GOOD = round(1 / MAX_OVERKILL)  # fewer good castings cannot show so small a rate
+RESOLUTION = 1e-6  # probabilities closer than this differ by rounding
 _TEMPERATURES = np.geomspace(0.25, 8.0, 161)
 
 
@@ -78,7 +79,7 @@ def threshold(
     max_overkill: float,
 ) -> float:
     """The least threshold of P(defect) that rejects at most `max_overkill` of the good."""
-    candidates: list[float] = sorted({0.0, *np.nextafter(defect_N[good_N], 2.0).tolist()})
+    candidates: list[float] = sorted({0.0, *(defect_N[good_N] + RESOLUTION).tolist()})
     return next(
         candidate
         for candidate in candidates  # above the last one no good casting is rejected
