@@ -1,6 +1,7 @@
 """The world as the environment variables describe it; read here and nowhere below."""
 
 import functools
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,6 +41,8 @@ def real_world() -> Iterator[World]:
     """The ledger, the tracking server, and a service of our own when one is needed."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+    # it logs the traceback of every failed attempt; the reason is told once, by `jobs.patience`
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         ledger = Ledger(ledger_url())
         stack.callback(ledger.close)
@@ -50,9 +53,9 @@ def real_world() -> Iterator[World]:
             if options.service_url == "auto":
                 _say("starting a scoring service")
                 service = stack.enter_context(own_service(options.model_name))
-                client = ScoringClient(service.url, key, service.revive)
+                client = ScoringClient(service.url, key, service.revive, _say)
             else:
-                client = ScoringClient(options.service_url, key)
+                client = ScoringClient(options.service_url, key, say=_say)
             stack.callback(client.close)
             return client
 

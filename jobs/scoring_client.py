@@ -19,6 +19,7 @@ from models.errors import ServiceError
 
 PATIENCE = 120.0  # seconds of trying before a service that is away or busy counts as gone
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_TOLD_AFTER = 4.0
 _TIMEOUT = httpx.Timeout(300.0, connect=10.0)
 _BUSY = frozenset({429, 502, 503, 504})
 _HEADER_LENGTH = 8
@@ -72,6 +73,7 @@ class ScoringClient:
         url: where it answers.
         api_key: sent with every request.
         revive: called when there is no answer; starts the service again where that can be done.
+        say: told when waiting for it takes longer.
         transport: in the place of the network.
         sleep: waits so many seconds.
     """
@@ -81,6 +83,7 @@ class ScoringClient:
         url: str,
         api_key: str | None = None,
         revive: Callable[[], None] = lambda: None,
+        say: Callable[[str], None] = lambda _: None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -91,6 +94,7 @@ class ScoringClient:
             base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, trust_env=False
         )
         self._revive = revive
+        self._say = say
         self._sleep = sleep
 
     def close(self) -> None:
@@ -178,6 +182,8 @@ class ScoringClient:
                     return response
                 problem = f"{response.status_code} {_error(response)}"
                 pause = max(pause, _retry_after(response))
+            if waited < _TOLD_AFTER <= waited + pause:
+                self._say(f"scoring service: {problem}; trying again for up to {PATIENCE:.0f} s")
             self._sleep(pause)
             waited += pause
             pause = min(2 * pause, _LONGEST_PAUSE)

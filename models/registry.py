@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModelOutput, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import save_model
@@ -59,6 +59,7 @@ def publish(
 ) -> Version:
     """Log the model to its run and register it as the next version of `name`."""
     run = client.get_run(run_id)
+    _clear_away(client, name, run)
     logged = client.create_logged_model(
         run.info.experiment_id,
         name=name,
@@ -195,6 +196,17 @@ def point_back(client: MlflowClient, left: Version, version: Version) -> None:
     """
     client.set_model_version_tag(left.name, left.number, ROLLED_BACK, "true")
     client.set_registered_model_alias(version.name, ALIAS, version.number)
+
+
+def _clear_away(client: MlflowClient, name: str, run: Run) -> None:
+    """Delete the models that earlier attempts of this run left behind, unregistered."""
+    run_id = run.info.run_id
+    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    registered = {version.source for version in versions}
+    where = f"source_run_id = '{run_id}'"
+    for model in client.search_logged_models([run.info.experiment_id], where):
+        if model.artifact_location not in registered:
+            client.delete_logged_model(model.model_id)
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:

@@ -110,9 +110,13 @@ def test_a_service_that_stays_away_is_an_error_within_the_stated_patience():
         raise httpx.ConnectError("connection refused")
 
     slept: list[float] = []
+    said: list[str] = []
+    transport = httpx.MockTransport(handler)
+    client = ScoringClient("http://s", say=said.append, transport=transport, sleep=slept.append)
     with pytest.raises(ServiceError, match=r"not to be had for 120 s \(connection refused\)"):
-        _client(handler, slept).score(IMAGES, REQUEST)
+        client.score(IMAGES, REQUEST)
     assert PATIENCE <= sum(slept) <= PATIENCE + 8
+    assert said == ["scoring service: connection refused; trying again for up to 120 s"]
 
 
 def test_any_other_refusal_is_an_error_with_the_services_words():

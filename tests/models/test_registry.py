@@ -72,6 +72,26 @@ def test_the_version_belongs_to_the_run_that_trained_it(tracking_store, publish)
     assert output.step == 40
 
 
+def test_what_an_attempt_that_died_left_behind_is_cleared_away(
+    tracking_store, publish, monkeypatch
+):
+    run_id = new_run(tracking_store)
+    first = publish(run_id=run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking_store, "create_model_version", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            publish(run_id=run_id)
+    second = publish(run_id=run_id)
+    experiment = tracking_store.get_run(run_id).info.experiment_id
+    kept = {m.artifact_location for m in tracking_store.search_logged_models([experiment])}
+    versions = [tracking_store.get_model_version(NAME, v.number) for v in (first, second)]
+    assert kept == {version.source for version in versions}
+
+
+def _dies(*_, **__):
+    raise KeyboardInterrupt
+
+
 def test_of_two_versions_of_a_run_the_later_one_is_its_version(tracking_store, publish):
     run_id = new_run(tracking_store)
     publish(run_id=run_id)
