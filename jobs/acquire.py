@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from jobs.campaign import Campaign, World
+from jobs.campaign import Campaign
 from jobs.ledger import Trained, Use
 from jobs.options import generator_for
 from jobs.rank import Ranked, rank_pool
 from jobs.standing import Standing, audit_pool, pool
+from jobs.world import World
 from models import report
 from models.castings import Casting
 from models.errors import CampaignError

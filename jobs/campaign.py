@@ -1,20 +1,18 @@
 """A campaign: what it was asked to be, and its castings."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import torch
 
-from jobs.data import DataSet, count_channels, read_data_set
-from jobs.ledger import CampaignRow, Ledger
-from jobs.options import SYNTHETIC, RunOptions
-from jobs.progress import Progress
-from jobs.scoring_client import Scorer
-from jobs.synthesize import default_folder, synthesize
-from jobs.tracking import Tracker
+from jobs.data import DataSet, count_channels
+from jobs.ledger import CampaignRow
+from jobs.options import RunOptions
+from jobs.stock import take_stock
+from jobs.world import World
 from models.castings import (
     Casting,
     Side,
@@ -22,32 +20,11 @@ from models.castings import (
     good_class,
     leaked_test_castings,
     listed,
-    place_parts,
 )
 from models.errors import CampaignError, DataError
 from models.images import Preprocessing
 from models.network import NetworkSpec, best_device, precision
 from models.strategies import find_strategy
-from models.synthetic import SyntheticSpec
-
-
-@dataclass(frozen=True)
-class World:
-    """The outside world, handed to every use case.
-
-    Attributes:
-        ledger: what was asked, answered and trained.
-        tracker: MLflow.
-        scorer: the scoring service for a campaign, started when it is first asked for.
-        progress: shows how far long work is.
-        say: tells the person who started the job, a line at a time.
-    """
-
-    ledger: Ledger
-    tracker: Tracker
-    scorer: Callable[[RunOptions], Scorer]
-    progress: Progress
-    say: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -56,15 +33,13 @@ class Campaign:
 
     Attributes:
         options: what it was asked to be.
-        source: the data set, absolute.
-        data: its castings.
+        data: its castings, as they were when stock was last taken.
         sides: train or test, by casting id.
         channels: 1 or 3, as its castings were when it began.
         run_id: its MLflow run.
     """
 
     options: RunOptions
-    source: str
     data: DataSet
     sides: Mapping[str, Side]
     channels: int
@@ -84,7 +59,7 @@ class Campaign:
         if casting not in self.castings:
             raise DataError(
                 f"casting {casting[:12]} was asked for by campaign {self.options.name}, but is no "
-                f"longer in {self.source}; put the file back"
+                f"longer in {self.options.source}; put the file back"
             )
         return self.castings[casting]
 
@@ -151,36 +126,63 @@ def look_up(world: World, options: RunOptions) -> Campaign:
     if recorded is not None:
         options.check_same(recorded.options)
     find_strategy(options.strategy)
-    data, source = _read(world, options)
-    sides = _split(world, options, source, data)
-    channels = recorded.channels if recorded else count_channels(data)
-    run_id = recorded.run_id if recorded else ""
-    campaign = Campaign(options, source, data, sides, channels, run_id)
+    stock = take_stock(world, options)
+    channels = recorded.channels if recorded else count_channels(stock.data)
+    run_id = recorded.run_id if recorded else None
+    campaign = Campaign(options, stock.data, stock.sides, channels, run_id or "")
     campaign.classes(())  # options that cannot be met fail here
     return campaign
 
 
+def refresh(world: World, campaign: Campaign) -> Campaign:
+    """The campaign with its data set as it is now.
+
+    Raises:
+        DataError: it is no longer usable.
+    """
+    stock = take_stock(world, campaign.options, campaign.data)
+    return replace(campaign, data=stock.data, sides=stock.sides)
+
+
+@contextmanager
+def worked_on(world: World, options: RunOptions) -> Iterator[Campaign]:
+    """Begin a campaign, or continue the one of that name; its MLflow run is ended at the end.
+
+    Raises:
+        CampaignError: there is one of that name with other options.
+        DataError: its data set or an option is not usable.
+    """
+    campaign = open_campaign(world, options)
+    try:
+        yield campaign
+    except BaseException:
+        with suppress(Exception):  # the tracking server may be what failed; continuing ends it too
+            world.tracker.close_run(campaign.run_id, failed=True)
+        raise
+    world.tracker.close_run(campaign.run_id)
+
+
 def open_campaign(world: World, options: RunOptions) -> Campaign:
     """Begin a campaign, or continue the one of that name.
+
+    The ledger knows of it before MLflow does: so a job that dies in between finds its run again.
 
     Raises:
         CampaignError: there is one of that name with other options.
         DataError: its data set or an option is not usable.
     """
     found = look_up(world, options)
-    run_id = world.tracker.open_campaign(
-        options.name, found.run_id or None, found.parameters(), found.tags()
+    name = options.name
+    recorded = world.ledger.begin(
+        CampaignRow(name, options.identity(), options.rounds, found.channels)
     )
+    if recorded.rounds != options.rounds:
+        world.ledger.lengthen(name, options.rounds)
+    run_id = world.tracker.open_campaign(
+        name, recorded.run_id, found.parameters(), found.tags() | {"begun": recorded.begun}
+    )
+    world.ledger.record_run(name, run_id)
     campaign = replace(found, run_id=run_id)
-    recorded = world.ledger.campaign(options.name)
-    if recorded is None:
-        world.ledger.begin(
-            CampaignRow(
-                options.name, options.identity(), options.rounds, campaign.channels, run_id
-            )
-        )
-    elif recorded.rounds != options.rounds:
-        world.ledger.lengthen(options.name, options.rounds)
     log_data_set(world, campaign, run_id)
     return campaign
 
@@ -188,7 +190,7 @@ def open_campaign(world: World, options: RunOptions) -> Campaign:
 def log_data_set(world: World, campaign: Campaign, run_id: str) -> None:
     """Note on a run which castings it had before it."""
     digest = hashlib.sha256("".join(campaign.castings).encode()).hexdigest()
-    world.tracker.log_data_set(run_id, campaign.source, digest, campaign.data_counts)
+    world.tracker.log_data_set(run_id, campaign.options.source, digest, campaign.data_counts)
 
 
 def recorded_options(world: World, name: str, service_url: str = "auto") -> RunOptions:
@@ -212,31 +214,3 @@ def recorded_options(world: World, name: str, service_url: str = "auto") -> RunO
             known = ", ".join(row.name for row in world.ledger.campaigns()) or "none"
             raise CampaignError(f"no campaign {name} in the ledger; there are: {known}")
     return RunOptions.recorded(rows[0].name, rows[0].options, rows[0].rounds, service_url)
-
-
-def _read(world: World, options: RunOptions) -> tuple[DataSet, str]:
-    if options.data == SYNTHETIC:
-        spec = SyntheticSpec()
-        folder = default_folder(spec)
-        if not folder.exists():
-            world.say(f"drawing {spec.parts} synthetic parts into {folder}")
-        path, source = synthesize(spec, folder), SYNTHETIC
-    else:
-        path, source = Path(options.source), options.source
-    data = read_data_set(path, world.ledger.stock(), world.progress)
-    world.ledger.record_stock(data.stock)
-    for file, reason in data.unreadable:
-        world.say(f"skipped {file}: {reason}")
-    return data, source
-
-
-def _split(world: World, options: RunOptions, source: str, data: DataSet) -> dict[str, Side]:
-    """The side of each casting: as given, or a fifth of the parts by hash."""
-    given = any(casting.side == "test" for casting in data.castings)
-    if options.split == "given" and given:
-        return {casting.id: casting.side or "train" for casting in data.castings}
-    known = world.ledger.parts(source, options.split_seed)
-    placed = place_parts(data.castings, options.split_seed, known)
-    world.ledger.record_parts(source, options.split_seed, placed.values())
-    placed = world.ledger.parts(source, options.split_seed)
-    return {casting.id: placed[casting.part_key].side for casting in data.castings}

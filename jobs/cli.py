@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.acquire import ask_next
-from jobs.campaign import Campaign, World, look_up, open_campaign, recorded_options
+from jobs.campaign import Campaign, look_up, recorded_options, worked_on
 from jobs.compare import compare
 from jobs.compare_options import CompareOptions
 from jobs.crew import Workers
@@ -31,6 +31,7 @@ from jobs.run import run
 from jobs.standing import Standing, standing
 from jobs.synthesize import synthesize
 from jobs.train import train_round
+from jobs.world import World
 from models.errors import CastingError
 from models.network import BACKBONES
 from models.strategies import STRATEGIES
@@ -52,20 +53,12 @@ def cli() -> None:
 
 
 @contextmanager
-def _worked_on(
-    campaign: str, service_url: str = "auto"
-) -> Iterator[tuple[World, Campaign, Standing]]:
+def _job(campaign: str, service_url: str = "auto") -> Iterator[tuple[World, Campaign, Standing]]:
     """A campaign of the ledger, held by this job alone, and where it stands."""
     with real_world() as world:
         options = recorded_options(world, campaign, service_url)
-        with sole_job(ledger_url(), options.name):
-            opened = open_campaign(world, options)
-            try:
-                yield world, opened, standing(world, opened)
-            except BaseException:
-                world.tracker.close_run(opened.run_id, failed=True)
-                raise
-            world.tracker.close_run(opened.run_id)
+        with sole_job(ledger_url(), options.name), worked_on(world, options) as opened:
+            yield world, opened, standing(world, opened)
 
 
 @contextmanager
@@ -156,7 +149,7 @@ def train_command(campaign: str) -> dict[str, Any]:
 
     Example: python -m jobs train --campaign synthetic-bald-0
     """
-    with _worked_on(campaign) as (world, opened, now):
+    with _job(campaign) as (world, opened, now):
         ask_oracle(world, opened, now)
         return asdict(train_round(world, opened, standing(world, opened)))
 
@@ -170,7 +163,7 @@ def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
 
     Example: python -m jobs acquire --service-url http://127.0.0.1:3000
     """
-    with _worked_on(campaign, service_url) as (world, opened, now):
+    with _job(campaign, service_url) as (world, opened, now):
         found = ask_next(world, opened, now)
         awaiting = standing(world, opened).unlabelled()
         return {

@@ -10,18 +10,17 @@ from contextlib import closing
 from typing import Any
 
 from jobs import compare_report as report
-from jobs.campaign import World, look_up
+from jobs.campaign import look_up
 from jobs.compare_options import CompareOptions
 from jobs.crew import Crew, Ended
 from jobs.ledger import Trained
 from jobs.options import RunOptions
+from jobs.world import World
 from models.castings import listed
 from models.comparison import compare as compare_curves
 from models.comparison import gather
 from models.errors import CampaignError, DataError
 from models.strategies import find_strategy
-
-_TAG = "comparison.options"
 
 
 def compare(world: World, options: CompareOptions, crew: Crew) -> dict[str, Any]:
@@ -36,9 +35,8 @@ def compare(world: World, options: CompareOptions, crew: Crew) -> dict[str, Any]
     missing = _unfinished(world, campaigns)
     if missing:
         _check_labelled(world, missing[0])
-    tags = {"comparison": options.name, _TAG: options.digest()}
-    known = world.tracker.find_run(_TAG, options.digest())
-    run_id = world.tracker.open_campaign(options.name, known, options.parameters(), tags)
+    tags = {"comparison": options.name, "begun": options.digest()}
+    run_id = world.tracker.open_campaign(options.name, None, options.parameters(), tags)
     try:
         if missing:
             _work_off(world, missing, crew, options.measure)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from jobs.options import RunOptions
-from jobs.service_process import own_service
+from jobs.service_process import OwnService, own_service
 from models.strategies import find_strategy, needs_of
 
 _LOOK = 0.5  # seconds between two looks at the workers
@@ -83,7 +83,8 @@ class Workers:
             ServiceError: the scoring service that they need does not come up.
         """
         with ExitStack() as stack:
-            url = self._service(campaigns, stack)
+            service = self._service(campaigns, stack)
+            url = campaigns[0].service_url if service is None else service.url
             waiting = [(replace(c, service_url=url), 1) for c in campaigns]
             running: list[tuple[_Worker, int]] = []
             stack.callback(lambda: _stop([worker for worker, _ in running]))
@@ -92,6 +93,8 @@ class Workers:
                     options, attempt = waiting.pop(0)
                     running.append((_start(self.command, options), attempt))
                 time.sleep(_LOOK)
+                if service is not None:
+                    service.revive()
                 for worker, attempt in [w for w in running if w[0].process.poll() is not None]:
                     running.remove((worker, attempt))
                     ended = worker.ended()
@@ -102,11 +105,11 @@ class Workers:
                         yield ended
                 yield None
 
-    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> str:
-        """The URL of the one service that all share; none is started where nobody asks it."""
+    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> OwnService | None:
+        """The one service that all share; none is started where nobody asks it."""
         first = campaigns[0]
         if first.service_url != "auto" or not any(_asks_the_service(c) for c in campaigns):
-            return first.service_url
+            return None
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         pinned = max(int(os.environ.get("CASTING_PINNED") or 0), self.count + 1)
         os.environ["CASTING_PINNED"] = str(pinned)

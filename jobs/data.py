@@ -1,7 +1,8 @@
 """Reading a data set: class folders, `train/` and `test/`, a manifest, into castings.
 
 Every file is read once to take its hash; bytes that were never seen before are decoded too, and
-the ledger remembers which are no readable image. Those are listed, skipped and counted.
+the ledger remembers which are no readable image. Those are listed, skipped and counted. A job that
+looks again reads only files whose time or size changed.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 
+from jobs.ledger import Seen
 from jobs.progress import Progress, silent
 from models.castings import Casting, Side, duplicate_test_castings, listed, merge
 from models.errors import DataError, UnreadableImage
@@ -38,6 +40,13 @@ class Found(NamedTuple):
     mask: str | None = None
 
 
+class Stamp(NamedTuple):
+    """What tells that a file is still the one that was read."""
+
+    modified: int
+    size: int
+
+
 @dataclass(frozen=True)
 class DataSet:
     """Castings and what was found on the way to them.
@@ -47,14 +56,16 @@ class DataSet:
         castings: readable castings in order of id, copies merged.
         unreadable: (path, reason) of files that were skipped.
         duplicate_test: test castings dropped since their bytes stand in train.
-        stock: why each casting read is unreadable, or None; for the ledger to remember.
+        stock: where each casting lies and why it is unreadable; for the ledger to remember.
+        files: casting id of each file as it was when it was read.
     """
 
     root: Path
     castings: tuple[Casting, ...]
     unreadable: tuple[tuple[str, str], ...]
     duplicate_test: int
-    stock: Mapping[str, str | None]
+    stock: Mapping[str, Seen]
+    files: Mapping[tuple[str, Stamp], str]
 
     def read(self, casting: Casting) -> bytes:
         """The bytes of a casting, from the first of its paths that still holds them.
@@ -76,27 +87,35 @@ class DataSet:
 
 
 def read_data_set(
-    source: Path, known: Mapping[str, str | None], progress: Progress = silent
+    source: Path,
+    known: Mapping[str, Seen],
+    progress: Progress = silent,
+    before: DataSet | None = None,
 ) -> DataSet:
     """Read a folder or a manifest.
 
     Args:
         source: a folder, or a `.csv` or `.parquet` manifest.
-        known: castings decoded before: why unreadable, or None.
+        known: castings decoded before.
         progress: shows how many files have been read.
+        before: the data set as this process read it before.
 
     Raises:
         DataError: there is no readable image, or what the data set says contradicts itself.
     """
     found = _manifest(source) if source.is_file() else _folder(source)
     root = source.parent if source.is_file() else source
-    castings, unreadable, stock = [], [], {}
+    castings, unreadable = [], []
+    stock: dict[str, Seen] = {}
+    files = {} if before is None else before.files
+    read: dict[tuple[str, Stamp], str] = {}
     with ThreadPoolExecutor(_THREADS) as pool, progress("taking stock", len(found)) as advance:
-        identified = pool.map(lambda file: _identify(root / file.path, known), found)
-        for file, (casting, reason) in zip(found, identified, strict=True):
+        identified = pool.map(lambda file: _identify(root, file.path, known, files), found)
+        for file, (casting, stamp, reason) in zip(found, identified, strict=True):
             advance(1)
-            if casting:
-                stock[casting] = reason
+            if casting and stamp:
+                stock.setdefault(casting, Seen(file.path, reason))
+                read[file.path, stamp] = casting
             if reason is None:
                 castings.append(
                     Casting(casting, (file.path,), file.label, file.part, file.side, file.mask)
@@ -108,9 +127,8 @@ def read_data_set(
             f"{source}: no readable image among {len(found)} files; images end in "
             f"{', '.join(sorted(SUFFIXES))}"
         )
-    return DataSet(
-        root, tuple(merge(castings)), tuple(unreadable), duplicate_test_castings(castings), stock
-    )
+    twice = duplicate_test_castings(castings)
+    return DataSet(root, tuple(merge(castings)), tuple(unreadable), twice, stock, read)
 
 
 def count_channels(data_set: DataSet) -> int:
@@ -134,20 +152,27 @@ def load_pixels(
     return pixels_N
 
 
-def _identify(path: Path, known: Mapping[str, str | None]) -> tuple[str, str | None]:
-    """The casting id, and why it is unreadable or None; no id where there are no bytes."""
+def _identify(
+    root: Path, path: str, known: Mapping[str, Seen], files: Mapping[tuple[str, Stamp], str]
+) -> tuple[str, Stamp | None, str | None]:
+    """The casting id and stamp of a file, and why it is unreadable; no id without bytes."""
     try:
-        data = path.read_bytes()
+        status = (root / path).stat()
+        stamp = Stamp(status.st_mtime_ns, status.st_size)
+        if (path, stamp) in files and files[path, stamp] in known:
+            casting = files[path, stamp]
+            return casting, stamp, known[casting].unreadable
+        data = (root / path).read_bytes()
     except OSError as error:
-        return "", error.strerror or str(error)
+        return "", None, error.strerror or str(error)
     casting = hashlib.sha256(data).hexdigest()
     if casting in known:
-        return casting, known[casting]
+        return casting, stamp, known[casting].unreadable
     try:
         decode(data, _PROBE)
     except UnreadableImage as error:
-        return casting, str(error)
-    return casting, None
+        return casting, stamp, str(error)
+    return casting, stamp, None
 
 
 def _folder(root: Path) -> list[Found]:

@@ -7,23 +7,27 @@ from contextlib import ExitStack, contextmanager
 
 import click
 import mlflow
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from jobs import progress
-from jobs.campaign import World
 from jobs.ledger import Ledger
 from jobs.options import RunOptions
+from jobs.patience import patient
 from jobs.scoring_client import ScoringClient
 from jobs.service_process import own_service
 from jobs.tracking import MlflowTracker
+from jobs.world import World
 
 _DEFAULTS = {
     "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # a tracking server that is away must not block a call for minutes, as MLflow would have it
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    # MLflow would try for minutes, and silently; `jobs.patience` tries for a stated time
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 def ledger_url() -> str:
@@ -42,16 +46,42 @@ def real_world() -> Iterator[World]:
 
         @functools.cache
         def scorer(options: RunOptions) -> ScoringClient:
-            url = options.service_url
-            if url == "auto":
+            key = os.environ.get("CASTING_API_KEY")
+            if options.service_url == "auto":
                 _say("starting a scoring service")
-                url = stack.enter_context(own_service(options.model_name))
-            client = ScoringClient(url, os.environ.get("CASTING_API_KEY"))
+                service = stack.enter_context(own_service(options.model_name))
+                client = ScoringClient(service.url, key, service.revive)
+            else:
+                client = ScoringClient(options.service_url, key)
             stack.callback(client.close)
             return client
 
         tracker = MlflowTracker(mlflow.MlflowClient(), os.environ.get("MLFLOW_RUN_ID"))
-        yield World(ledger, tracker, scorer, progress.bar, _say)
+        yield World(
+            patient(ledger, "the ledger", why_away, _say),
+            patient(tracker, "MLflow", why_away, _say),
+            scorer,
+            progress.bar,
+            _say,
+        )
+
+
+def why_away(error: Exception) -> str | None:
+    """Why ledger or tracking server may be back soon: busy, full, gone; None for real errors."""
+    match error:
+        case MlflowException():
+            status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+            if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
+                return _first_line(error)
+        case DBAPIError() if isinstance(error, OperationalError | InterfaceError):
+            return _first_line(error.orig or error)
+        case OSError():  # a full disk, a connection that broke
+            return _first_line(error)
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:300]
 
 
 def _say(line: str) -> None:

@@ -1,15 +1,16 @@
 """Labels come in: from the data set that plays the oracle, or from people by a CSV file."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from jobs.campaign import Campaign, World
+from jobs.campaign import Campaign
 from jobs.ledger import ORACLE
 from jobs.standing import Standing
+from jobs.world import World
 from models.castings import listed
 from models.errors import CampaignError, DataError
 
@@ -61,11 +62,11 @@ def import_labels(world: World, campaign: Campaign, now: Standing, file: Path) -
     """
     rows = _read(file)
     classes, _ = campaign.classes(now.labels.values())
-    asked = {a.casting for a in now.asked}
+    known = campaign.castings.keys() | {a.casting for a in now.asked}
     faults = [
         f"line {line}: {fault}"
         for line, row in rows
-        if (fault := _fault(row, asked, classes)) is not None
+        if (fault := _fault(row, known, classes)) is not None
     ] + _contradictions(rows)
     if faults:
         raise DataError(f"{file}: {len(faults)} faults, nothing was taken: {listed(faults)}")
@@ -93,7 +94,7 @@ def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
         DataError: it is no such file.
     """
     try:
-        table = pd.read_csv(file, dtype="string", keep_default_na=False)
+        table = pd.read_csv(file, dtype="string", keep_default_na=False, skip_blank_lines=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: not a readable CSV file: {error}") from error
     missing = [column for column in ("casting", "label") if column not in table]
@@ -108,9 +109,9 @@ def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     return [(line, row) for line, row in enumerate(rows, start=2) if row["label"]]
 
 
-def _fault(row: Mapping[str, str], asked: set[str], classes: Sequence[str]) -> str | None:
-    if row["casting"] not in asked:
-        return f"casting {row['casting'][:12]} was not asked for by this campaign"
+def _fault(row: Mapping[str, str], known: Set[str], classes: Sequence[str]) -> str | None:
+    if row["casting"] not in known:
+        return f"no casting {row['casting'][:12] or 'id'} in this campaign's data set"
     if row["label"] not in classes:
         return f"no class {row['label']!r}, there are {', '.join(classes)}"
     return None

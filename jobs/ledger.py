@@ -7,8 +7,8 @@ transaction and idempotent: writing the same again changes nothing.
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -20,15 +20,32 @@ Label = tuple[str, str, str]  # casting, label, annotator
 ORACLE = "oracle"
 
 
+class Seen(NamedTuple):
+    """Where in a data set a casting lay when it was last seen, and why it is unreadable."""
+
+    path: str
+    unreadable: str | None = None
+
+
 @dataclass(frozen=True)
 class CampaignRow:
-    """A campaign as it was begun."""
+    """A campaign as it was begun.
+
+    Attributes:
+        name: its name.
+        options: what must be the same each time it is continued.
+        rounds: how many trainings it was last asked for.
+        channels: of its castings.
+        run_id: its MLflow run, None before one is recorded.
+        begun: when; tells it from campaigns of that name in other ledgers.
+    """
 
     name: str
     options: Mapping[str, Any]
     rounds: int
     channels: int
-    run_id: str
+    run_id: str | None = None
+    begun: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,38 +73,48 @@ class Ledger:
     """The ledger at an SQLAlchemy URL; tables are made where they are missing."""
 
     def __init__(self, url: str) -> None:
-        patience = {"timeout": 60} if url.startswith("sqlite") else {}
-        self._engine = sa.create_engine(url, connect_args=patience)
+        patience = {"timeout": 10} if url.startswith("sqlite") else {}
+        self.engine = sa.create_engine(url, connect_args=patience)
         try:
-            tables.META.create_all(self._engine)
+            tables.META.create_all(self.engine)
         except sa.exc.OperationalError:  # another job was making them just now
-            tables.META.create_all(self._engine)
+            tables.META.create_all(self.engine)
 
     def close(self) -> None:
         """Give up the connections."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     # campaigns
 
-    def begin(self, row: CampaignRow) -> None:
-        """Record a new campaign and its length."""
-        with self._engine.begin() as connection:
+    def begin(self, row: CampaignRow) -> CampaignRow:
+        """Record a campaign and its length, once; returns what is recorded."""
+        known = self.campaign(row.name)
+        if known is not None:
+            return known
+        at = _now()
+        with self.engine.begin() as connection:
             connection.execute(
                 tables.campaigns.insert().values(
                     name=row.name,
                     options=json.dumps(dict(row.options), sort_keys=True),
                     channels=row.channels,
-                    run_id=row.run_id,
-                    at=_now(),
+                    at=at,
                 )
             )
             connection.execute(
-                tables.lengths.insert().values(campaign=row.name, rounds=row.rounds, at=_now())
+                tables.lengths.insert().values(campaign=row.name, rounds=row.rounds, at=at)
             )
+        return replace(row, run_id=None, begun=at)
+
+    def record_run(self, name: str, run_id: str) -> None:
+        """Record which MLflow run is the campaign's, once."""
+        row = self.campaign(name)
+        if row is not None and row.run_id is None:
+            self._insert(tables.runs, [{"campaign": name, "run_id": run_id}])
 
     def lengthen(self, name: str, rounds: int) -> None:
         """Record how many rounds the campaign shall have from now on."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             connection.execute(
                 tables.lengths.insert().values(campaign=name, rounds=rounds, at=_now())
             )
@@ -98,7 +125,7 @@ class Ledger:
 
     def campaigns(self) -> list[CampaignRow]:
         """All campaigns, oldest first."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             lengths = dict(
                 connection.execute(
                     sa.select(tables.lengths.c.campaign, tables.lengths.c.rounds).order_by(
@@ -109,7 +136,9 @@ class Ledger:
                 .all()
             )
             rows = connection.execute(
-                sa.select(tables.campaigns).order_by(tables.campaigns.c.at)
+                sa.select(tables.campaigns, tables.runs.c.run_id)
+                .outerjoin(tables.runs, tables.runs.c.campaign == tables.campaigns.c.name)
+                .order_by(tables.campaigns.c.at)
             ).mappings()
             return [
                 CampaignRow(
@@ -118,60 +147,51 @@ class Ledger:
                     rounds=lengths[row["name"]],
                     channels=row["channels"],
                     run_id=row["run_id"],
+                    begun=row["at"],
                 )
                 for row in rows
             ]
 
-    # castings and parts
+    # castings and sides
 
-    def stock(self) -> dict[str, str | None]:
-        """Every casting ever read, with the reason why it is unreadable or None."""
-        with self._engine.connect() as connection:
-            query = sa.select(tables.castings.c.casting, tables.castings.c.unreadable).order_by(
-                tables.castings.c.id
-            )
-            return dict(connection.execute(query).tuples().all())
+    def stock(self, data: str | None = None) -> dict[str, Seen]:
+        """Every casting ever seen in a data set, or anywhere."""
+        table = tables.castings
+        query = sa.select(table.c.casting, table.c.path, table.c.unreadable).order_by(table.c.id)
+        if data is not None:
+            query = query.where(table.c.data == data)
+        with self.engine.connect() as connection:
+            return {row.casting: Seen(*row[1:]) for row in connection.execute(query)}
 
-    def record_stock(self, castings: Mapping[str, str | None]) -> None:
-        """Record castings and why they are unreadable; the latest word counts."""
-        known = self.stock()
+    def record_stock(self, data: str, castings: Mapping[str, Seen]) -> None:
+        """Record what was seen in a data set; the latest word counts."""
+        known = self.stock(data)
         rows = [
-            {"casting": c, "unreadable": r}
-            for c, r in castings.items()
-            if c not in known or known[c] != r
+            {"data": data, "casting": casting, **seen._asdict()}
+            for casting, seen in castings.items()
+            if known.get(casting) != seen
         ]
         self._insert(tables.castings, rows)
 
-    def parts(self, data: str, split_seed: int) -> dict[str, PartSide]:
+    def sides(self, data: str, split: str) -> dict[str, PartSide]:
         """The side of every part of a data set that was placed before, by part."""
-        query = sa.select(tables.parts.c.part, tables.parts.c.stratum, tables.parts.c.side).where(
-            tables.parts.c.data == data, tables.parts.c.split_seed == split_seed
+        query = sa.select(tables.sides.c.part, tables.sides.c.stratum, tables.sides.c.side).where(
+            tables.sides.c.data == data, tables.sides.c.split == split
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return {row.part: PartSide(*row) for row in connection.execute(query)}
 
-    def record_parts(self, data: str, split_seed: int, parts: Iterable[PartSide]) -> None:
+    def record_sides(self, data: str, split: str, parts: Iterable[PartSide]) -> None:
         """Record the side of parts; those known already stay where they are."""
-        rows = [
-            {
-                "data": data,
-                "split_seed": split_seed,
-                "part": p.part,
-                "stratum": p.stratum,
-                "side": p.side,
-            }
-            for p in parts
-        ]
+        rows = [{"data": data, "split": split, **asdict(part)} for part in parts]
         try:
-            self._insert_new_parts(data, split_seed, rows)
+            self._insert_new_sides(data, split, rows)
         except sa.exc.IntegrityError:  # another job was faster with some of them
-            self._insert_new_parts(data, split_seed, rows)
+            self._insert_new_sides(data, split, rows)
 
-    def _insert_new_parts(
-        self, data: str, split_seed: int, rows: Sequence[Mapping[str, Any]]
-    ) -> None:
-        known = self.parts(data, split_seed)
-        self._insert(tables.parts, [row for row in rows if row["part"] not in known])
+    def _insert_new_sides(self, data: str, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        known = self.sides(data, split)
+        self._insert(tables.sides, [row for row in rows if row["part"] not in known])
 
     # batches and labels
 
@@ -197,7 +217,7 @@ class Ledger:
             .where(tables.batches.c.campaign == campaign)
             .order_by(tables.batches.c.round, tables.batches.c.rank)
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [Asked(*row) for row in connection.execute(query)]
 
     def record_labels(self, labels: Iterable[Label]) -> int:
@@ -226,7 +246,7 @@ class Ledger:
         )
         if annotator is not None:
             query = query.where(tables.labels.c.annotator == annotator)
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return {row.casting: row.label for row in connection.execute(query)}
 
     # rounds
@@ -259,7 +279,7 @@ class Ledger:
             .where(tables.rounds.c.campaign == campaign)
             .order_by(tables.rounds.c.round)
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [
                 Trained(
                     row.round, row.run_id, row.version, row.labels_total, json.loads(row.metrics)
@@ -269,9 +289,9 @@ class Ledger:
 
     def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
-            with self._engine.begin() as connection:
+            with self.engine.begin() as connection:
                 connection.execute(table.insert(), list(rows))
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

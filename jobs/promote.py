@@ -1,26 +1,20 @@
 """Which version the service serves: the alias `current` of the registered model."""
 
-from jobs.campaign import World
 from jobs.options import RunOptions
+from jobs.world import World
 from models.errors import CampaignError, VersionNotFound
-from models.registry import FIRST, Version
+from models.registry import FIRST, ROLLED_BACK, Version
 
 
-def promote(world: World, name: str, number: str, *, remember: bool = True) -> Version:
+def promote(world: World, name: str, number: str) -> Version:
     """Point `current` at a version, after it has proved itself.
-
-    Args:
-        world: the registry is in it.
-        name: registered model.
-        number: the version.
-        remember: whether the version before it is where `roll_back` leads.
 
     Raises:
         VersionNotFound: there is none of that number.
         VersionError: it fails its self-check.
     """
     version = world.tracker.find(name, number)
-    world.tracker.promote(version, remember=remember)
+    world.tracker.promote(version)
     return version
 
 
@@ -51,7 +45,9 @@ def roll_back(world: World, name: str) -> Version:
             f"version {current.number} of {name} is the first that was current; "
             f"`promote --version N` names another"
         )
-    return promote(world, name, str(previous), remember=False)
+    version = world.tracker.find(name, str(previous))
+    world.tracker.roll_back(current, version)
+    return version
 
 
 def offer(world: World, campaign: str, name: str, number: str) -> str | None:
@@ -62,8 +58,8 @@ def offer(world: World, campaign: str, name: str, number: str) -> str | None:
     """
     current = world.tracker.current(name)
     if current is None or current.tags.get("campaign") == campaign:
-        was_current = "previous" in world.tracker.find(name, number).tags
-        if not was_current:  # else a person rolled it back
+        already = current is not None and current.number == number
+        if not already and ROLLED_BACK not in world.tracker.find(name, number).tags:
             promote(world, name, number)
         return None
     return f"python -m jobs promote --model-name {name} --version {number}"

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import torch
 
-from jobs.campaign import Campaign, World
-from jobs.ledger import Trained
+from jobs.campaign import Campaign
+from jobs.ledger import Seen, Trained
 from jobs.options import seed_for
 from jobs.scoring_client import Request, Scored, Scorer, stack
 from jobs.standing import Standing, pool
+from jobs.world import World
 from models.castings import Casting
 from models.errors import DataError
 from models.strategies import Evidence, find_strategy, needs_of
@@ -65,7 +66,8 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
         chunk = castings[start : start + CHUNK]
         refused |= {chunk[i].id: reason for i, reason in scored.refused.items()}
         answers |= {str(answer["casting"]): answer for answer in scored.answers}
-    world.ledger.record_stock(refused)
+    bad = {c: Seen(campaign.casting(c).paths[0], reason) for c, reason in refused.items()}
+    world.ledger.record_stock(campaign.options.source, bad)
     gone = {c.id: "changed or went away" for c in castings if c.id not in answers}
     for casting, reason in (gone | refused).items():
         world.say(f"set aside {campaign.casting(casting).paths[0]}: {reason}")

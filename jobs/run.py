@@ -3,12 +3,13 @@
 from typing import Any
 
 from jobs.acquire import ask
-from jobs.campaign import Campaign, World, open_campaign
+from jobs.campaign import Campaign, refresh, worked_on
 from jobs.label import ask_oracle
 from jobs.options import RunOptions
 from jobs.promote import offer
 from jobs.standing import standing
 from jobs.train import train_round
+from jobs.world import World
 
 
 def run(world: World, options: RunOptions) -> dict[str, Any]:
@@ -17,18 +18,17 @@ def run(world: World, options: RunOptions) -> dict[str, Any]:
     Raises:
         CastingError: it cannot go on; what is recorded stays, and the same call continues.
     """
-    campaign = open_campaign(world, options)
-    try:
-        state, hint = _rounds(world, campaign)
-    except BaseException:
-        world.tracker.close_run(campaign.run_id, failed=True)
-        raise
-    world.tracker.close_run(campaign.run_id)
+    with worked_on(world, options) as opened:
+        campaign, state, hint = _rounds(world, opened)
     return result(world, campaign, state, hint)
 
 
-def _rounds(world: World, campaign: Campaign) -> tuple[str, str | None]:
-    """Take steps until there is none left; the state, and how to promote if that was not done."""
+def _rounds(world: World, campaign: Campaign) -> tuple[Campaign, str, str | None]:
+    """Take steps until there is none left.
+
+    Returns:
+        The campaign as it was last seen, its state, and how to promote if that was not done.
+    """
     hint = None
     while True:
         now = standing(world, campaign)
@@ -37,13 +37,14 @@ def _rounds(world: World, campaign: Campaign) -> tuple[str, str | None]:
             hint = offer(world, campaign.options.name, campaign.options.model_name, latest.version)
         step = now.next_step(campaign.options.rounds)
         if step == "done":
-            return "finished", hint
+            return campaign, "finished", hint
         if step == "train":
             train_round(world, campaign, now)
         elif step == "label" and ask_oracle(world, campaign, now):
-            return "awaiting labels", hint
+            return campaign, "awaiting labels", hint
         elif step == "ask" and not ask(world, campaign, now):
-            return "finished: no castings are left to ask for", hint
+            return campaign, "finished: no castings are left to ask for", hint
+        campaign = refresh(world, campaign)
 
 
 def result(world: World, campaign: Campaign, state: str, hint: str | None) -> dict[str, Any]:

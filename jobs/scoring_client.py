@@ -66,12 +66,21 @@ class Scorer(Protocol):
 
 
 class ScoringClient:
-    """A scoring service at a URL; safe to use from several threads."""
+    """A scoring service at a URL; safe to use from several threads.
+
+    Args:
+        url: where it answers.
+        api_key: sent with every request.
+        revive: called when there is no answer; starts the service again where that can be done.
+        transport: in the place of the network.
+        sleep: waits so many seconds.
+    """
 
     def __init__(
         self,
         url: str,
         api_key: str | None = None,
+        revive: Callable[[], None] = lambda: None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -81,6 +90,7 @@ class ScoringClient:
         self._http = httpx.Client(
             base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, trust_env=False
         )
+        self._revive = revive
         self._sleep = sleep
 
     def close(self) -> None:
@@ -162,6 +172,7 @@ class ScoringClient:
                 response = self._http.post("/score", data=fields, files=files)
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
+                self._revive()
             else:
                 if response.status_code not in _BUSY:
                     return response

@@ -1,4 +1,4 @@
-"""A scoring service of the job's own, for as long as the job lives."""
+"""A scoring service of the job's own, for as long as the job lives; started again if it dies."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,37 +21,81 @@ _STOP = 10.0
 _ROOT = Path(__file__).parent.parent  # the packages are run from here
 
 
-@contextmanager
-def own_service(model_name: str) -> Iterator[str]:
-    """Start the service on a free port of this machine, give its URL, and stop it at the end.
+class OwnService:
+    """The service on a free port of this machine.
 
     It watches this process (`CASTING_OWNER_PID`) and ends by itself when that dies.
+
+    Attributes:
+        url: where it answers.
+    """
+
+    def __init__(self, model_name: str) -> None:
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._environment = os.environ | {
+            "CASTING_MODEL": f"models:/{model_name}@current",
+            "CASTING_OWNER_PID": str(os.getpid()),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
+            ),
+        }
+        self._command = [sys.executable, "-m", "bentoml", "serve"]
+        self._command += ["service.inspector:CastingInspector"]
+        self._command += ["--host", "127.0.0.1", "--port", str(port)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reviving = threading.Lock()
+
+    def revive(self) -> None:
+        """Start it, unless it runs.
+
+        Raises:
+            ServiceError: it does not come up; the tail of its log is told.
+        """
+        with self._reviving:
+            if self._process is not None and self._process.poll() is None:
+                return
+            self.stop()  # its workers may have outlived it
+            with tempfile.TemporaryFile("w+") as log:
+                self._process = subprocess.Popen(  # noqa: S603 -- our own program
+                    self._command,
+                    env=self._environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+                try:
+                    _wait_until_live(self._process, self.url)
+                except ServiceError as error:
+                    log.seek(0)
+                    raise ServiceError(f"{error}\n{log.read()[-2000:]}") from error
+
+    def stop(self) -> None:
+        """End the service and its workers: kindly, then not."""
+        if self._process is None:
+            return
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, kind)
+                self._process.wait(timeout=_STOP)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+
+
+@contextmanager
+def own_service(model_name: str) -> Iterator[OwnService]:
+    """Start a service, and stop it at the end.
 
     Raises:
         ServiceError: it does not come up; the tail of its log is told.
     """
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = os.environ | {
-        "CASTING_MODEL": f"models:/{model_name}@current",
-        "CASTING_OWNER_PID": str(os.getpid()),
-        "BENTOML_DO_NOT_TRACK": "True",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
-    }
-    command = [sys.executable, "-m", "bentoml", "serve", "service.inspector:CastingInspector"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(  # noqa: S603 -- our own program
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            _wait_until_live(process, url)
-            yield url
-        except ServiceError as error:
-            log.seek(0)
-            raise ServiceError(f"{error}\n{log.read()[-2000:]}") from error
-        finally:
-            _stop(process)
+    service = OwnService(model_name)
+    try:
+        service.revive()
+        yield service
+    finally:
+        service.stop()
 
 
 def _wait_until_live(process: subprocess.Popen[bytes], url: str) -> None:
@@ -65,16 +110,6 @@ def _wait_until_live(process: subprocess.Popen[bytes], url: str) -> None:
             pass
         time.sleep(0.2)
     raise ServiceError(f"the scoring service did not come up within {STARTUP:.0f} s")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the service and its workers: kindly, then not."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, kind)
-            process.wait(timeout=_STOP)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
 
 
 def _free_port() -> int:

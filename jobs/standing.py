@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.campaign import Campaign, World
+from jobs.campaign import Campaign
 from jobs.ledger import Asked, Trained
+from jobs.world import World
 from models.castings import Casting, Side, part_hash
 
 Step = Literal["ask", "label", "train", "done"]
@@ -20,20 +21,35 @@ class Standing:
         labels: label of each of these that has one.
         trained: its finished trainings, in order.
         excluded: castings that turned out to be unreadable.
+        gone: castings it asked for that its data set no longer has.
     """
 
     asked: Sequence[Asked]
     labels: Mapping[str, str]
     trained: Sequence[Trained]
     excluded: frozenset[str]
+    gone: frozenset[str]
 
     def batch(self, number: int) -> list[Asked]:
         """The batch to be labelled for training `number`."""
         return [asked for asked in self.asked if asked.round == number]
 
     def unlabelled(self) -> list[Asked]:
-        """What was asked for and has no label yet."""
-        return [asked for asked in self.asked if asked.casting not in self.labels]
+        """What was asked for and awaits its label; what is gone cannot be looked at."""
+        done = self.labels.keys() | self.gone
+        return [asked for asked in self.asked if asked.casting not in done]
+
+    def paid(self) -> list[Asked]:
+        """What was asked for and has its label."""
+        return [asked for asked in self.asked if asked.casting in self.labels]
+
+    def use(self, asked: Asked) -> str:
+        """What the label of a casting is used for: train or audit, or nothing when it is gone."""
+        return "gone" if asked.casting in self.gone else asked.use
+
+    def trained_on(self) -> list[Asked]:
+        """What the next training learns from: what is paid, no audit, and still there."""
+        return [asked for asked in self.paid() if self.use(asked) == "train"]
 
     def next_step(self, rounds: int) -> Step:
         """What the campaign has to do next."""
@@ -53,7 +69,8 @@ def standing(world: World, campaign: Campaign) -> Standing:
         asked=asked,
         labels={a.casting: labels[a.casting] for a in asked if a.casting in labels},
         trained=world.ledger.rounds(campaign.options.name),
-        excluded=frozenset(c for c, reason in world.ledger.stock().items() if reason is not None),
+        excluded=frozenset(c for c, seen in world.ledger.stock().items() if seen.unreadable),
+        gone=frozenset(a.casting for a in asked if a.casting not in campaign.castings),
     )
 
 
@@ -72,15 +89,25 @@ def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting
 
     All of the test side that is labelled, but for the half of the audit that calibrates.
     """
-    audited = {asked.casting for asked in now.asked if asked.use == "audit"}
-    found = []
-    for casting in campaign.data.castings:
-        label = now.labels.get(casting.id, casting.label)
-        if campaign.sides[casting.id] == "test" and label is not None:
-            calibrates = casting.id in audited and _calibrates(casting)
-            if not calibrates and casting.id not in now.excluded:
-                found.append((casting, label))
-    return found
+    calibrating = {casting.id for casting, _ in castings_to_calibrate_on(campaign, now)}
+    labelled = ((c, now.labels.get(c.id, c.label)) for c in campaign.data.castings)
+    return [
+        (casting, label)
+        for casting, label in labelled
+        if label is not None
+        and campaign.sides[casting.id] == "test"
+        and casting.id not in calibrating | now.excluded
+    ]
+
+
+def castings_to_calibrate_on(campaign: Campaign, now: Standing) -> list[tuple[Casting, str]]:
+    """The half of the audit that sets temperature and threshold, with its labels."""
+    audited = [asked.casting for asked in now.paid() if now.use(asked) == "audit"]
+    return [
+        (campaign.casting(casting), now.labels[casting])
+        for casting in audited
+        if _calibrates(campaign.casting(casting))
+    ]
 
 
 def _open(campaign: Campaign, now: Standing, side: Side) -> list[Casting]:

@@ -1,9 +1,10 @@
 """The ledger's tables, in SQLAlchemy.
 
-campaigns   name, the options it was begun with, its MLflow run
+campaigns   name, the options it was begun with
+runs        the MLflow run of a campaign
 lengths     how many rounds a campaign was asked for, latest counts
-castings    which bytes are readable images, and why not, latest counts
-parts       on which side of the split a part lies
+castings    where in a data set a casting was seen, and why it is unreadable, latest counts
+sides       on which side of a split a part lies, or a casting where the data gives the split
 batches     castings that a campaign asked for, by the round they are labelled for
 labels      who called a casting what, and when, latest counts
 rounds      trainings that are finished, with run, version and metrics
@@ -19,8 +20,13 @@ campaigns = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("options", sa.Text, nullable=False),
     sa.Column("channels", sa.Integer, nullable=False),
-    sa.Column("run_id", sa.String, nullable=False),
     sa.Column("at", sa.String, nullable=False),
+)
+runs = sa.Table(
+    "runs",
+    META,
+    sa.Column("campaign", sa.String, primary_key=True),
+    sa.Column("run_id", sa.String, nullable=False),
 )
 lengths = sa.Table(
     "lengths",
@@ -34,14 +40,16 @@ castings = sa.Table(
     "castings",
     META,
     sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("data", sa.String, nullable=False, index=True),
     sa.Column("casting", sa.String, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
     sa.Column("unreadable", sa.Text),
 )
-parts = sa.Table(
-    "parts",
+sides = sa.Table(
+    "sides",
     META,
     sa.Column("data", sa.String, primary_key=True),
-    sa.Column("split_seed", sa.Integer, primary_key=True),
+    sa.Column("split", sa.String, primary_key=True),
     sa.Column("part", sa.String, primary_key=True),
     sa.Column("stratum", sa.String, nullable=False),
     sa.Column("side", sa.String, nullable=False),

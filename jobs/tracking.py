@@ -37,9 +37,6 @@ class Tracker(Protocol):
     ) -> str:
         """The campaign's run, running: the recorded one, or one to be recorded."""
 
-    def find_run(self, tag: str, value: str) -> str | None:
-        """The run that carries this tag, the first one made."""
-
     def open_round(
         self,
         parent: str,
@@ -79,8 +76,11 @@ class Tracker(Protocol):
     def find(self, name: str, number: str) -> Version:
         """A version by number."""
 
-    def promote(self, version: Version, *, remember: bool) -> None:
+    def promote(self, version: Version) -> None:
         """Point `current` at a version that proves itself, which remembers the one before."""
+
+    def roll_back(self, left: Version, version: Version) -> None:
+        """Point `current` back at a version, and mark the one that is left."""
 
 
 class MlflowTracker:
@@ -103,19 +103,13 @@ class MlflowTracker:
         tags: Mapping[str, str],
     ) -> str:
         """The campaign's run, running; a run that was handed to a continuing call is closed."""
-        run_id = recorded or self._handed or self._begun_before(name) or self._create(name, tags)
+        run_id = recorded or self._made_before(tags["begun"])
+        run_id = run_id or self._handed or self._create(name, tags)
         if self._handed not in (None, run_id):
             self._hand_back(str(self._handed), run_id)
         self._describe(run_id, params, tags)
         self._client.update_run(run_id, status=_RUNNING)
         return run_id
-
-    def find_run(self, tag: str, value: str) -> str | None:
-        """The run that carries this tag, the first one made, in whichever experiment."""
-        experiments = [e.experiment_id for e in self._client.search_experiments()]
-        where, order = f"tags.`{tag}` = '{value}'", ["attributes.start_time ASC"]
-        found: Sequence[Run] = self._client.search_runs(experiments, where, order_by=order)
-        return str(found[0].info.run_id) if found else None
 
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
@@ -196,21 +190,26 @@ class MlflowTracker:
         """A version by number."""
         return registry.find(self._client, name, number)
 
-    def promote(self, version: Version, *, remember: bool) -> None:
+    def promote(self, version: Version) -> None:
         """Point `current` at a version, after it has proved itself here."""
         registry.load(version.name, version.number)
-        registry.point(self._client, version, remember=remember)
+        registry.point(self._client, version)
+
+    def roll_back(self, left: Version, version: Version) -> None:
+        """Point `current` back at a version, after it has proved itself here."""
+        registry.load(version.name, version.number)
+        registry.point_back(self._client, left, version)
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(self._experiment(), tags=dict(tags), run_name=name)
         return str(run.info.run_id)
 
-    def _begun_before(self, campaign: str) -> str | None:
-        """A run that was created just before its job died, so that the ledger does not know it."""
-        where = f"tags.campaign = '{campaign}' and attributes.status = 'RUNNING'"
-        runs: Sequence[Run] = self._client.search_runs([self._experiment()], where)
-        blank = [r for r in runs if not r.data.metrics and "round" not in r.data.tags]
-        return str(blank[0].info.run_id) if blank else None
+    def _made_before(self, begun: str) -> str | None:
+        """The run that a job made or took over just before it died, in whichever experiment."""
+        experiments = [e.experiment_id for e in self._client.search_experiments()]
+        where, order = f"tags.begun = '{begun}'", ["attributes.start_time ASC"]
+        found: Sequence[Run] = self._client.search_runs(experiments, where, order_by=order)
+        return str(found[0].info.run_id) if found else None
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)

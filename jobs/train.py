@@ -4,19 +4,23 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from jobs.campaign import Campaign, World, log_data_set
+from jobs.campaign import Campaign, log_data_set
 from jobs.data import load_pixels
-from jobs.ledger import Asked, Trained
+from jobs.ledger import Trained
 from jobs.options import seed_for
-from jobs.standing import Standing, castings_to_test_on
+from jobs.standing import Standing, castings_to_calibrate_on, castings_to_test_on
+from jobs.world import World
 from models import report
+from models.calibration import calibrate
+from models.castings import Casting
 from models.errors import CampaignError
-from models.evaluation import evaluate
+from models.evaluation import Floats, Ints, evaluate
 from models.predictor import Operating, Predictor, verdicts
 from models.training import Recipe, fit, steps_for
 
@@ -40,12 +44,12 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
         campaign.run_id, name, campaign.parameters(), campaign.tags(number)
     )
     log_data_set(world, campaign, run_id)
-    world.say(f"{name}: training on {len(now.asked)} labels")
+    total = len(now.paid())
+    world.say(f"{name}: {total} labels, training on {len(now.trained_on())}")
     started = time.monotonic()
-    asked = [a for a in now.asked if a.use == "train"]
-    predictor, pixels_N, loss = _fit(world, campaign, now, asked, classes, good)
+    predictor, pixels_N, loss = _fit(world, campaign, now, classes, good)
     seconds = time.monotonic() - started
-    total = len(now.asked)
+    predictor = _calibrated(world, campaign, now, predictor)
     tested, pictures = _evaluate(world, campaign, now, predictor)
     metrics = {
         **{f"test/{key}": value for key, value in tested.items()},
@@ -53,6 +57,8 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
         **{f"data/{key}": float(value) for key, value in campaign.data_counts.items()},
         "train/loss": loss,
         "seconds/train": seconds,
+        "operating/threshold": predictor.operating.threshold,
+        "operating/temperature": predictor.operating.temperature,
     }
     tags = campaign.tags(number) | {"labels": str(total), "labels_sha256": _digest(now)}
     version = world.tracker.publish(campaign.options.model_name, predictor, pixels_N, run_id, tags)
@@ -89,12 +95,12 @@ def _fit(
     world: World,
     campaign: Campaign,
     now: Standing,
-    asked: Sequence[Asked],
     classes: tuple[str, ...],
     good: str | None,
 ) -> tuple[Predictor, torch.Tensor, float]:
     """The trained network, the pixels it was trained on, and its loss at the end."""
     options = campaign.options
+    asked = now.trained_on()
     castings = [campaign.casting(a.casting) for a in asked]
     pixels_N = load_pixels(campaign.data, castings, campaign.preprocessing)
     targets_N = torch.tensor([classes.index(now.labels[a.casting]) for a in asked])
@@ -116,6 +122,35 @@ def _fit(
     return predictor, pixels_N, loss
 
 
+def _calibrated(
+    world: World, campaign: Campaign, now: Standing, predictor: Predictor
+) -> Predictor:
+    """The predictor with the operating point that the audit allows; what it lacks is said."""
+    found = castings_to_calibrate_on(campaign, now)
+    if not campaign.options.audit_share:
+        return predictor
+    probs, targets_N, parts_N = _probabilities(campaign, predictor, found)
+    good = predictor.operating.good
+    point, shortfall = calibrate(probs, targets_N, parts_N, predictor.classes, good)
+    if shortfall:
+        world.say(
+            f"the half of the audit that calibrates has {len(found)} castings; "
+            f"{' and '.join(shortfall)}: nothing is promised yet"
+        )
+    return replace(predictor, operating=point)
+
+
+def _probabilities(
+    campaign: Campaign, predictor: Predictor, found: Sequence[tuple[Casting, str]]
+) -> tuple[Floats, Ints, list[str]]:
+    """Probabilities without dropout, class indices and parts of labelled castings."""
+    castings = [casting for casting, _ in found]
+    embeddings_N_F = predictor.embed(load_pixels(campaign.data, castings, campaign.preprocessing))
+    probs = predictor.deterministic(embeddings_N_F).numpy()
+    targets_N = np.array([predictor.classes.index(label) for _, label in found], dtype=np.int64)
+    return probs, targets_N, [casting.part_key for casting in castings]
+
+
 def _evaluate(
     world: World, campaign: Campaign, now: Standing, predictor: Predictor
 ) -> tuple[dict[str, float], dict[str, bytes]]:
@@ -128,16 +163,12 @@ def _evaluate(
                 f"{_FEWEST_AUDITED}"
             )
         return {}, {}
-    castings = [casting for casting, _ in found]
-    embeddings_N_F = predictor.embed(load_pixels(campaign.data, castings, campaign.preprocessing))
-    probs = predictor.deterministic(embeddings_N_F)
-    targets_N = np.array([predictor.classes.index(label) for _, label in found])
-    parts_N = [casting.part_key for casting in castings]
+    probs, targets_N, parts_N = _probabilities(campaign, predictor, found)
     operating = predictor.operating
-    metrics = evaluate(probs.numpy(), targets_N, predictor.classes, operating, parts_N)
-    predicted_N = verdicts(probs, predictor.good, operating.threshold).numpy()
-    confusion = report.confusion_matrix(predicted_N, targets_N, predictor.classes)
-    reliability = report.reliability_diagram(probs.numpy(), targets_N, metrics["ece"])
+    metrics = evaluate(probs, targets_N, predictor.classes, operating, parts_N)
+    predicted = verdicts(torch.from_numpy(probs), predictor.good, operating.threshold)
+    confusion = report.confusion_matrix(predicted.numpy(), targets_N, predictor.classes)
+    reliability = report.reliability_diagram(probs, targets_N, metrics["ece"])
     pictures = {
         "confusion_matrix.png": report.png(confusion),
         "reliability_diagram.png": report.png(reliability),
@@ -146,11 +177,11 @@ def _evaluate(
 
 
 def _label_metrics(now: Standing, classes: Sequence[str], good: str | None) -> dict[str, float]:
-    counts = Counter(now.labels[a.casting] for a in now.asked)
-    total = len(now.asked)
+    counts = Counter(now.labels[a.casting] for a in now.paid())
+    total = counts.total()
     metrics = {
         "labels/total": float(total),
-        "labels/train": float(sum(a.use == "train" for a in now.asked)),
+        "labels/train": float(len(now.trained_on())),
         **{f"labels/share_{name}": counts[name] / total for name in classes},
     }
     if good is not None:
@@ -163,14 +194,14 @@ def _labels_table(campaign: Campaign, now: Standing) -> bytes:
     rows = [
         {
             "casting": a.casting,
-            "path": campaign.casting(a.casting).paths[0],
-            "part": campaign.casting(a.casting).part,
+            "path": None if a.casting in now.gone else campaign.casting(a.casting).paths[0],
+            "part": None if a.casting in now.gone else campaign.casting(a.casting).part,
             "label": now.labels[a.casting],
             "round": a.round,
             "rank": a.rank,
-            "use": a.use,
+            "use": now.use(a),
         }
-        for a in now.asked
+        for a in now.paid()
     ]
     return pd.DataFrame(rows).to_csv(index=False).encode()
 
@@ -190,5 +221,5 @@ def _learning_curve(campaign: Campaign, trained: Sequence[Trained]) -> dict[str,
 
 def _digest(now: Standing) -> str:
     """What tells two sets of labels apart, whatever the order they came in."""
-    lines = sorted(f"{a.casting} {now.labels[a.casting]} {a.use}" for a in now.asked)
+    lines = sorted(f"{a.casting} {now.labels[a.casting]} {now.use(a)}" for a in now.paid())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

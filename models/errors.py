@@ -6,7 +6,8 @@
     ├── CampaignError               the campaign cannot go on as it was asked to
     ├── VersionError                this model version cannot be used
     │   └── VersionNotFound         there is no such version
-    └── ServiceError                the scoring service refused, or cannot be reached
+    ├── ServiceError                the scoring service refused, or cannot be reached
+    └── OutageError                 ledger, tracking server or disk are away for too long
 
 A message says what happened, with the numbers, and the way out.
 """
@@ -38,3 +39,7 @@ class VersionNotFound(VersionError):
 
 class ServiceError(CastingError):
     """The scoring service refused a request or cannot be reached."""
+
+
+class OutageError(CastingError):
+    """The ledger, the tracking server or a disk is away for longer than a job waits."""

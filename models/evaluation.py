@@ -60,8 +60,11 @@ def evaluate(
     if good is not None:
         rejected_N = 1 - probs_N_C[:, good] >= operating.threshold
         defective_N = targets_N != good
-        metrics |= _rate("escape_rate", ~rejected_N, defective_N, parts_N)
-        metrics |= _rate("overkill_rate", rejected_N, ~defective_N, parts_N)
+        rates = {
+            "escape_rate": rate(~rejected_N, defective_N, parts_N),
+            "overkill_rate": rate(rejected_N, ~defective_N, parts_N),
+        }
+        metrics |= {name: value for name, value in rates.items() if value is not None}
     return metrics
 
 
@@ -102,11 +105,11 @@ def _ranking(probs_N_C: Floats, targets_N: Ints, good: int | None) -> dict[str, 
     return {"auroc": sum(areas) / len(areas)} if areas else {}
 
 
-def _rate(name: str, missed_N: Bools, among_N: Bools, parts_N: Sequence[str]) -> dict[str, float]:
-    """Share of `among_N` that is missed: mean over parts of each part's mean."""
+def rate(missed_N: Bools, among_N: Bools, parts_N: Sequence[str]) -> float | None:
+    """Share of `among_N` that is missed: mean over parts of each part's mean; None of nothing."""
     per_part: dict[str, list[bool]] = defaultdict(list)
     for row in np.flatnonzero(among_N).tolist():
         per_part[parts_N[row]].append(bool(missed_N[row]))
     if not per_part:
-        return {}
-    return {name: float(np.mean([np.mean(misses) for misses in per_part.values()]))}
+        return None
+    return float(np.mean([np.mean(misses) for misses in per_part.values()]))

@@ -25,6 +25,7 @@ from models.errors import VersionError, VersionNotFound
 from models.predictor import Predictor
 
 ALIAS = "current"
+ROLLED_BACK = "rolled_back"  # tag of a version that a person took out of service
 FIRST = "none"  # the tag `previous` of a version that was the first to be current
 _DATA = "data/version"
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
@@ -173,18 +174,26 @@ def find_of_run(client: MlflowClient, name: str, run_id: str) -> Version | None:
     return max(versions, key=lambda v: int(v.number), default=None)
 
 
-def point(client: MlflowClient, version: Version, *, remember: bool) -> None:
+def point(client: MlflowClient, version: Version) -> None:
     """Move the alias `current` to a version.
 
-    With `remember` its tag `previous` names the one before it (`none` where there was none);
-    going back must leave that chain as it is.
+    Its tag `previous` names the one before it (`none` where there was none). The tag comes first:
+    whoever dies in between does the same again.
     """
     before = find_current(client, version.name)
     if before is not None and before.number == version.number:
         return
-    if remember:
-        previous = FIRST if before is None else before.number
-        client.set_model_version_tag(version.name, version.number, "previous", previous)
+    previous = FIRST if before is None else before.number
+    client.set_model_version_tag(version.name, version.number, "previous", previous)
+    client.set_registered_model_alias(version.name, ALIAS, version.number)
+
+
+def point_back(client: MlflowClient, left: Version, version: Version) -> None:
+    """Move the alias `current` back to a version; the one that is left is marked as such.
+
+    The chain of `previous` stays as it is: a second step back goes further back.
+    """
+    client.set_model_version_tag(left.name, left.number, ROLLED_BACK, "true")
     client.set_registered_model_alias(version.name, ALIAS, version.number)
 
 

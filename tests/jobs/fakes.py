@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from jobs import progress
-from jobs.campaign import World
 from jobs.ledger import Ledger
 from jobs.scoring_client import Request, Scored
+from jobs.world import World
 from models.errors import UnreadableImage, VersionNotFound
 from models.images import decode
 from models.predictor import Predictor
@@ -48,15 +48,13 @@ class FakeTracker:
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> str:
-        run_id = recorded or f"run-of-{name}"
+        made = [r for r, run in self.runs.items() if run.tags.get("begun") == tags["begun"]]
+        run_id = recorded or next(iter(made), f"run-of-{name}")
         run = self.runs.setdefault(run_id, FakeRun(name=name))
         run.params |= {k: str(v) for k, v in params.items()}
         run.tags |= tags
         run.status = "RUNNING"
         return run_id
-
-    def find_run(self, tag: str, value: str) -> str | None:
-        return next((id for id, run in self.runs.items() if run.tags.get(tag) == value), None)
 
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
@@ -105,11 +103,18 @@ class FakeTracker:
     def find(self, name: str, number: str) -> Version:
         return self._entry(name, number)[0]
 
-    def promote(self, version: Version, *, remember: bool) -> None:
+    def promote(self, version: Version) -> None:
         before = self.alias.get(version.name)
-        if remember and before != version.number:
-            version.tags["previous"] = before or "none"
+        if before != version.number:
+            self._tag(version, "previous", before or "none")
         self.alias[version.name] = version.number
+
+    def roll_back(self, left: Version, version: Version) -> None:
+        self._tag(left, "rolled_back", "true")
+        self.alias[version.name] = version.number
+
+    def _tag(self, version: Version, key: str, value: str) -> None:
+        version.tags[key] = value  # type: ignore[index] -- ours are dictionaries
 
     def predictor(self, name: str, number: str) -> Predictor:
         return self._entry(name, number)[1]

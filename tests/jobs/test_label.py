@@ -3,11 +3,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jobs.campaign import Campaign, World, open_campaign
+from jobs.campaign import Campaign, open_campaign
 from jobs.label import export_labels, import_labels, label_status
 from jobs.options import RunOptions
 from jobs.run import run
 from jobs.standing import standing
+from jobs.world import World
 from models.errors import CampaignError, DataError
 from tests.jobs.fakes import FakeWorld, write_castings
 
@@ -84,7 +85,7 @@ def test_labels_all_of_one_class_are_no_obstacle(awaiting: tuple[World, Campaign
     ("column", "row", "value", "complaint"),
     [
         ("label", 2, "scratched", r"line 4: no class 'scratched', there are ok, def"),
-        ("casting", 0, "abc", r"line 2: casting abc was not asked for"),
+        ("casting", 0, "abc", r"line 2: no casting abc in this campaign"),
     ],
 )
 def test_a_wrong_line_refuses_the_whole_file(

@@ -1,9 +1,10 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from jobs.ledger import Asked, CampaignRow, Ledger, Trained
+from jobs.ledger import Asked, CampaignRow, Ledger, Seen, Trained
 from models.castings import PartSide
 
 
@@ -14,13 +15,24 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
-ROW = CampaignRow("a", {"data": "synthetic", "seed": 0}, 5, 1, "run-1")
+ROW = CampaignRow("a", {"data": "synthetic", "seed": 0}, 5, 1)
 
 
 def test_a_campaign_comes_back_as_it_was_begun(ledger: Ledger):
-    ledger.begin(ROW)
-    assert ledger.campaign("a") == ROW
+    row = ledger.begin(ROW)
+    assert replace(row, begun="") == ROW
+    assert ledger.campaign("a") == row
     assert ledger.campaign("b") is None
+    assert ledger.begin(replace(ROW, rounds=9)) == row
+
+
+def test_a_campaign_has_one_run(ledger: Ledger):
+    ledger.begin(ROW)
+    ledger.record_run("a", "run-1")
+    ledger.record_run("a", "run-2")
+    row = ledger.campaign("a")
+    assert row is not None
+    assert row.run_id == "run-1"
 
 
 def test_the_latest_length_counts(ledger: Ledger):
@@ -65,26 +77,33 @@ def test_a_round_is_recorded_once(ledger: Ledger):
 
 
 def test_parts_stay_where_they_are(ledger: Ledger):
-    ledger.record_parts("data", 0, [PartSide("p1", "ok", "test")])
-    ledger.record_parts("data", 0, [PartSide("p1", "ok", "train"), PartSide("p2", "", "train")])
-    assert ledger.parts("data", 0) == {
+    ledger.record_sides("data", "given", [PartSide("p1", "ok", "test")])
+    ledger.record_sides(
+        "data", "given", [PartSide("p1", "ok", "train"), PartSide("p2", "", "train")]
+    )
+    assert ledger.sides("data", "given") == {
         "p1": PartSide("p1", "ok", "test"),
         "p2": PartSide("p2", "", "train"),
     }
-    assert ledger.parts("data", 1) == {}
+    assert ledger.sides("data", "by-part/0") == {}
 
 
 def test_the_latest_word_on_a_casting_counts(ledger: Ledger):
-    ledger.record_stock({"c1": None, "c2": "empty file"})
-    ledger.record_stock({"c1": "the service cannot read it"})
-    assert ledger.stock() == {"c1": "the service cannot read it", "c2": "empty file"}
+    empty = Seen("b.png", "empty file")
+    ledger.record_stock("data", {"c1": Seen("a.png"), "c2": empty})
+    bad = Seen("moved.png", "the service cannot read it")
+    ledger.record_stock("data", {"c1": bad})
+    assert ledger.stock("data") == {"c1": bad, "c2": empty}
+    ledger.record_stock("other", {"c2": Seen("c.png", "empty file")})
+    assert ledger.stock("other") == {"c2": Seen("c.png", "empty file")}
+    assert ledger.stock()["c1"] == bad
 
 
 def test_another_process_sees_what_was_written(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     first, second = Ledger(url), Ledger(url)
-    first.begin(ROW)
-    assert second.campaigns() == [ROW]
+    row = first.begin(ROW)
+    assert second.campaigns() == [row]
     first.close()
     second.close()
 
@@ -100,16 +119,18 @@ def test_two_jobs_that_place_the_same_parts_at_once_agree(
 ):
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     first, second = Ledger(url), Ledger(url)
-    parts = first.parts
+    sides = first.sides
 
-    def slow(data: str, split_seed: int) -> dict[str, PartSide]:
-        known = parts(data, split_seed)
-        second.record_parts("data", 0, [PartSide("p1", "ok", "test")])  # gets in between
+    def slow(data: str, split: str) -> dict[str, PartSide]:
+        known = sides(data, split)
+        second.record_sides("data", "given", [PartSide("p1", "ok", "test")])  # gets in between
         return known
 
-    monkeypatch.setattr(first, "parts", slow)
-    first.record_parts("data", 0, [PartSide("p1", "ok", "train"), PartSide("p2", "ok", "train")])
-    assert second.parts("data", 0) == {
+    monkeypatch.setattr(first, "sides", slow)
+    first.record_sides(
+        "data", "given", [PartSide("p1", "ok", "train"), PartSide("p2", "ok", "train")]
+    )
+    assert second.sides("data", "given") == {
         "p1": PartSide("p1", "ok", "test"),
         "p2": PartSide("p2", "ok", "train"),
     }

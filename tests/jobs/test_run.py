@@ -169,7 +169,7 @@ def test_a_file_that_went_away_sits_out_one_ranking_only(fake: FakeWorld, castin
     path.unlink()
     ask_next(world, campaign, standing(world, campaign))
     assert any("changed or went away" in line for line in fake.said)
-    assert world.ledger.stock()[gone.id] is None
+    assert world.ledger.stock()[gone.id].unreadable is None
     path.write_bytes(content)
     assert run(world, small(castings, rounds=3))["state"] == "finished"
 
@@ -200,7 +200,7 @@ def test_castings_that_the_service_cannot_read_are_set_aside_for_good(
     result = run(world, small(castings))
     asked = {a.casting for a in world.ledger.asked(result["campaign"])}
     if bad not in asked:  # unless the initial draw, which asks nobody, had it
-        assert world.ledger.stock()[bad] == "truncated"
+        assert world.ledger.stock()[bad].unreadable == "truncated"
         assert any("truncated" in line for line in fake.said)
 
 

@@ -16,9 +16,8 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def _client(handler: Handler, slept: list[float]) -> ScoringClient:
-    return ScoringClient(
-        "http://service", "secret", httpx.MockTransport(handler), sleep=slept.append
-    )
+    transport = httpx.MockTransport(handler)
+    return ScoringClient("http://service", "secret", transport=transport, sleep=slept.append)
 
 
 def _answer(names: list[str], run_id: str = "r7") -> httpx.Response:
@@ -87,6 +86,23 @@ def test_a_busy_or_absent_service_is_waited_for():
     slept: list[float] = []
     assert len(_client(handler, slept).score(IMAGES, REQUEST).answers) == 3
     assert slept == [0.25, 3.0]
+
+
+def test_a_service_of_the_jobs_own_is_started_again_when_it_does_not_answer():
+    alive = False
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if not alive:
+            raise httpx.ReadError("connection reset by peer")
+        return _answer(_names(request))
+
+    def revive() -> None:
+        nonlocal alive
+        alive = True
+
+    transport = httpx.MockTransport(handler)
+    client = ScoringClient("http://s", revive=revive, transport=transport, sleep=lambda _: None)
+    assert len(client.score(IMAGES, REQUEST).answers) == 3
 
 
 def test_a_service_that_stays_away_is_an_error_within_the_stated_patience():

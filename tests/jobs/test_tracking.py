@@ -11,7 +11,7 @@ from models.images import Preprocessing
 from models.network import NetworkSpec, build
 from models.predictor import Operating, Predictor
 
-TAGS = {"campaign": "a", "strategy": "bald", "seed": "0"}
+TAGS = {"campaign": "a", "strategy": "bald", "seed": "0", "begun": "2026-11-24T08:00:00.1"}
 LABELS = {"labels": "40", "labels_sha256": "x"}
 
 
@@ -32,11 +32,19 @@ def test_a_campaign_of_its_own_lives_in_the_projects_experiment(
     assert run.info.status == "RUNNING"
 
 
-def test_a_job_that_died_before_its_ledger_knew_the_run_gets_it_back(tracker: MlflowTracker):
+def test_a_job_that_died_before_its_ledger_knew_the_run_gets_it_back(
+    tracker: MlflowTracker, tracking_store: MlflowClient
+):
     first = tracker.open_campaign("a", None, {}, TAGS)
     assert tracker.open_campaign("a", None, {}, TAGS) == first
-    tracker.close_run(first)
-    assert tracker.open_campaign("a", None, {}, TAGS) != first
+    handed = tracking_store.create_run("0").info.run_id
+    assert MlflowTracker(tracking_store, handed).open_campaign("a", None, {}, TAGS) == first
+    assert tracking_store.get_run(handed).data.tags["continues"] == first
+
+
+def test_a_campaign_of_that_name_in_another_ledger_keeps_its_run(tracker: MlflowTracker):
+    first = tracker.open_campaign("a", None, {}, TAGS)
+    assert tracker.open_campaign("a", None, {}, TAGS | {"begun": "another time"}) != first
 
 
 def test_a_run_handed_over_becomes_the_campaigns_and_keeps_its_parameters(
@@ -107,7 +115,7 @@ def test_a_run_publishes_one_version_and_promotion_remembers_the_one_before(
         run_id = tracker.open_round(parent, f"round-{number:02d}", {}, TAGS)
         version = tracker.publish("m", predictor, pixels_N, run_id, TAGS | LABELS)
         assert tracker.publish("m", predictor, pixels_N, run_id, TAGS | LABELS) == version
-        tracker.promote(version, remember=True)
+        tracker.promote(version)
         versions.append(version.number)
     assert versions == ["1", "2"]
     current = tracker.current("m")

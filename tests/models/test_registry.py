@@ -84,10 +84,10 @@ def test_the_alias_moves_and_the_version_remembers_the_one_before(tracking_store
     assert registry.find_current(tracking_store, NAME) is None
     first, second = publish(), publish()
     assert registry.find_current(tracking_store, NAME) is None  # publishing points nowhere
-    registry.point(tracking_store, first, remember=True)
+    registry.point(tracking_store, first)
     current = registry.find_current(tracking_store, NAME)
     assert (current.number, current.tags["previous"]) == ("1", "none")
-    registry.point(tracking_store, second, remember=True)
+    registry.point(tracking_store, second)
     current = registry.find_current(tracking_store, NAME)
     assert (current.number, current.tags["previous"]) == ("2", "1")
 
@@ -95,17 +95,18 @@ def test_the_alias_moves_and_the_version_remembers_the_one_before(tracking_store
 def test_going_back_leaves_the_chain_as_it_is(tracking_store, publish):
     first, second = publish(), publish()
     for version in (first, second):
-        registry.point(tracking_store, version, remember=True)
-    registry.point(tracking_store, first, remember=False)
+        registry.point(tracking_store, version)
+    registry.point_back(tracking_store, second, first)
     current = registry.find_current(tracking_store, NAME)
     assert (current.number, current.tags["previous"]) == ("1", "none")
-    assert registry.find(tracking_store, NAME, "2").tags["previous"] == "1"
+    left = registry.find(tracking_store, NAME, "2").tags
+    assert (left["previous"], left["rolled_back"]) == ("1", "true")
 
 
 def test_pointing_where_the_alias_points_already_changes_nothing(tracking_store, publish):
     first, second = publish(), publish()
     for version in (first, second, second):
-        registry.point(tracking_store, version, remember=True)
+        registry.point(tracking_store, version)
     assert registry.find(tracking_store, NAME, "2").tags["previous"] == "1"
 
 
@@ -267,7 +268,7 @@ print(json.dumps({"rows": rows, "packages": packages, "default": len(loaded[0].p
 def test_a_stranger_loads_two_versions_beside_a_package_models_of_their_own(
     tracking_store, publish, predictor, photograph, tmp_path, monkeypatch
 ):
-    registry.point(tracking_store, publish(), remember=True)
+    registry.point(tracking_store, publish())
     changed(tmp_path, monkeypatch)
     tracking_store.set_registered_model_alias(NAME, "other", publish().number)
     elsewhere = tmp_path / "elsewhere"

@@ -1,0 +1,185 @@
+"""A campaign that is killed, or fails, at any call to the outside world ends as if undisturbed.
+
+Every call to ledger, tracker and scorer is struck in turn. A campaign that is killed dies before
+the call, and no later one gets through; one whose call fails loses the answer of a call that took
+effect, and the outage is over at the next.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import torch
+from torch import Tensor, nn
+
+from jobs import tables, train
+from jobs.options import RunOptions
+from jobs.run import run
+from jobs.world import World
+from models import report
+from models.errors import OutageError
+from models.network import NetworkSpec
+from tests.jobs.fakes import FakeWorld, write_castings
+
+
+class Killed(BaseException):
+    """SIGKILL, as far as a process can do that to itself."""
+
+
+class TinyNetwork(nn.Module):
+    """A network that compares castings with the mean of each class: milliseconds, not seconds."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.feature_count = 16
+        self.head = nn.Linear(self.feature_count, spec.classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), 4).flatten(1)
+
+
+def tiny_fit(
+    pixels_N: Tensor, targets_N: Tensor, spec: NetworkSpec, *_: object, seed: int, **__: object
+) -> tuple[TinyNetwork, float]:
+    network = TinyNetwork(spec).eval()
+    features_N_F = network.features(pixels_N.float() / 255)
+    noise = torch.randn(spec.classes, 16, generator=torch.Generator().manual_seed(seed))
+    for c in range(spec.classes):
+        mean_F = features_N_F[targets_N == c].mean(dim=0).nan_to_num()
+        network.head.weight.data[c] = 4 * (mean_F - features_N_F.mean(dim=0)) + noise[c] / 10
+    network.head.bias.data.zero_()
+    return network, float(features_N_F.mean())
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither training nor drawing nor the disk is what is tried here."""
+    monkeypatch.setattr(train, "fit", tiny_fit)
+    monkeypatch.setattr(report, "png", lambda _: b"png")
+    for name in ("contact_sheet", "confusion_matrix", "reliability_diagram", "learning_curves"):
+        monkeypatch.setattr(report, name, lambda *_: None)
+
+
+@dataclass
+class Fate:
+    """Counts calls, and strikes at one of them."""
+
+    at: int | None = None
+    deadly: bool = False
+    calls: int = 0
+
+    def before(self, call: str) -> None:
+        self.calls += 1
+        if self.deadly and self.at is not None and self.calls >= self.at:
+            raise Killed(f"before call {self.calls}, {call}")
+
+    def after(self, call: str) -> None:
+        if not self.deadly and self.calls == self.at:
+            raise OutageError(f"after call {self.calls}, {call}")
+
+
+@dataclass
+class Fragile:
+    """An adapter whose calls pass by fate."""
+
+    adapter: object
+    fate: Fate
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.adapter, name)
+
+        def call(*args: object, **kwargs: object) -> object:
+            self.fate.before(name)
+            answer = method(*args, **kwargs)
+            self.fate.after(name)
+            return answer
+
+        return call
+
+
+def fragile(world: World, fate: Fate) -> World:
+    """The same world, struck by fate."""
+    return replace(
+        world,
+        ledger=Fragile(world.ledger, fate),  # type: ignore[arg-type]
+        tracker=Fragile(world.tracker, fate),  # type: ignore[arg-type]
+        scorer=lambda options: Fragile(world.scorer(options), fate),  # type: ignore[arg-type,return-value]
+    )
+
+
+def everything(fake: FakeWorld) -> dict[str, object]:
+    """All that a campaign leaves behind, but for times."""
+    rows = {}
+    with sa.create_engine(f"sqlite:///{fake.folder / 'ledger.db'}").connect() as connection:
+        for table in tables.META.sorted_tables:
+            columns = [c for c in table.columns if c.name not in {"at", "metrics"}]
+            rows[table.name] = connection.execute(sa.select(*columns)).all()
+    runs = {
+        run_id: (
+            {k: v for k, v in run.tags.items() if k != "begun"},
+            run.status,
+            sorted(point for point in run.points if not point[0].startswith("seconds/")),
+            sorted((name, step) for name, step, _ in run.points),
+            sorted(run.files),
+            run.files.get("acquired.csv"),
+        )
+        for run_id, run in fake.tracker.runs.items()
+    }
+    versions = [(v.number, v.run_id, dict(v.tags)) for v, _ in fake.tracker.versions]
+    return {"rows": rows, "runs": runs, "versions": versions, "alias": fake.tracker.alias}
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> RunOptions:
+    data = write_castings(tmp_path_factory.mktemp("data") / "castings", {"ok": 12, "def": 12})
+    return RunOptions(
+        data=str(data), rounds=2, batch=4, initial=6, audit_share=0.25, passes=4, image_size=32
+    )
+
+
+def test_a_campaign_killed_at_any_moment_and_started_again_ends_as_if_undisturbed(
+    options: RunOptions, tmp_path: Path
+):
+    _strike_everywhere(options, tmp_path, deadly=True)
+
+
+def test_a_campaign_whose_call_fails_at_any_moment_ends_as_if_undisturbed(
+    options: RunOptions, tmp_path: Path
+):
+    _strike_everywhere(options, tmp_path, deadly=False)
+
+
+def _strike_everywhere(options: RunOptions, tmp_path: Path, *, deadly: bool) -> None:
+    fate = Fate()
+    undisturbed = _world(tmp_path / "undisturbed")
+    result = run(fragile(undisturbed.open(), fate), options)
+    expected = everything(undisturbed)
+    assert fate.calls > 50
+    for call in range(1, fate.calls + 1):
+        disturbed = _world(tmp_path / str(call))
+        with pytest.raises((Killed, OutageError)) as struck:
+            run(fragile(disturbed.open(), Fate(call, deadly)), options)
+        again = run(disturbed.open(), options)
+        assert _settled(again) == _settled(result), struck.value
+        assert everything(disturbed) == expected, struck.value
+        disturbed.ledger.close()
+    undisturbed.ledger.close()
+
+
+def _settled(result: dict[str, Any]) -> dict[str, Any]:
+    for row in result["rounds"]:
+        row["metrics"] = {k: v for k, v in row["metrics"].items() if not k.startswith("seconds/")}
+    return result
+
+
+def _world(folder: Path) -> FakeWorld:
+    folder.mkdir()
+    fake = FakeWorld(folder)
+    unsafe = "PRAGMA synchronous = OFF"  # a campaign commits a hundred times, each some 20 ms
+    sa.event.listen(fake.ledger.engine, "connect", lambda c, _: c.execute(unsafe))
+    fake.ledger.close()
+    return fake
