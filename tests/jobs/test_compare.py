@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -16,10 +15,9 @@ from jobs.compare import compare
 from jobs.compare_options import CompareOptions
 from jobs.compare_report import markdown
 from jobs.crew import Crew, Ended
-from jobs.ledger import CampaignRow, Trained
 from jobs.options import RunOptions
 from models.errors import CampaignError, DataError
-from tests.jobs.fakes import FakeRun, FakeWorld, write_castings
+from tests.jobs.fakes import FakeRun, FakeWorld, pretend, write_castings
 
 Events = Generator[Ended | None]
 
@@ -31,21 +29,6 @@ def small(data: Path, **changes: Any) -> CompareOptions:
     return CompareOptions(campaign=campaign, **{"seeds": "0-1"} | changes)
 
 
-def trained(world: FakeWorld, campaign: RunOptions, rounds: int) -> None:
-    """Write down what a campaign might have found, without training anything."""
-    if world.ledger.campaign(campaign.name) is None:
-        row = CampaignRow(campaign.name, campaign.identity(), campaign.rounds, 1, "run")
-        world.ledger.begin(row)
-    for number in range(rounds):
-        luck = np.random.default_rng([campaign.seed, number, number * len(campaign.strategy)])
-        metrics = {
-            "test/accuracy": 0.5 + 0.5 * luck.random(),
-            "labels/defects_found": number + 5.0,
-        }
-        labels = campaign.initial + number * campaign.batch
-        world.ledger.record_round(campaign.name, Trained(number, "run", "1", labels, metrics))
-
-
 def crew(fake: FakeWorld, done: list[str], fails: Sequence[str] = ()) -> Crew:
     """Finishes campaigns at once; those in `fails` do not get off the ground."""
 
@@ -55,7 +38,7 @@ def crew(fake: FakeWorld, done: list[str], fails: Sequence[str] = ()) -> Crew:
             if campaign.name in fails:
                 yield Ended(campaign, "exit code 1: out of luck")
                 continue
-            trained(fake, campaign, campaign.rounds)
+            pretend(fake.ledger, campaign, campaign.rounds)
             done.append(campaign.name)
             yield Ended(campaign, None)
 
@@ -63,8 +46,11 @@ def crew(fake: FakeWorld, done: list[str], fails: Sequence[str] = ()) -> Crew:
 
 
 def no_crew(_: Sequence[RunOptions]) -> Events:
-    raise AssertionError("nothing was to be run")
-    yield None
+    yield from _fail("nothing was to be run")
+
+
+def _fail(why: str) -> Events:
+    raise AssertionError(why)
 
 
 def logged(fake: FakeWorld, result: dict[str, Any]) -> FakeRun:
@@ -145,7 +131,7 @@ def test_a_comparison_that_was_stopped_gives_what_an_undisturbed_one_gives(
         pass
 
     def stops(campaigns: Sequence[RunOptions]) -> Events:
-        trained(fake, campaigns[0], 1)  # one round of two, then the end
+        pretend(fake.ledger, campaigns[0], 1)  # one round of two, then the end
         yield None
         raise Killed
 
