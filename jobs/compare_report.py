@@ -62,11 +62,11 @@ def files(
         "comparison.md": markdown(result).encode(),
         "comparison.csv": pd.json_normalize(result["strategies"]).to_csv(index=False).encode(),
         "rounds.csv": _rounds(trained),
-        "comparison.png": figure(str(result["comparison"]), curves, found),
+        "comparison.png": figure(result, curves, found),
     }
 
 
-def figure(name: str, curves: Curves, found: Comparison) -> bytes:
+def figure(result: Mapping[str, Any], curves: Curves, found: Comparison) -> bytes:
     """Mean curves, and beside them the paired differences to the reference."""
     bands = {strategy: band(v_S_T) for strategy, v_S_T in curves.by_strategy.items()}
     panels = [report.Panel("mean over seeds", curves.measure, curves.labels_T, bands)]
@@ -74,8 +74,12 @@ def figure(name: str, curves: Curves, found: Comparison) -> bytes:
     if apart:
         title = f"paired difference to {curves.reference}"
         panels.append(report.Panel(title, curves.measure, curves.labels_T, apart, zero=True))
-    note = f"{found.seeds} seeds, bands: {_INTERVAL} of the mean; {found.claim}"
-    return report.png(report.learning_bands(panels, name, note, same_y=False))
+    note = (
+        f"{found.seeds} seeds, bands: {_INTERVAL} of the mean; {found.claim}\n"
+        f"{result['machine']}, torch {result['versions']['torch']}"
+    )
+    title = str(result["comparison"])
+    return report.png(report.learning_bands(panels, title, note, same_y=False))
 
 
 def markdown(result: Mapping[str, Any]) -> str:

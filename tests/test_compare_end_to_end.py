@@ -20,17 +20,26 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"rounds": 2, "batch": 4, "initial": 8, "steps": 2, "image_size": 32, "passes": 4}
 
 
-def _command(data: Path) -> list[str]:
-    parameters = {"strategies": "random,bald", "seeds": "0", "data": str(data), **SMALL}
+def _parameters(data: Path) -> dict[str, object]:
+    return {"strategies": "random,bald", "seeds": "0", "data": str(data), **SMALL}
+
+
+def _by_hand(data: Path) -> list[str]:
+    flags = [f"--{k.replace('_', '-')}={v}" for k, v in _parameters(data).items()]
+    return [sys.executable, "-m", "jobs", "compare", *flags]
+
+
+def _by_mlflow(data: Path) -> list[str]:
     command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "compare"]
     command += ["--env-manager", "local", "--experiment-name", "casting-defects"]
-    return command + [f"-P{name}={value}" for name, value in parameters.items()]
+    return command + [f"-P{name}={value}" for name, value in _parameters(data).items()]
 
 
 def _environment(folder: Path) -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     ledger = f"sqlite:///{folder / 'ledger.db'}"
-    return os.environ | {"PATH": path, "CASTING_LEDGER": ledger, "OMP_NUM_THREADS": "1"}
+    mine = {"PATH": path, "PYTHONPATH": str(ROOT), "CASTING_LEDGER": ledger}
+    return os.environ | mine | {"OMP_NUM_THREADS": "1"}
 
 
 def _ours(folder: Path) -> dict[int, str]:
@@ -68,17 +77,15 @@ def test_a_comparison_is_killed_and_taken_up_again(tracking_store: MlflowClient,
     data = write_castings(tmp_path / "castings", {"ok": 16, "def": 16})
     environment = _environment(tmp_path)
     with subprocess.Popen(
-        _command(data), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        _by_hand(data), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as begun:
         _wait_for(lambda: _rounds(tmp_path) >= 1, 120)
-        compares = [pid for pid, line in _ours(tmp_path).items() if "-m jobs compare" in line]
-        for pid in compares:
-            os.kill(pid, signal.SIGKILL)
+        begun.send_signal(signal.SIGKILL)
         begun.wait(timeout=30)
     _wait_for(lambda: not _ours(tmp_path), 30)  # workers and service end with their owner
 
     done = subprocess.run(
-        _command(data), env=environment, capture_output=True, text=True, check=False, timeout=300
+        _by_mlflow(data), env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert _ours(tmp_path) == {}
