@@ -3,7 +3,6 @@
 JSON on stdout; progress and logs on stderr; exit 0 done, 1 refused, 2 usage.
 """
 
-import copy
 import functools
 import json
 import os
@@ -20,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.acquire import ask_next
 from jobs.campaign import Campaign, look_up, recorded_options, worked_on
 from jobs.compare import compare
+from jobs.compare_flags import flags_of_compare
 from jobs.compare_options import CompareOptions
 from jobs.crew import Workers
 from jobs.environment import ledger_url, real_world
@@ -41,10 +41,6 @@ _Params = ParamSpec("_Params")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DEFAULTS = asdict(RunOptions())
 _SPEC = SyntheticSpec()
-_COMPARED = CompareOptions()
-_CAMPAIGN_DEFAULTS = {
-    k: v for k, v in asdict(_COMPARED.campaign).items() if k not in {"strategy", "seed"}
-}
 
 
 @click.group(context_settings={"show_default": True, "max_content_width": 100})
@@ -240,30 +236,11 @@ def promote_command(campaign: str, model_name: str, number: str, rollback: bool)
         return asdict(promote_latest(world, recorded_options(world, campaign)))
 
 
-def _options_of_a_campaign(command: click.Command) -> click.Command:
-    """Give a command the options of `run` that all campaigns of a comparison share."""
-    for parameter in cli.commands["run"].params:
-        if parameter.name in _CAMPAIGN_DEFAULTS:
-            shared = copy.copy(parameter)
-            shared.default = _CAMPAIGN_DEFAULTS[parameter.name]
-            command.params.append(shared)
-    return command
-
-
-@_options_of_a_campaign
+@flags_of_compare(run_command)
 @cli.command("compare")
-@click.option("--strategies", default=_COMPARED.strategies, help="Names, comma-separated.")
-@click.option("--seeds", default=_COMPARED.seeds, help="Numbers and ranges: 0-9 or 0,3,5-7.")
-@click.option("--measure", default=_COMPARED.measure, help="Metric of a round to compare.")
-@click.option("--target", default=_COMPARED.target, help="Value that labels are counted up to.")
-@click.option(
-    "--jobs", default=_COMPARED.jobs, type=click.IntRange(0), help="Processes; 0: one a core."
-)
 @_prints_json
 def compare_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
     """Compare strategies over seeds: run the campaigns that are missing, then table and figure.
-
-    Models go to a registered model of their own; the campaigns' names begin with --campaign.
 
     Example: python -m jobs compare --data castings/ --strategies random,bald --seeds 0-9
     """

@@ -22,6 +22,8 @@ from models.comparison import gather
 from models.errors import CampaignError, DataError
 from models.strategies import find_strategy
 
+_LOOK = 5.0  # seconds between two looks at the ledger
+
 
 def compare(world: World, options: CompareOptions, crew: Crew) -> dict[str, Any]:
     """Run the campaigns that are not finished and compare them all.
@@ -85,19 +87,23 @@ def _work_off(world: World, campaigns: Sequence[RunOptions], crew: Crew, measure
         CampaignError: some of them failed; the others were run all the same.
     """
     total, before = sum(c.rounds for c in campaigns), _rounds_done(world, campaigns)
-    started, shown, ended, failed = time.monotonic(), 0, 0, dict[str, str]()
+    began = looked = time.monotonic()
+    done, ended, failed = before, 0, dict[str, str]()
     world.say(f"{len(campaigns)} campaigns to run, {before} of their {total} rounds are done")
-    with world.progress("rounds", total) as advance, closing(crew(campaigns)) as events:
+    progress = world.progress("rounds", total - before)
+    with progress as advance, closing(crew(campaigns)) as events:
         for event in events:
-            done = _rounds_done(world, campaigns)
+            now = time.monotonic()
+            if event is None and now < looked + _LOOK:
+                continue
+            looked, shown, done = now, done, _rounds_done(world, campaigns)
             advance(done - shown)
-            shown = done
             if event is None:
                 continue
             ended += 1
             if event.error is not None:
                 failed[event.options.name] = event.error
-            left = _time_left(time.monotonic() - started, done - before, total - done)
+            left = _time_left(now - began, done - before, total - done)
             news = _news(world, event, measure)
             world.say(f"{news}; {ended} of {len(campaigns)} campaigns, {left}")
     if failed:

@@ -62,11 +62,11 @@ def files(
         "comparison.md": markdown(result).encode(),
         "comparison.csv": pd.json_normalize(result["strategies"]).to_csv(index=False).encode(),
         "rounds.csv": _rounds(trained),
-        "comparison.png": figure(str(result["comparison"]), curves, found),
+        "comparison.png": figure(result, curves, found),
     }
 
 
-def figure(name: str, curves: Curves, found: Comparison) -> bytes:
+def figure(result: Mapping[str, Any], curves: Curves, found: Comparison) -> bytes:
     """Mean curves, and beside them the paired differences to the reference."""
     bands = {strategy: band(v_S_T) for strategy, v_S_T in curves.by_strategy.items()}
     panels = [report.Panel("mean over seeds", curves.measure, curves.labels_T, bands)]
@@ -74,17 +74,42 @@ def figure(name: str, curves: Curves, found: Comparison) -> bytes:
     if apart:
         title = f"paired difference to {curves.reference}"
         panels.append(report.Panel(title, curves.measure, curves.labels_T, apart, zero=True))
-    note = f"{found.seeds} seeds, bands: {_INTERVAL} of the mean; {found.claim}"
-    return report.png(report.learning_bands(panels, name, note, same_y=False))
+    note = (
+        f"{found.seeds} seeds, bands: {_INTERVAL} of the mean; {found.claim}\n"
+        f"{result['machine']}, torch {result['versions']['torch']}"
+    )
+    title = str(result["comparison"])
+    return report.png(report.learning_bands(panels, title, note, same_y=False))
 
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The comparison for people: claim, table, win matrix, and how to make it again."""
-    rows, count = result["strategies"], len(result["seeds"])
-    reference, labels = result["reference"], result["labels"]
+    versions = ", ".join(f"{k} {v}" for k, v in result["versions"].items())
+    return "\n".join(
+        [
+            f"**{result['claim']}.** {len(result['seeds'])} paired seeds; the claim rests on the "
+            f"difference at {result['labels'][-1]} labels, with Holm's correction over "
+            f"strategies; the area (labels scaled to 0..1) describes. Labels to reach the target "
+            f"are a median; `>` says that it lies beyond the last training.",
+            "",
+            *_strategies(result),
+            "",
+            "Seeds on which the row is better than the column at the end (a tie is half):",
+            "",
+            *_wins(result["strategies"]),
+            "",
+            f"Made by `{result['command']}` on {result['machine']}, {versions}; "
+            f"seeds {', '.join(map(str, result['seeds']))}.",
+            "",
+        ]
+    )
+
+
+def _strategies(result: Mapping[str, Any]) -> list[str]:
+    reference, last, seeds = result["reference"], result["labels"][-1], len(result["seeds"])
     columns = [
         "strategy",
-        f"{result['measure']} at {labels[-1]} labels",
+        f"{result['measure']} at {last} labels",
         f"difference to {reference} ({_INTERVAL})",
         "p (Holm)",
         "supported",
@@ -92,41 +117,32 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"difference of the area ({_INTERVAL})",
         f"labels to reach {result['target']:.4g} (seeds that do)",
     ]
-    table = [
+    rows = [
         [
-            f"`{r['strategy']}`",
-            f"{r['final']:.4g}",
-            _interval(r["difference"]),
-            "" if r["p_holm"] is None else f"{r['p_holm']:.2g}",
-            _supported(r, reference, count),
-            f"{r['area']:.4g}",
-            _interval(r["area_difference"]),
-            f"{_labels(r['labels_to_target']['median'], labels[-1])} "
-            f"({r['labels_to_target']['seeds_reaching']} of {count})",
+            f"`{row['strategy']}`",
+            f"{row['final']:.4g}",
+            _interval(row["difference"]),
+            "" if row["p_holm"] is None else f"{row['p_holm']:.2g}",
+            _supported(row, reference, seeds),
+            f"{row['area']:.4g}",
+            _interval(row["area_difference"]),
+            _labels(row["labels_to_target"], last, seeds),
         ]
-        for r in rows
+        for row in result["strategies"]
     ]
-    names = [r["strategy"] for r in rows]
-    wins = [[f"`{r['strategy']}`", *(f"{r['wins'].get(n, '')}" for n in names)] for r in rows]
-    return "\n".join(
+    return _table(columns, rows)
+
+
+def _wins(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = [row["strategy"] for row in strategies]
+    rows = [
         [
-            f"**{result['claim']}.** {count} paired seeds; the claim rests on the difference "
-            f"at {labels[-1]} labels, with Holm's correction over strategies; the area (labels "
-            f"scaled to 0..1) describes. Labels to reach the target are a median; `>` says that "
-            f"it lies beyond the last training.",
-            "",
-            *_table(columns, table),
-            "",
-            "Seeds on which the row is better than the column at the end (a tie is half):",
-            "",
-            *_table(["", *(f"`{n}`" for n in names)], wins),
-            "",
-            f"Made by `{result['command']}` on {result['machine']}, "
-            f"{', '.join(f'{k} {v}' for k, v in result['versions'].items())}; "
-            f"seeds {', '.join(map(str, result['seeds']))}.",
-            "",
+            f"`{row['strategy']}`",
+            *(f"{row['wins'][n]:g}" if n in row["wins"] else "" for n in names),
         ]
-    )
+        for row in strategies
+    ]
+    return _table(["", *(f"`{name}`" for name in names)], rows)
 
 
 def _row(row: Row, found: Comparison) -> dict[str, Any]:
@@ -187,8 +203,9 @@ def _supported(row: Mapping[str, Any], reference: str, seeds: int) -> str:
     return "yes" if row["supported"] else "no"
 
 
-def _labels(median: float | None, last: int) -> str:
-    return f"> {last}" if median is None else f"{median:.0f}"
+def _labels(found: Mapping[str, Any], last: int, seeds: int) -> str:
+    median = f"> {last}" if found["median"] is None else f"{found['median']:.0f}"
+    return f"{median} ({found['seeds_reaching']} of {seeds})"
 
 
 def _machine() -> str:

@@ -48,17 +48,30 @@ class _Worker:
         """What became of it, once its process has ended."""
         self.log.seek(0)
         tail = self.log.read()[-_TAIL:].strip()
-        self.log.close()
+        self.close()
         code = self.process.returncode
         return Ended(self.options, None if code == 0 else f"exit code {code}: {tail}")
+
+    def close(self) -> None:
+        """Let go of its leash and its log."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.log.close()
 
 
 @dataclass(frozen=True)
 class Workers:
-    """A crew of `count` processes; `say` tells what goes on."""
+    """A crew of processes.
+
+    Attributes:
+        count: how many at a time.
+        say: tells what goes on.
+        command: runs a campaign, given its options.
+    """
 
     count: int
     say: Callable[[str], None]
+    command: tuple[str, ...] = (sys.executable, "-m", "jobs.worker", "run")
 
     def __call__(self, campaigns: Sequence[RunOptions]) -> Generator[Ended | None]:
         """Run campaigns in order, and yield each when it has ended, None while nothing has.
@@ -78,7 +91,7 @@ class Workers:
             while waiting or running:
                 while waiting and len(running) < self.count:
                     options, attempt = waiting.pop(0)
-                    running.append((_start(options), attempt))
+                    running.append((_start(self.command, options), attempt))
                 time.sleep(_LOOK)
                 if service is not None:
                     service.revive()
@@ -108,17 +121,20 @@ def _asks_the_service(options: RunOptions) -> bool:
     return bool(set(needs_of(find_strategy(options.strategy))) - {"parts_N"})
 
 
-def _start(options: RunOptions) -> _Worker:
+def _start(command: Sequence[str], options: RunOptions) -> _Worker:
     """Start a campaign's process; it ends when this one does."""
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_OWNER}
     environment.setdefault("OMP_NUM_THREADS", "1")
     path = filter(None, [str(_ROOT), environment.get("PYTHONPATH")])
     environment["PYTHONPATH"] = os.pathsep.join(path)
-    command = [sys.executable, "-m", "jobs.worker", "run"]
-    command += [f"--{k.replace('_', '-')}={v}" for k, v in asdict(options).items()]
+    flags = [f"--{k.replace('_', '-')}={v}" for k, v in asdict(options).items()]
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- it lives as long as the worker
     process = subprocess.Popen(  # noqa: S603 -- our own program
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+        [*command, *flags],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
     )
     return _Worker(options, process, log)
 
@@ -134,4 +150,4 @@ def _stop(workers: Sequence[_Worker]) -> None:
         except subprocess.TimeoutExpired:
             worker.process.kill()
             worker.process.wait()
-        worker.log.close()
+        worker.close()

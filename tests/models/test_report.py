@@ -5,10 +5,13 @@ import pytest
 from matplotlib import pyplot
 from PIL import Image
 
+from models.comparison import band
 from models.report import (
+    Panel,
     Thumbnail,
     confusion_matrix,
     contact_sheet,
+    learning_bands,
     learning_curves,
     png,
     reliability_diagram,
@@ -29,7 +32,23 @@ def probabilities(count=40):
     return np.stack([first, 1 - first], axis=1), (np.arange(count) % 2).astype(np.int64)
 
 
+def bands(*names, title="by part", zero=False):
+    random = np.random.default_rng(2)
+    labels = np.array([40.0, 60.0])
+    curves = {name: band(random.random((3, 2))) for name in names}
+    return Panel(title, "test/accuracy", labels, curves, zero)
+
+
 FIGURES = {
+    "learning bands": lambda: learning_bands(
+        [bands("random", "bald"), bands("bald", title="difference", zero=True)],
+        "two panels",
+        "3 seeds",
+        same_y=False,
+    ),
+    "bands of twelve strategies": lambda: learning_bands(
+        [bands(*map(str, range(12)))], "many", "3 seeds", same_y=True
+    ),
     "contact sheet": lambda: contact_sheet(thumbnails(7), "round 1 by bald"),
     "contact sheet in colour": lambda: contact_sheet(thumbnails(2, colour=True), "round 1"),
     "empty contact sheet": lambda: contact_sheet([], "round 1 by bald"),
@@ -140,3 +159,18 @@ NAME = r"part$\nonsense$"
 )
 def test_dollar_signs_in_the_users_names_are_not_taken_for_mathematics(draw):
     assert png(draw())
+
+
+def test_a_strategy_has_one_colour_in_all_panels_and_its_own():
+    panels = [bands("random", "bald"), bands("bald", zero=True)]
+    left, right = learning_bands(panels, "t", "not enough seeds to claim", same_y=True).axes
+    colours = {line.get_label(): line.get_color() for line in left.lines}
+    assert len(set(colours.values())) == 2
+    assert right.lines[-1].get_color() == colours["bald"]
+    assert left.get_ylim() == right.get_ylim()
+
+
+def test_more_strategies_than_colours_are_told_apart_by_their_lines():
+    axis = learning_bands([bands(*map(str, range(12)))], "t", "n", same_y=True).axes[0]
+    looks = {(line.get_color(), line.get_linestyle()) for line in axis.lines}
+    assert len(looks) == 12
