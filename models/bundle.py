@@ -17,9 +17,10 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from models.ensemble import blank
 from models.errors import VersionError
 from models.images import Preprocessing
-from models.network import Network, NetworkSpec, best_device
+from models.network import NetworkSpec, best_device
 from models.predictor import Operating, Predictor
 
 FORMAT = 1
@@ -95,7 +96,7 @@ def _check_format(description: Mapping[str, Any], folder: Path) -> None:
 
 def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Predictor:
     with torch.device("meta"):
-        network = Network(NetworkSpec(**description["network"]))
+        network = blank(NetworkSpec(**description["network"]))
     names, good = description["classes"], description["operating"]["good"]
     if len(names) != network.spec.classes or good not in (None, *names):
         raise ValueError(f"classes {names} with {good} as the good one do not fit the network")

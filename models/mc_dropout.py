@@ -24,15 +24,6 @@ def pass_masks(passes: int, features: int, dropout: float, seed: int) -> Tensor:
     return draw_masks(passes, features, dropout, torch.Generator().manual_seed(seed))
 
 
-def deterministic(
-    features_N_F: Tensor, weight_C_F: Tensor, bias_C: Tensor, temperature: float = 1.0
-) -> Tensor:
-    """Class probabilities `[N, C]` of the pass without dropout."""
-    logits_N_C = features_N_F.double() @ weight_C_F.double().T + bias_C.double()
-    probs_N_C: Tensor = (logits_N_C / temperature).softmax(dim=-1)
-    return probs_N_C
-
-
 def posterior(
     features_N_F: Tensor,
     weight_C_F: Tensor,

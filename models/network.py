@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torchvision import models as zoo
 
 from models.errors import DataError
+from models.mc_dropout import pass_masks
 
 BACKBONES: dict[str, Callable[..., zoo.ResNet]] = {
     "resnet18": zoo.resnet18,
@@ -34,12 +35,14 @@ class NetworkSpec:
         channels: 1 (grey) or 3 (colour).
         classes: number of classes C, at least 2.
         dropout: probability that a feature is dropped in a pass.
+        members: networks of an ensemble; 1 is no ensemble.
     """
 
     backbone: str
     channels: int
     classes: int
     dropout: float = 0.5
+    members: int = 1
 
 
 class Network(nn.Module):
@@ -73,6 +76,23 @@ class Network(nn.Module):
         with autocast(images.device):
             features: Tensor = self.trunk(images)
         return features.float()
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies."""
+        return self.head.weight.device
+
+    def readout(self) -> tuple[Tensor, Tensor]:
+        """Weight `[C, F]` and bias `[C]` of the last layer, on the CPU."""
+        return self.head.weight.detach().cpu(), self.head.bias.detach().cpu()
+
+    def pass_masks(self, passes: int, seed: int) -> Tensor:
+        """The dropout masks `[K, F]` of K passes."""
+        return pass_masks(passes, self.feature_count, self.spec.dropout, seed)
+
+    def plain_masks(self) -> Tensor:
+        """The mask `[1, F]` of the pass without dropout."""
+        return torch.ones(1, self.feature_count)
 
 
 def build(spec: NetworkSpec, weights: str, generator: torch.Generator) -> Network:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from models import mc_dropout, scores
+from models.ensemble import Ensemble
 from models.images import Preprocessing, normalise
 from models.network import Network, precision
 
@@ -85,7 +86,7 @@ def verdicts(probs_N_C: Tensor, good: int | None, threshold: float) -> Tensor:
 class Predictor:
     """A network in eval mode and everything that turns its output into answers."""
 
-    network: Network
+    network: Network | Ensemble
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     operating: Operating
@@ -93,7 +94,7 @@ class Predictor:
     @property
     def device(self) -> torch.device:
         """Where the network lies."""
-        return self.network.head.weight.device
+        return self.network.device
 
     @property
     def precision(self) -> str:
@@ -113,12 +114,8 @@ class Predictor:
         return torch.cat([torch.empty(0, self.network.feature_count), *minibatches])
 
     def deterministic(self, embeddings_N_F: Tensor) -> Tensor:
-        """Class probabilities `[N, C]`, without dropout."""
-        with torch.inference_mode():
-            weight, bias = self._head()
-            return mc_dropout.deterministic(
-                embeddings_N_F, weight, bias, self.operating.temperature
-            )
+        """Class probabilities `[N, C]` without dropout; of an ensemble, its members' mean."""
+        return self._posterior(embeddings_N_F, self.network.plain_masks()).mean(dim=1)
 
     def score(self, pixels_N: Tensor, passes: int, seed: int) -> Scores:
         """Everything about N castings, uint8 `[N, channels, size, size]`."""
@@ -126,13 +123,8 @@ class Predictor:
 
     def score_embeddings(self, embeddings_N_F: Tensor, passes: int, seed: int) -> Scores:
         """Everything about N castings whose features are known."""
-        dropout = self.network.spec.dropout
-        masks_K_F = mc_dropout.pass_masks(passes, self.network.feature_count, dropout, seed)
-        with torch.inference_mode():
-            weight, bias = self._head()
-            temperature = self.operating.temperature
-            posterior = mc_dropout.posterior(embeddings_N_F, weight, bias, masks_K_F, temperature)
-        return Scores(embeddings_N_F, self.deterministic(embeddings_N_F), posterior)
+        posterior_N_K_C = self._posterior(embeddings_N_F, self.network.pass_masks(passes, seed))
+        return Scores(embeddings_N_F, self.deterministic(embeddings_N_F), posterior_N_K_C)
 
     def answers(self, contents: Sequence[bytes], results: Scores) -> list[Answer]:
         """The service's row for each casting, in the order given."""
@@ -186,9 +178,12 @@ class Predictor:
             ) in columns
         ]
 
-    def _head(self) -> tuple[Tensor, Tensor]:
-        head = self.network.head
-        return head.weight.detach().cpu(), head.bias.detach().cpu()
+    def _posterior(self, embeddings_N_F: Tensor, masks_K_F: Tensor) -> Tensor:
+        weight_C_F, bias_C = self.network.readout()
+        with torch.inference_mode():
+            return mc_dropout.posterior(
+                embeddings_N_F, weight_C_F, bias_C, masks_K_F, self.operating.temperature
+            )
 
     def _trunk(self, pixels_N: Tensor) -> Tensor:
         """Features of one minibatch; a single casting is doubled, since fp32 rounds one apart."""

@@ -21,7 +21,7 @@ from jobs.run import run
 from jobs.world import World
 from models import report
 from models.errors import OutageError
-from models.network import NetworkSpec
+from models.network import Network, NetworkSpec
 from tests.jobs.fakes import FakeWorld, write_castings
 
 
@@ -37,6 +37,11 @@ class TinyNetwork(nn.Module):
         self.spec = spec
         self.feature_count = 16
         self.head = nn.Linear(self.feature_count, spec.classes)
+
+    device = Network.device
+    readout = Network.readout
+    pass_masks = Network.pass_masks
+    plain_masks = Network.plain_masks
 
     def features(self, images: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), 4).flatten(1)
