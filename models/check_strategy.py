@@ -156,8 +156,7 @@ def _refuses_nan(strategy: Strategy) -> str:
         broken = tensor.clone()
         broken[2].view(-1)[0] = torch.nan
         try:
-            evidence = made_up(6)
-            evidence.__dict__[name] = broken
+            evidence = replace(made_up(6), **{name: broken})  # type: ignore[arg-type]
             chosen = _chosen(strategy, evidence, list("abcdef"), 2)
         except (DataError, ValueError):
             continue

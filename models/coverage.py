@@ -26,7 +26,7 @@ from models.geometry import (
 )
 
 NEIGHBOURS = 20  # of typiclust
-_CLUSTERS = 2000  # of typiclust, where the batch is smaller
+_CLUSTERS = 500  # of typiclust, where the batch is smaller; as its authors' code has it
 _SMALL_CLUSTER = 5  # members below which typiclust takes a cluster for strays
 _IMPURE = 0.05  # share of balls that probcover lets hold two pseudo-labels
 _QUERIES = 4000  # castings from whose surroundings probcover takes δ
@@ -92,7 +92,7 @@ def _factors(evidence: Evidence) -> tuple[Tensor, Tensor]:
 def typiclust(evidence: Evidence, size: int, generator: torch.Generator) -> Tensor:
     """Most typical casting of each cluster that has no label yet (Hacohen 2022).
 
-    A cluster for each casting labelled or to be picked (2,000 at most, but one a pick); those
+    A cluster for each casting labelled or to be picked (500 at most, but one a pick); those
     with fewest labels first, then the largest; clusters of fewer than 5 castings last.
     """
     pool_N_F, known_P_F = evidence.embeddings(), evidence.known_embeddings()

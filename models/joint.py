@@ -33,11 +33,12 @@ class Joint:
 
     def gains(self, probs_N_K_C: Tensor) -> Tensor:
         """What each casting's label would still tell about the weights `[N]`, in nats."""
-        count, _, classes = probs_N_K_C.shape
-        flat_K_NC = probs_N_K_C.transpose(0, 1).flatten(1)
-        outcomes_S_N_C = (self.passes_S_K @ flat_K_NC).unflatten(1, (count, classes))
-        entropy_N = self.shares_S @ scores.entropy(outcomes_S_N_C)
-        return (entropy_N - scores.expected_entropy(probs_N_K_C)).clamp(min=0)
+        shares_S, passes_S_K = self.shares_S.to(probs_N_K_C), self.passes_S_K.to(probs_N_K_C)
+        gain_N = -scores.expected_entropy(probs_N_K_C)
+        for probs_K_N in probs_N_K_C.permute(2, 1, 0).contiguous():
+            outcomes_S_N = passes_S_K @ probs_K_N
+            gain_N -= shares_S @ torch.special.xlogy(outcomes_S_N, outcomes_S_N)
+        return gain_N.clamp_(min=0)
 
     def with_casting(self, probs_K_C: Tensor, generator: torch.Generator) -> "Joint":
         """The outcomes of one casting more: all of them while few, else a drawn label each."""
@@ -92,7 +93,7 @@ def _most_informative(joint: Joint, probs_N_K_C: Tensor, bounds_N: Tensor) -> in
         if bound == 0 > best_gain:  # none has anything to tell
             break
         waiting = rows[bounds_N[rows] > -torch.inf]
-        gains = joint.gains(probs_N_K_C[waiting].double()).round(decimals=DECIMALS)
+        gains = joint.gains(probs_N_K_C[waiting]).double().round(decimals=DECIMALS)
         bounds_N[waiting] = gains
         gain = float(gains.max())
         winner = int(waiting[gains == gain].min())

@@ -40,7 +40,7 @@ __all__ = [
     "needs_of", "random", "starts_cold", "wants_members",
 ]  # fmt: skip
 
-_TARGET_LABELS = 4000  # of epig: targets times classes
+_TARGET_LABELS = 2000  # of epig: targets times classes
 _COMPOSED = "diverse-"
 
 
@@ -109,7 +109,7 @@ def ensemble(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
 def epig(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
     """Label that tells most about the labels of the whole pool (Bickford Smith 2023).
 
-    The target castings are the pool; of more than 4,000 / C castings evenly spaced ones, which in
+    The target castings are the pool; of more than 2,000 / C castings evenly spaced ones, which in
     order of casting id are a sample without preference.
     """
     posterior_N_K_C = evidence.posterior()
