@@ -167,7 +167,8 @@ def _refuses_nan(strategy: Strategy) -> str:
 def _order_of_finding_is_nothing(strategy: Strategy) -> str:
     """Castings come in order of id; the numbers are those of another order and chunking."""
     evidence, parts = made_up(14), [f"part-{i % 5}" for i in range(14)]
-    noise = 1e-11 * torch.rand(14, 1, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    noise = 1e-11 * torch.rand(14, 1, generator=generator, dtype=torch.float64)
     probs, verdicts = evidence.posterior(), evidence.verdicts()
     near = replace(
         evidence,
