@@ -24,6 +24,9 @@ What differs from ours, and why:
   is no distance.
 - scikit-activeml's TypiClust chooses at random once each cluster has a label; ours goes on by least
   labels. It has no rule for clusters of under five. Neither happens here.
+- scikit-activeml's Badge hands the squared lengths on as the first distances to a centre, as if the
+  origin had been drawn; the authors' code and k-means++ have no such centre. So the first pick is
+  compared, and what it takes for chances of the second is explained, not copied.
 - scikit-activeml breaks ties at random, ours by the lower index. There are none here.
 - scikit-activeml's GreedyBALD and BatchBALD take votes of fitted classifiers, not a posterior; its
   `batch_bald` takes the posterior and is what is used.
