@@ -23,6 +23,7 @@ from models.geometry import (
     nearest_to,
     normalised,
     spaced,
+    squared_distances,
 )
 
 NEIGHBOURS = 20  # of typiclust
@@ -30,6 +31,7 @@ _CLUSTERS = 500  # of typiclust, where the batch is smaller; as its authors' cod
 _SMALL_CLUSTER = 5  # members below which typiclust takes a cluster for strays
 _IMPURE = 0.05  # share of balls that probcover lets hold two pseudo-labels
 _QUERIES = 4000  # castings from whose surroundings probcover takes δ
+_ROWS = 128  # of probcover's distances at a time; a multiple of 8
 _COVERED = 120_000  # castings that probcover tries to cover; evenly spaced ones of more
 
 _Bits = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -181,13 +183,23 @@ def pure_radius(points_N_F: Tensor, pseudo_labels_N: Tensor) -> float:
 
 
 def _balls(points_N_F: Tensor, targets_T_F: Tensor, delta: float) -> tuple[_Bits, _Counts]:
-    """Which points are nearer than δ to each target, bits `[T, N / 8]`; counts `[N]`."""
-    within_T_B = np.zeros((len(targets_T_F), (len(points_N_F) + 7) // 8), dtype=np.uint8)
-    counts_N = np.zeros(len(points_N_F), dtype=np.int64)
-    for rows, squared_t_N in in_slices(targets_T_F, points_N_F):
-        within_t_N = (squared_t_N < delta**2).numpy()
-        within_T_B[rows] = np.packbits(within_t_N, axis=1)
-        counts_N += within_t_N.sum(axis=0)
+    """Which points are nearer than δ to each target, bits `[T, N / 8]`; targets a point `[N]`.
+
+    Where every point is a target, each pair is looked at once.
+    """
+    count, every = len(points_N_F), len(points_N_F) == len(targets_T_F)
+    within_T_B = np.zeros((len(targets_T_F), (count + 7) // 8), dtype=np.uint8)
+    counts_N = np.zeros(count, dtype=np.int64)
+    for start in range(0, len(targets_T_F), _ROWS):
+        stop, first = start + _ROWS, start if every else 0
+        squared = squared_distances(targets_T_F[start:stop], points_N_F[first:])
+        within = (squared < delta**2).numpy()
+        within_T_B[start:stop, first // 8 :] = np.packbits(within, axis=1)
+        counts_N[first:] += within.sum(axis=0)
+        if every and stop < count:
+            mirrored = np.ascontiguousarray(within[:, _ROWS:].T)
+            within_T_B[stop:, start // 8 : stop // 8] = np.packbits(mirrored, axis=1)
+            counts_N[start:stop] += mirrored.sum(axis=0)
     return within_T_B, counts_N
 
 

@@ -210,7 +210,8 @@ def choose_batch(
         return picked
 
     ranking = strategy if getattr(strategy, "ranks", False) else getattr(strategy, "ranking", None)
-    order = asked(ranking, evidence, len(evidence)) if ranking is not None else []
+    some = len(evidence) > 0
+    order = asked(ranking, evidence, len(evidence)) if some and ranking is not None else []
     known = replace(evidence, places_N=torch.tensor(order).argsort()) if order else evidence
 
     def choose(candidates: list[int], wanted: int, batch: list[int]) -> list[int]:

@@ -89,16 +89,16 @@ class _Autoencoder(nn.Module):
         super().__init__()
         corner = SIDE // 8
         self.down = nn.Sequential(
-            nn.Conv2d(channels, 16, 4, 2, 1), nn.ReLU(),
+            nn.Conv2d(channels, 8, 4, 2, 1), nn.ReLU(),
+            nn.Conv2d(8, 16, 4, 2, 1), nn.ReLU(),
             nn.Conv2d(16, 32, 4, 2, 1), nn.ReLU(),
-            nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(64 * corner**2, 2 * _LATENT),
+            nn.Flatten(), nn.Linear(32 * corner**2, 2 * _LATENT),
         )  # fmt: skip
         self.up = nn.Sequential(
-            nn.Linear(_LATENT, 64 * corner**2), nn.ReLU(), nn.Unflatten(1, (64, corner, corner)),
-            nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
+            nn.Linear(_LATENT, 32 * corner**2), nn.ReLU(), nn.Unflatten(1, (32, corner, corner)),
             nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.ReLU(),
-            nn.ConvTranspose2d(16, channels, 4, 2, 1), nn.Sigmoid(),
+            nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.ReLU(),
+            nn.ConvTranspose2d(8, channels, 4, 2, 1), nn.Sigmoid(),
         )  # fmt: skip
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,14 @@
 """The checks catch what they are there for: each wrong strategy fails the check named."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 from models.check_strategy import CHECKS, check_strategy, made_up
-from models.evidence import needing
-from models.strategies import STRATEGIES
+from models.evidence import EVIDENCE, needing
+from models.strategies import STRATEGIES, find_strategy
 
 
 def failed(strategy):
@@ -66,7 +69,7 @@ def no_ranking(evidence, size, generator):
 @needing()
 def breaks(evidence, size, generator):
     """Break down."""
-    raise ZeroDivisionError("two by nought")
+    return size / 0
 
 
 @pytest.mark.parametrize(
@@ -92,15 +95,17 @@ def test_a_wrong_strategy_fails_the_check(strategy, check):
 
 
 def test_a_strategy_without_a_docstring_is_told_so():
-    assert "docstring" in failed(lambda evidence, size, generator: [])[
-        "has needs that exist and a docstring"
-    ]
+    assert (
+        "docstring"
+        in failed(lambda evidence, size, generator: [])["has needs that exist and a docstring"]
+    )
 
 
 def test_a_strategy_that_breaks_down_fails_and_the_error_is_told():
-    assert "ZeroDivisionError: two by nought" in failed(breaks)[
-        "returns as many distinct indices as asked for"
-    ]
+    assert (
+        "ZeroDivisionError: division by zero"
+        in failed(breaks)["returns as many distinct indices as asked for"]
+    )
 
 
 def test_a_strategy_that_needs_what_there_is_not_is_told_what_there_is():
@@ -119,3 +124,17 @@ def test_the_made_up_castings_hold_every_kind_of_evidence():
     evidence = made_up(5)
     assert evidence.images.shape == (5, 1, 8, 8)
     assert len(evidence.labelled_images) == len(evidence.labelled_classes_M) == 7
+
+
+def test_the_example_of_the_page_on_adding_a_strategy_passes_every_check(tmp_path, monkeypatch):
+    page = Path(__file__).resolve().parents[2] / "docs" / "add-a-strategy.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    (tmp_path / "my_strategies.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("my_strategies:unsure_and_usual", "diverse-my_strategies:unsure_and_usual"):
+        assert failed(find_strategy(name)) == {}
+
+
+def test_the_page_names_everything_that_can_be_needed():
+    page = Path(__file__).resolve().parents[2] / "docs" / "add-a-strategy.md"
+    assert set(re.findall(r"^\| `(\w+)`", page.read_text(), re.MULTILINE)) == EVIDENCE

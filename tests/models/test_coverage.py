@@ -225,6 +225,7 @@ def test_probcover_covers_as_greedy_search_does(seed, delta, labels):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(coverage, "pure_radius", lambda *_: delta)
+        patch.setattr(coverage, "_ROWS", 16)
         assert chosen(probcover, evidence, 12) == plainly_covered(pool, known, delta, 12)
 
 
@@ -246,7 +247,7 @@ def test_probcover_covers_more_than_63_percent_of_what_the_best_three_balls_do(s
 
 def test_probcover_has_no_tail_that_is_not_covered(monkeypatch):
     """The authors' code leaves out what does not fill a slice of distances."""
-    monkeypatch.setattr("models.geometry._ELEMENTS", 70)  # seven castings of ten in a slice
+    monkeypatch.setattr(coverage, "_ROWS", 8)
     pool = torch.eye(10, dtype=torch.float64)
     pool[7:] = pool[9]  # the largest ball is that of the last three
     monkeypatch.setattr(coverage, "pure_radius", lambda *_: 0.5)

@@ -82,4 +82,6 @@ def test_it_spreads_a_strategy_of_the_users_own(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     evidence = in_three_kinds([0.5] * 4, [0, 0, 1, 2])
-    assert choose_batch(find_strategy("diverse-my_ranking:first"), evidence, list("abcd"), 3, seeded()) == [0, 2, 3]
+    assert choose_batch(
+        find_strategy("diverse-my_ranking:first"), evidence, list("abcd"), 3, seeded()
+    ) == [0, 2, 3]

@@ -49,7 +49,9 @@ def test_distances_are_those_of_scipy():
     expected = cdist(some, others) ** 2
     sliced = torch.cat([squared for _, squared in in_slices(some, others)])
     assert np.allclose(sliced, expected)
-    assert np.allclose(euclidean(some)(slice(2, 9), torch.tensor([0, 5])), cdist(some, some)[2:9, [0, 5]] ** 2)
+    assert np.allclose(
+        euclidean(some)(slice(2, 9), torch.tensor([0, 5])), cdist(some, some)[2:9, [0, 5]] ** 2
+    )
     distance, index = nearest(some, others)
     assert np.allclose(distance, expected.min(axis=1))
     assert index.tolist() == expected.argmin(axis=1).tolist()

@@ -35,7 +35,9 @@ def information(probs, castings):
     probs = probs.numpy()
     total = 0.0
     for outcome in itertools.product(range(classes), repeat=len(castings)):
-        likely_K = np.prod([probs[i, :, c] for i, c in zip(castings, outcome, strict=True)], axis=0)
+        likely_K = np.prod(
+            [probs[i, :, c] for i, c in zip(castings, outcome, strict=True)], axis=0
+        )
         share = likely_K.mean()
         total -= share * math.log(share) if share > 0 else 0
         total += sum(p * math.log(p) for p in likely_K if p > 0) / passes

@@ -16,7 +16,9 @@ def seeded(seed=0):
 
 def bright_or_dark(bright, side=16, channels=1):
     """Images bright on one half, on the left or on the right."""
-    images = torch.randint(60, (len(bright), channels, side, side), dtype=torch.uint8, generator=seeded())
+    images = torch.randint(
+        60, (len(bright), channels, side, side), dtype=torch.uint8, generator=seeded()
+    )
     for image, left in zip(images, bright, strict=True):
         half = slice(None, side // 2) if left else slice(side // 2, None)
         image[..., half] += 150

@@ -22,11 +22,11 @@ What differs from ours, and why:
 - scikit-activeml's ProbCover counts a point at a distance of exactly δ as covered, ours does not
   (Yehuda 2022 has open balls), and looks for δ among 0.2, 0.4, …, 2.0. Here it is handed a δ that
   is no distance.
-- scikit-activeml's TypiClust chooses at random once each cluster has a label; ours goes on by least
-  labels. It has no rule for clusters of under five. Neither happens here.
-- scikit-activeml's Badge hands the squared lengths on as the first distances to a centre, as if the
-  origin had been drawn; the authors' code and k-means++ have no such centre. So the first pick is
-  compared, and what it takes for chances of the second is explained, not copied.
+- scikit-activeml's TypiClust chooses at random once each cluster has a label; ours goes on by
+  least labels. It has no rule for clusters of under five. Neither happens here.
+- scikit-activeml's Badge hands the squared lengths on as the first distances to a centre, as if
+  the origin had been drawn; the authors' code and k-means++ have no such centre. So the first pick
+  is compared, and what it takes for chances of the second is explained, not copied.
 - scikit-activeml breaks ties at random, ours by the lower index. There are none here.
 - scikit-activeml's GreedyBALD and BatchBALD take votes of fitted classifiers, not a posterior; its
   `batch_bald` takes the posterior and is what is used.
@@ -101,7 +101,12 @@ def main():
     covered = cover.query(features, y, batch_size=1, return_utilities=True)
     told = SklearnClassifier(Known(verdicts), classes=range(CLASSES)).fit(features[:3], [0, 1, 2])
     gradients = Badge(random_state=0).query(
-        features[:30], np.full(30, np.nan), told, fit_clf=False, batch_size=2, return_utilities=True
+        features[:30],
+        np.full(30, np.nan),
+        told,
+        fit_clf=False,
+        batch_size=2,
+        return_utilities=True,
     )
     goldens = {
         "posterior": posterior.tolist(),
