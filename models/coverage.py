@@ -23,7 +23,6 @@ from models.geometry import (
     nearest_to,
     normalised,
     spaced,
-    squared_distances,
 )
 
 NEIGHBOURS = 20  # of typiclust
@@ -31,7 +30,7 @@ _CLUSTERS = 500  # of typiclust, where the batch is smaller; as its authors' cod
 _SMALL_CLUSTER = 5  # members below which typiclust takes a cluster for strays
 _IMPURE = 0.05  # share of balls that probcover lets hold two pseudo-labels
 _QUERIES = 4000  # castings from whose surroundings probcover takes δ
-_ROWS = 128  # of probcover's distances at a time; a multiple of 8
+_ROWS = 512  # of probcover's distances at a time; a multiple of 8
 _COVERED = 120_000  # castings that probcover tries to cover; evenly spaced ones of more
 
 _Bits = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -189,18 +188,22 @@ def _balls(points_N_F: Tensor, targets_T_F: Tensor, delta: float) -> tuple[_Bits
     """
     count, every = len(points_N_F), len(points_N_F) == len(targets_T_F)
     within_T_B = np.zeros((len(targets_T_F), (count + 7) // 8), dtype=np.uint8)
-    counts_N = np.zeros(count, dtype=np.int64)
+    halves_N = points_N_F.square().sum(dim=1) / 2
+    bounds_T = (targets_T_F.square().sum(dim=1, keepdim=True) - delta**2) / 2
     for start in range(0, len(targets_T_F), _ROWS):
         stop, first = start + _ROWS, start if every else 0
-        squared = squared_distances(targets_T_F[start:stop], points_N_F[first:])
-        within = (squared < delta**2).numpy()
+        # |x - y| < δ where x · y - |y|² / 2 > (|x|² - δ²) / 2
+        near = torch.addmm(
+            halves_N[first:], targets_T_F[start:stop], points_N_F[first:].T, beta=-1
+        )
+        within = (near > bounds_T[start:stop]).numpy()
         within_T_B[start:stop, first // 8 :] = np.packbits(within, axis=1)
-        counts_N[first:] += within.sum(axis=0)
         if every and stop < count:
             mirrored = np.ascontiguousarray(within[:, _ROWS:].T)
             within_T_B[stop:, start // 8 : stop // 8] = np.packbits(mirrored, axis=1)
-            counts_N[start:stop] += mirrored.sum(axis=0)
-    return within_T_B, counts_N
+    counts_N = np.zeros(count, dtype=np.int64)
+    _take_away(counts_N, within_T_B, np.arange(len(targets_T_F)))
+    return within_T_B, -counts_N
 
 
 def _take_away(counts_N: _Counts, within_T_B: _Bits, targets: _Counts) -> None:

@@ -53,16 +53,12 @@ def euclidean(points_N_F: Tensor) -> Between:
     return between
 
 
-def squared_distances(points_N_F: Tensor, others_P_F: Tensor) -> Tensor:
-    """All of them at once, `[N, P]`."""
-    squared_N_P = torch.addmm(_squares(others_P_F), points_N_F, others_P_F.T, alpha=-2)
-    return squared_N_P.add_(_squares(points_N_F)[:, None]).clamp_(min=0)
-
-
 def in_slices(points_N_F: Tensor, others_P_F: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Squared distances of points from others, a slice `[n, P]` of the points at a time."""
+    squares_P = _squares(others_P_F)
     for rows in _slices(len(points_N_F), len(others_P_F)):
-        yield rows, squared_distances(points_N_F[rows], others_P_F)
+        squared_n_P = torch.addmm(squares_P, points_N_F[rows], others_P_F.T, alpha=-2)
+        yield rows, squared_n_P.add_(_squares(points_N_F[rows])[:, None]).clamp_(min=0)
 
 
 def nearest(points_N_F: Tensor, others_P_F: Tensor) -> tuple[Tensor, Tensor]:
