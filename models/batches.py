@@ -40,20 +40,20 @@ def gumbel(count: int, scale: float, generator: torch.Generator) -> Tensor:
 
 
 def one_per_part(
-    parts_N: Sequence[str], size: int, choose: Callable[[list[int], int], list[int]]
+    parts_N: Sequence[str], size: int, choose: Callable[[list[int], int, list[int]], list[int]]
 ) -> list[int]:
     """Fill a batch with at most one casting a part, as long as parts remain.
 
-    `choose(candidates, size)` returns `size` of the candidates in order of choice. It is asked
-    again for what is missing, without the castings of parts already in the batch; when every part
-    has one, the parts open again.
+    `choose(candidates, size, batch)` returns `size` of the candidates in order of choice, knowing
+    what the batch holds already. It is asked again for what is missing, without the castings of
+    parts already in the batch; when every part has one, the parts open again.
 
     Args:
         parts_N: the part of each casting; a casting without one is a part of its own.
         size: castings wanted; more than there are gives all.
         choose: the strategy, over indices into `parts_N`.
 
-    >>> one_per_part(["a", "a", "b"], 3, lambda candidates, size: candidates[:size])
+    >>> one_per_part(["a", "a", "b"], 3, lambda candidates, size, _: candidates[:size])
     [0, 2, 1]
     """
     batch: list[int] = []
@@ -64,7 +64,7 @@ def one_per_part(
         if not open_parts:
             taken.clear()
             continue
-        for index in choose(open_parts, min(size - len(batch), len(open_parts))):
+        for index in choose(open_parts, min(size - len(batch), len(open_parts)), [*batch]):
             if parts_N[index] not in taken:
                 taken.add(parts_N[index])
                 batch.append(index)

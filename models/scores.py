@@ -8,6 +8,8 @@ empty pool gives an empty score. Nothing is written into an argument.
 import torch
 from torch import Tensor
 
+_JOINT_ELEMENTS = 2**22  # joint probabilities at a time
+
 
 def entropy(probs: Tensor) -> Tensor:
     """Shannon entropy over the last axis, in 0..log C."""
@@ -68,3 +70,24 @@ def variation_ratio(probs_N_K_C: Tensor) -> Tensor:
     votes_N_K = probs_N_K_C.argmax(dim=-1)
     counts_N_C = torch.nn.functional.one_hot(votes_N_K, probs_N_K_C.shape[-1]).sum(dim=1)
     return 1 - counts_N_C.amax(dim=-1).double() / probs_N_K_C.shape[1]
+
+
+def expected_predictive_information(probs_N_K_C: Tensor, targets_T_K_C: Tensor) -> Tensor:
+    """What a casting's label tells about the labels of target castings `[N]`, in 0..log C.
+
+    EPIG (Bickford Smith et al. 2023, section 4): mutual information of the two labels, mean over
+    the targets. Passes must be those of one set of weights each, in both tensors. Castings are
+    taken a few at a time, so that memory beside the input stays under 200 MB.
+    """
+    count, passes, classes = probs_N_K_C.shape
+    flat_K_TC = targets_T_K_C.transpose(0, 1).flatten(1) / passes
+    per_label = classes * flat_K_TC.shape[1]
+    own_N = entropy(probs_N_K_C.mean(dim=1))
+    target = entropy(targets_T_K_C.mean(dim=1)).mean()
+    joint_N = torch.empty_like(own_N)
+    step = max(1, _JOINT_ELEMENTS // max(1, per_label))
+    for start in range(0, count, step):
+        some_n_C_K = probs_N_K_C[start : start + step].transpose(1, 2)
+        joint_n_C_TC = some_n_C_K @ flat_K_TC
+        joint_N[start : start + step] = entropy(joint_n_C_TC.flatten(1)) / len(targets_T_K_C)
+    return (own_N + target - joint_N).clamp(min=0)

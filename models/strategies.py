@@ -8,145 +8,85 @@ strategy of the user's own is named `package.module:function`.
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from models import scores
 from models.batches import gumbel, one_per_part, top_scoring, uniform_order
+from models.coverage import badge, coreset, probcover, typiclust
+from models.diverse import diverse
 from models.errors import DataError
+from models.evidence import (
+    EVIDENCE,
+    Evidence,
+    Strategy,
+    needing,
+    needs_of,
+    starts_cold,
+    wants_members,
+)
+from models.geometry import spaced
+from models.joint import batchbald
+from models.vaal import OnStep, vaal
+
+__all__ = [
+    "EVIDENCE", "STRATEGIES", "Evidence", "Strategy", "choose_batch", "find_strategy", "needing",
+    "needs_of", "random", "starts_cold", "wants_members",
+]  # fmt: skip
+
+_TARGET_LABELS = 2000  # of epig: targets times classes
+_COMPOSED = "diverse-"
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What is known about N candidates; only what a strategy `needs` is filled in.
-
-    Attributes:
-        count: N.
-        probs_N_K_C: class probabilities of every pass.
-        deterministic_N_C: class probabilities without dropout.
-        embeddings_N_F: features before the last layer.
-        parts_N: the part of each casting.
-    """
-
-    count: int
-    probs_N_K_C: Tensor | None = None
-    deterministic_N_C: Tensor | None = None
-    embeddings_N_F: Tensor | None = None
-    parts_N: Sequence[str] | None = None
-
-    def __len__(self) -> int:
-        return self.count
-
-    def posterior(self) -> Tensor:
-        """`probs_N_K_C`, for a strategy that needs it."""
-        return _present(self.probs_N_K_C, "probs_N_K_C")
-
-    def verdicts(self) -> Tensor:
-        """`deterministic_N_C`, for a strategy that needs it."""
-        return _present(self.deterministic_N_C, "deterministic_N_C")
-
-    def rows(self, indices: Sequence[int]) -> "Evidence":
-        """The evidence about some of the candidates."""
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
-
-        def of(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor[chosen]
-
-        return replace(
-            self,
-            count=len(indices),
-            probs_N_K_C=of(self.probs_N_K_C),
-            deterministic_N_C=of(self.deterministic_N_C),
-            embeddings_N_F=of(self.embeddings_N_F),
-            parts_N=None if self.parts_N is None else [self.parts_N[i] for i in indices],
-        )
-
-
-class Strategy(Protocol):
-    """The shape of a strategy; `needs` is an attribute of the function, default the posterior."""
-
-    def __call__(
-        self, evidence: Evidence, size: int, generator: torch.Generator, /
-    ) -> Tensor | Sequence[int]:
-        """Choose `size` of the candidates."""
-
-
-EVIDENCE = frozenset(f.name for f in fields(Evidence)) - {"count"}
-
-
-def needing(*needs: str) -> Callable[[Strategy], Strategy]:
-    """Say what a strategy needs, on the function itself."""
-
-    def mark(strategy: Strategy) -> Strategy:
-        strategy.__dict__["needs"] = needs
-        return strategy
-
-    return mark
-
-
-def needs_of(strategy: Strategy) -> tuple[str, ...]:
-    """What a strategy needs, default `probs_N_K_C`.
-
-    Raises:
-        DataError: it asks for something that there is not.
-    """
-    needs = tuple(getattr(strategy, "needs", ("probs_N_K_C",)))
-    unknown = sorted(set(needs) - EVIDENCE)
-    if unknown:
-        raise DataError(
-            f"a strategy needs {', '.join(unknown)}; there is {', '.join(sorted(EVIDENCE))}"
-        )
-    return needs
-
-
-@needing()
+@needing(ranks=True)
 def random(evidence: Evidence, size: int, generator: torch.Generator) -> Tensor:
     """Uniform: what every other strategy has to beat."""
     return uniform_order(len(evidence), size, generator)
 
 
-@needing("deterministic_N_C")
+@needing("deterministic_N_C", ranks=True)
 def least_confidence(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
     """Largest probability smallest (Lewis & Gale 1994)."""
     return top_scoring(scores.least_confidence(evidence.verdicts()), size)
 
 
-@needing("deterministic_N_C")
+@needing("deterministic_N_C", ranks=True)
 def margin(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
     """Two best classes closest (Scheffer 2001)."""
     return top_scoring(-scores.margin(evidence.verdicts()), size)
 
 
-@needing("deterministic_N_C")
+@needing("deterministic_N_C", ranks=True)
 def entropy(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
     """Entropy of the pass without dropout highest."""
     return top_scoring(scores.entropy(evidence.verdicts()), size)
 
 
-@needing("probs_N_K_C")
+@needing("probs_N_K_C", ranks=True)
 def dbal(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
     """Predictive entropy under MC dropout highest (Gal, Islam & Ghahramani 2017)."""
     return top_scoring(scores.predictive_entropy(evidence.posterior()), size)
 
 
-@needing("probs_N_K_C")
+@needing("probs_N_K_C", ranks=True)
 def bald(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
     """Passes most at odds: mutual information highest (Houlsby 2011; Gal 2017)."""
     return top_scoring(scores.bald(evidence.posterior()), size)
 
 
-@needing("probs_N_K_C")
+@needing("probs_N_K_C", ranks=True)
 def variation_ratio(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
     """Fewest passes agree with the modal class (Gal 2017)."""
     return top_scoring(scores.variation_ratio(evidence.posterior()), size)
 
 
-@needing("probs_N_K_C")
+@needing("probs_N_K_C", ranks=True)
 def power_bald(evidence: Evidence, size: int, generator: torch.Generator) -> Tensor:
     """Log BALD plus Gumbel(0, 1) noise: a batch that is not all of one kind (Kirsch 2023).
 
@@ -154,6 +94,28 @@ def power_bald(evidence: Evidence, size: int, generator: torch.Generator) -> Ten
     """
     informative_N = scores.bald(evidence.posterior()).double().clamp(min=1e-6)
     return top_scoring(informative_N.log() + gumbel(len(evidence), 1.0, generator), size)
+
+
+@needing("probs_N_K_C", ranks=True, members=True)
+def ensemble(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
+    """Separately trained members most at odds; among equals the highest entropy (Beluch 2018)."""
+    posterior_N_K_C = evidence.posterior()
+    by_entropy = top_scoring(scores.predictive_entropy(posterior_N_K_C), len(evidence))
+    ratio_N = scores.variation_ratio(posterior_N_K_C)
+    return by_entropy[top_scoring(ratio_N[by_entropy], size)]
+
+
+@needing("probs_N_K_C", ranks=True)
+def epig(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
+    """Label that tells most about the labels of the whole pool (Bickford Smith 2023).
+
+    The target castings are the pool; of more than 2,000 / C castings evenly spaced ones, which in
+    order of casting id are a sample without preference.
+    """
+    posterior_N_K_C = evidence.posterior()
+    targets = spaced(len(evidence), _TARGET_LABELS // posterior_N_K_C.shape[2])
+    told_N = scores.expected_predictive_information(posterior_N_K_C, posterior_N_K_C[targets])
+    return top_scoring(told_N, size)
 
 
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
@@ -166,6 +128,14 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "bald": bald,
         "variation-ratio": variation_ratio,
         "power-bald": power_bald,
+        "ensemble": ensemble,
+        "epig": epig,
+        "batchbald": batchbald,
+        "badge": badge,
+        "coreset": coreset,
+        "typiclust": typiclust,
+        "probcover": probcover,
+        "vaal": vaal,
     }
 )
 
@@ -173,16 +143,20 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
 def find_strategy(name: str) -> Strategy:
     """The strategy of that name in the table, or the function `package.module:function`.
 
+    `diverse-` before either spreads the batch over the best that it ranks (`models.diverse`).
+
     Raises:
-        DataError: there is none.
+        DataError: there is none, or `diverse-` stands before one that does not rank.
     """
     if name in STRATEGIES:
         return STRATEGIES[name]
+    if name.startswith(_COMPOSED):
+        return diverse(name, find_strategy(name.removeprefix(_COMPOSED)))
     module, colon, function = name.partition(":")
     if not colon:
         raise DataError(
-            f"no strategy {name!r}; there are {', '.join(STRATEGIES)}, "
-            f"and your own as package.module:function"
+            f"no strategy {name!r}; there are {', '.join(STRATEGIES)}, your own as "
+            f"package.module:function, and {_COMPOSED} before one that ranks"
         )
     try:
         strategy: Strategy = getattr(importlib.import_module(module), function)
@@ -200,32 +174,53 @@ def choose_batch(
     parts_N: Sequence[str],
     size: int,
     generator: torch.Generator,
+    *,
+    on_step: OnStep | None = None,
 ) -> list[int]:
     """Let the strategy choose, at most one casting a part while parts remain.
+
+    A strategy that `ranks` is asked once, for its whole order. Any other is asked again where
+    parts collide, for what is missing, and finds in `evidence.picked` what the batch holds.
+
+    Args:
+        strategy: the strategy.
+        evidence: what it needs to know about the pool.
+        parts_N: the part of each casting.
+        size: castings wanted.
+        generator: the strategy's draws.
+        on_step: told (step, steps, loss) by a strategy that takes it, as `vaal` does.
 
     Raises:
         DataError: the strategy returned the wrong number of castings, or one twice.
     """
 
-    def choose(candidates: list[int], wanted: int) -> list[int]:
-        count = len(candidates)
-        some = evidence if count == len(evidence) else evidence.rows(candidates)
-        picked = [int(i) for i in strategy(some, wanted, generator)]
+    def asked(asked_of: Strategy, some: Evidence, wanted: int) -> list[int]:
+        told = {"on_step": on_step} if "on_step" in inspect.signature(asked_of).parameters else {}
+        picked = [int(i) for i in partial(asked_of, **told)(some, wanted, generator)]
         distinct = set(picked)
-        if len(picked) != wanted or len(distinct) != wanted or not distinct <= set(range(count)):
+        if (
+            len(picked) != wanted
+            or len(distinct) != wanted
+            or not distinct <= set(range(len(some)))
+        ):
             raise DataError(
-                f"the strategy was asked for {wanted} of {count} castings and returned "
+                f"the strategy was asked for {wanted} of {len(some)} castings and returned "
                 f"{len(picked)} indices, {len(distinct)} of them distinct"
             )
-        return [candidates[i] for i in picked]
+        return picked
+
+    ranking = strategy if getattr(strategy, "ranks", False) else getattr(strategy, "ranking", None)
+    some = len(evidence) > 0
+    order = asked(ranking, evidence, len(evidence)) if some and ranking is not None else []
+    known = replace(evidence, places_N=torch.tensor(order).argsort()) if order else evidence
+
+    def choose(candidates: list[int], wanted: int, batch: list[int]) -> list[int]:
+        if ranking is strategy:
+            open_to_choice = set(candidates)
+            return [i for i in order if i in open_to_choice][:wanted]
+        if not batch and len(candidates) == len(known):
+            return asked(strategy, known, wanted)
+        some = replace(known.rows(candidates), picked=known.rows(batch))
+        return [candidates[i] for i in asked(strategy, some, wanted)]
 
     return one_per_part(parts_N, size, choose)
-
-
-def _present(tensor: Tensor | None, name: str) -> Tensor:
-    if tensor is None:
-        raise DataError(f"the strategy reads {name} but does not name it in its `needs`")
-    missing = int(tensor.isnan().flatten(1).any(dim=1).sum())
-    if missing:
-        raise DataError(f"{name} is NaN for {missing} of {len(tensor)} castings")
-    return tensor

@@ -1,6 +1,8 @@
 """Small models and photographs that several test modules share."""
 
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,3 +67,12 @@ def in_fp32(monkeypatch):
     """Trunks compute in fp32, whatever this machine would choose."""
     for module in ("models.network", "models.predictor"):
         monkeypatch.setattr(f"{module}.precision", lambda _device: "fp32")
+
+
+@pytest.fixture(scope="session")
+def goldens():
+    """What other libraries say about made-up castings; `goldens/make_goldens.py` tells how."""
+    said = json.loads((Path(__file__).parent / "goldens" / "goldens.json").read_text())
+    for name in ("posterior", "verdicts", "features"):
+        said[name] = torch.tensor(said[name], dtype=torch.float64)
+    return said

@@ -62,7 +62,7 @@ def test_parts_open_again_when_each_has_one():
 def test_the_strategy_is_asked_again_for_what_is_missing_only():
     asked = []
 
-    def choose(candidates, size):
+    def choose(candidates, size, _batch):
         asked.append((list(candidates), size))
         return candidates[:size]
 
@@ -102,7 +102,7 @@ def test_a_uniform_order_is_distinct_and_follows_from_its_generator(count, size,
 @quick
 @given(parts_lists, st.integers(0, 16), st.randoms(use_true_random=False))
 def test_a_batch_is_full_distinct_and_keeps_parts_apart_as_long_as_it_can(parts, size, random):
-    def choose(candidates, wanted):
+    def choose(candidates, wanted, _batch):
         return random.sample(candidates, wanted)
 
     batch = one_per_part(parts, size, choose)
@@ -155,7 +155,7 @@ def test_the_noise_is_finite_even_where_the_uniform_draw_is_zero(monkeypatch):
 def prefix_of(ranking):
     """A strategy that ranks once and for all."""
 
-    def choose(candidates, size):
+    def choose(candidates, size, _batch):
         return [i for i in ranking if i in set(candidates)][:size]
 
     return choose

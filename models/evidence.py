@@ -1,0 +1,171 @@
+"""What is known about the castings that a strategy chooses from, and what a strategy asks to know.
+
+A strategy says on itself, by attributes, what it reads (`needs`) and how it may be treated
+(`ranks`, `members`); `needing` writes them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from models.errors import DataError
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about N candidates, and M labelled castings; only what is needed is filled in.
+
+    Attributes:
+        count: N.
+        probs_N_K_C: class probabilities of every pass.
+        deterministic_N_C: class probabilities without dropout.
+        embeddings_N_F: features before the last layer.
+        labelled_embeddings_M_F: those of the labelled castings; at a cold start M is 0.
+        labelled_classes_M: index of the class of each labelled casting, int64.
+        parts_N: the part of each casting.
+        images: pixels, uint8 `[N, channels, side, side]`; 32 a side are plenty.
+        labelled_images: the same of the labelled castings, given whenever `images` are.
+        picked: the evidence about castings that the batch holds already, None for none.
+        places_N: place of each casting in the order that a composition chooses from, 0 the best;
+            `choose_batch` finds it once for a whole batch.
+    """
+
+    count: int
+    probs_N_K_C: Tensor | None = None
+    deterministic_N_C: Tensor | None = None
+    embeddings_N_F: Tensor | None = None
+    labelled_embeddings_M_F: Tensor | None = None
+    labelled_classes_M: Tensor | None = None
+    parts_N: Sequence[str] | None = None
+    images: Tensor | None = None
+    labelled_images: Tensor | None = None
+    picked: "Evidence | None" = None
+    places_N: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.count
+
+    def posterior(self) -> Tensor:
+        """`probs_N_K_C`, for a strategy that needs it."""
+        return _present(self.probs_N_K_C, "probs_N_K_C")
+
+    def verdicts(self) -> Tensor:
+        """`deterministic_N_C`, for a strategy that needs it."""
+        return _present(self.deterministic_N_C, "deterministic_N_C")
+
+    def embeddings(self) -> Tensor:
+        """`embeddings_N_F`, for a strategy that needs it."""
+        return _present(self.embeddings_N_F, "embeddings_N_F")
+
+    def classes(self) -> Tensor:
+        """`labelled_classes_M`, for a strategy that needs it."""
+        return _present(self.labelled_classes_M, "labelled_classes_M")
+
+    def known_embeddings(self) -> Tensor:
+        """Embeddings `[M + picked, F]` of what is labelled or will be, in that order.
+
+        Raises:
+            DataError: labelled castings and pool have different numbers of features.
+        """
+        pool_N_F = self.embeddings()
+        labelled_M_F = _present(self.labelled_embeddings_M_F, "labelled_embeddings_M_F")
+        if labelled_M_F.shape[1] != pool_N_F.shape[1]:
+            raise DataError(
+                f"the labelled castings have {labelled_M_F.shape[1]} features, those of the pool "
+                f"{pool_N_F.shape[1]}; embed both with one model"
+            )
+        labelled_M_F = labelled_M_F.to(pool_N_F.dtype)
+        return torch.cat([labelled_M_F, *([self.picked.embeddings()] if self.picked else [])])
+
+    def pixels(self) -> tuple[Tensor, Tensor]:
+        """`images` and `labelled_images`, for a strategy that needs `images`."""
+        return _present(self.images, "images"), _present(self.labelled_images, "images")
+
+    def rows(self, indices: Sequence[int]) -> "Evidence":
+        """The evidence about some of the candidates; what is labelled or picked stays."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+
+        def of(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[chosen]
+
+        return replace(
+            self,
+            count=len(indices),
+            probs_N_K_C=of(self.probs_N_K_C),
+            deterministic_N_C=of(self.deterministic_N_C),
+            embeddings_N_F=of(self.embeddings_N_F),
+            parts_N=None if self.parts_N is None else [self.parts_N[i] for i in indices],
+            images=of(self.images),
+            places_N=of(self.places_N),
+        )
+
+
+class Strategy(Protocol):
+    """The shape of a strategy.
+
+    Attributes of the function, all optional: `needs`, default the posterior; `ranks`, true where
+    it orders the castings by a score each, so that a smaller batch is the beginning of a larger;
+    `members`, true where the posterior must come from separately trained networks; `ranking`, the
+    strategy that a composition chooses from.
+    """
+
+    def __call__(
+        self, evidence: Evidence, size: int, generator: torch.Generator, /
+    ) -> Tensor | Sequence[int]:
+        """Choose `size` of the candidates."""
+
+
+EVIDENCE = frozenset(f.name for f in fields(Evidence)) - {
+    "count", "labelled_images", "picked", "places_N",
+}  # fmt: skip
+
+
+def needing(
+    *needs: str, ranks: bool = False, members: bool = False
+) -> Callable[[Strategy], Strategy]:
+    """Say what a strategy needs and is, on the function itself."""
+
+    def mark(strategy: Strategy) -> Strategy:
+        strategy.__dict__.update(needs=needs, ranks=ranks, members=members)
+        return strategy
+
+    return mark
+
+
+def needs_of(strategy: Strategy) -> tuple[str, ...]:
+    """What a strategy needs, default `probs_N_K_C`.
+
+    Raises:
+        DataError: it asks for something that there is not.
+    """
+    needs = tuple(getattr(strategy, "needs", ("probs_N_K_C",)))
+    unknown = sorted(set(needs) - EVIDENCE)
+    if unknown:
+        raise DataError(
+            f"a strategy needs {', '.join(unknown)}; there is {', '.join(sorted(EVIDENCE))}"
+        )
+    return needs
+
+
+def wants_members(strategy: Strategy) -> bool:
+    """Whether its posterior must come from separately trained members, not from dropout."""
+    return bool(getattr(strategy, "members", False))
+
+
+def starts_cold(strategy: Strategy) -> bool:
+    """Whether it can choose before anything is labelled: from features alone, or from nothing."""
+    features = {"embeddings_N_F", "labelled_embeddings_M_F", "labelled_classes_M", "parts_N"}
+    return set(needs_of(strategy)) <= features
+
+
+def _present(tensor: Tensor | None, name: str) -> Tensor:
+    if tensor is None:
+        raise DataError(f"the strategy reads {name} but does not name it in its `needs`")
+    if tensor.is_floating_point():
+        missing = int(tensor.isnan().flatten(1).any(dim=1).sum())
+        if missing:
+            raise DataError(f"{name} is NaN for {missing} of {len(tensor)} castings")
+    return tensor
