@@ -1,4 +1,4 @@
-"""Asking for labels: the first batch at random, every later one by the strategy.
+"""Asking for labels: the first batch by the cold start, every later one by the strategy.
 
 The strategy meets the model only through the scoring service, pinned to the version that the
 round trained.
@@ -14,14 +14,15 @@ import torch
 from jobs.campaign import Campaign
 from jobs.ledger import Trained, Use
 from jobs.options import generator_for
-from jobs.rank import Ranked, rank_pool
+from jobs.progress import stepping
+from jobs.rank import Ranked, cold_evidence, rank_pool
 from jobs.standing import Standing, audit_pool, pool
 from jobs.world import World
 from models import report
 from models.castings import Casting
 from models.errors import CampaignError
 from models.images import Preprocessing, decode
-from models.strategies import Evidence, choose_batch, find_strategy, random
+from models.strategies import choose_batch, find_strategy
 
 _SCORES = (
     "entropy", "least_confidence", "margin", "predictive_entropy", "expected_entropy", "bald",
@@ -31,7 +32,7 @@ _THUMBNAIL = Preprocessing(size=160, channels=3)
 
 
 def ask(world: World, campaign: Campaign, now: Standing) -> bool:
-    """Ask for the next batch: the first at random, later ones by the strategy.
+    """Ask for the next batch: the first by `--cold-start`, later ones by the strategy.
 
     Returns:
         False when no castings are left to ask for.
@@ -43,10 +44,11 @@ def ask(world: World, campaign: Campaign, now: Standing) -> bool:
 
 
 def ask_first(world: World, campaign: Campaign, now: Standing) -> None:
-    """Ask for the labels that the campaign begins with: at random, strategy or not.
+    """Ask for the labels that the campaign begins with: by `--cold-start`, whatever the strategy.
 
     Raises:
         CampaignError: there are fewer castings than `--initial`.
+        DataError: `--cold-start` names a strategy that needs a model or labels.
     """
     size = campaign.options.initial
     audit = _audit(world, campaign, now, 0, size)
@@ -59,7 +61,9 @@ def ask_first(world: World, campaign: Campaign, now: Standing) -> None:
         )
     generator = generator_for(campaign.options.seed, 0, "acquire")
     parts = [casting.part_key for casting in castings]
-    picked = choose_batch(random, Evidence(len(castings)), parts, wanted, generator)
+    evidence = cold_evidence(campaign, castings)
+    strategy = find_strategy(campaign.options.cold_start)
+    picked = choose_batch(strategy, evidence, parts, wanted, generator)
     _record(world, campaign, 0, [castings[i] for i in picked], audit)
 
 
@@ -83,7 +87,8 @@ def ask_next(world: World, campaign: Campaign, now: Standing) -> bool:
     strategy = find_strategy(campaign.options.strategy)
     generator = generator_for(campaign.options.seed, number, "acquire")
     parts = [casting.part_key for casting in ranked.castings]
-    picked = choose_batch(strategy, ranked.evidence, parts, wanted, generator)
+    with stepping(world.progress, f"choosing by {campaign.options.strategy}") as on_step:
+        picked = choose_batch(strategy, ranked.evidence, parts, wanted, generator, on_step=on_step)
     chosen = [ranked.castings[i] for i in picked]
     seconds = time.monotonic() - started
     world.tracker.log_files(latest.run_id, _files(campaign, ranked, chosen, audit, number))

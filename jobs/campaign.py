@@ -24,7 +24,7 @@ from models.castings import (
 from models.errors import CampaignError, DataError
 from models.images import Preprocessing
 from models.network import NetworkSpec, best_device, precision
-from models.strategies import find_strategy
+from models.strategies import STRATEGIES, find_strategy, starts_cold
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,24 @@ def look_up(world: World, options: RunOptions) -> Campaign:
     if recorded is not None:
         options.check_same(recorded.options)
     find_strategy(options.strategy)
+    _check_cold_start(options.cold_start)
     stock = take_stock(world, options)
     channels = recorded.channels if recorded else count_channels(stock.data)
     run_id = recorded.run_id if recorded else None
     campaign = Campaign(options, stock.data, stock.sides, channels, run_id or "")
     campaign.classes(())  # options that cannot be met fail here
     return campaign
+
+
+def _check_cold_start(name: str) -> None:
+    """Refuse a first batch by a strategy that needs a model or labels.
+
+    Raises:
+        DataError: it does.
+    """
+    if not starts_cold(find_strategy(name)):
+        others = ", ".join(other for other, s in STRATEGIES.items() if starts_cold(s))
+        raise DataError(f"--cold-start {name}: needs a model or labels; {others} do not")
 
 
 def refresh(world: World, campaign: Campaign) -> Campaign:

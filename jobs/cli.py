@@ -32,9 +32,10 @@ from jobs.standing import Standing, standing
 from jobs.synthesize import synthesize
 from jobs.train import train_round
 from jobs.world import World
+from models.check_strategy import check_strategy
 from models.errors import CastingError
 from models.network import BACKBONES
-from models.strategies import STRATEGIES
+from models.strategies import STRATEGIES, find_strategy
 from models.synthetic import SyntheticSpec
 
 _Params = ParamSpec("_Params")
@@ -111,6 +112,7 @@ _model = _option("model_name", "Registered model in MLflow.")
 @_option("seed", "Of initial labels, weights and draws.", click.IntRange(0))
 @_option("split", "Keep a given split, or split by part.", click.Choice(["given", "by-part"]))
 @_option("split_seed", "Of the split by part.", int)
+@_option("cold_start", "First batch: random, or a strategy that needs no labels yet.")
 @_option(
     "audit_share",
     "Share of labels that measure, not train.",
@@ -248,6 +250,22 @@ def compare_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
     with real_world() as world, sole_job(ledger_url(), asked.name):
         crew = Workers(asked.jobs or os.cpu_count() or 1, world.say)
         return compare(world, asked, crew)
+
+
+@cli.command("check-strategy")
+@click.argument("strategy")
+@_prints_json
+def check_strategy_command(strategy: str) -> dict[str, Any]:
+    """Try a strategy of your own on made-up castings, as every strategy of the table is tried.
+
+    Example: python -m jobs check-strategy my_strategies:unsure_and_usual
+    """
+    checks = check_strategy(find_strategy(strategy))
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        wrong = "; ".join(f"{check.name}: {check.wrong}" for check in failed)
+        raise click.ClickException(f"{len(failed)} of {len(checks)} checks failed: {wrong}")
+    return {"strategy": strategy, "passed": [check.name for check in checks]}
 
 
 @cli.command("synthesize")

@@ -30,6 +30,7 @@ class RunOptions:
     seed: int = 0
     split: str = "given"
     split_seed: int = 0
+    cold_start: str = "random"
     audit_share: float = 0.2
     passes: int = 50
     steps: int = 0

@@ -1,7 +1,7 @@
 """How long work shows how far it is; on a terminal only."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from tqdm import tqdm
 
@@ -14,6 +14,20 @@ def bar(what: str, total: int) -> Iterator[Advance]:
     """A bar on stderr when that is a terminal, else nothing."""
     with tqdm(total=total, desc=what, leave=False, disable=None) as shown:
         yield shown.update
+
+
+@contextmanager
+def stepping(progress: Progress, what: str) -> Iterator[Callable[[int, int, float], None]]:
+    """Progress of a training, to be told (step, steps, loss) after each step."""
+    with ExitStack() as stack:
+        bars: list[Advance] = []
+
+        def on_step(_step: int, steps: int, _loss: float) -> None:
+            if not bars:
+                bars.append(stack.enter_context(progress(what, steps)))
+            bars[0](1)
+
+        yield on_step
 
 
 @contextmanager

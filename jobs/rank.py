@@ -6,23 +6,28 @@ The pool goes to the service in chunks, a few under way at a time, and to one ve
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from jobs.campaign import Campaign
+from jobs.data import load_pixels
 from jobs.ledger import Seen, Trained
 from jobs.options import seed_for
 from jobs.scoring_client import Request, Scored, Scorer, stack
 from jobs.standing import Standing, pool
 from jobs.world import World
 from models.castings import Casting
+from models.cold_start import cold_features
 from models.errors import DataError
+from models.images import Preprocessing
 from models.strategies import Evidence, find_strategy, needs_of
+from models.vaal import SIDE
 
 CHUNK = 64  # castings a request
 CONCURRENCY = 2  # requests under way
 _INCLUDE = {"probs_N_K_C": "posterior", "embeddings_N_F": "embedding"}
+_OF_THE_MODEL = {*_INCLUDE, "deterministic_N_C", "labelled_embeddings_M_F"}
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
     """
     castings = pool(campaign, now)
     needs = needs_of(find_strategy(campaign.options.strategy))
-    if not set(needs) - {"parts_N"} or not castings:
-        return Ranked(castings, _evidence(castings, needs, [], {}), {}, {})
+    labelled = [campaign.casting(asked.casting) for asked in now.trained_on()]
+    if not set(needs) & _OF_THE_MODEL or not castings:
+        return Ranked(castings, _evidence(campaign, now, needs, castings, labelled), {}, {})
     request = Request(
         version=latest.version,
         run_id=latest.run_id,
@@ -72,7 +78,31 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
     for casting, reason in (gone | refused).items():
         world.say(f"set aside {campaign.casting(casting).paths[0]}: {reason}")
     readable = [casting for casting in castings if casting.id in answers]
-    return Ranked(readable, _evidence(readable, needs, chunks, answers), answers, refused)
+    known: Sequence[Scored] = []
+    if "labelled_embeddings_M_F" in needs:
+        known = _score(world, campaign, labelled, replace(request, include=("embedding",)))
+        scored_too = {str(answer["casting"]) for scored in known for answer in scored.answers}
+        labelled = [casting for casting in labelled if casting.id in scored_too]
+    evidence = _evidence(campaign, now, needs, readable, labelled)
+    return Ranked(readable, _scored(evidence, needs, chunks, known), answers, refused)
+
+
+def cold_evidence(campaign: Campaign, castings: Sequence[Casting]) -> Evidence:
+    """What `--cold-start` may know about castings before one has a label."""
+    options = campaign.options
+    count, parts = len(castings), [casting.part_key for casting in castings]
+    if not set(needs_of(find_strategy(options.cold_start))) - {"parts_N"}:
+        return Evidence(count, parts_N=parts)
+    pixels_N = load_pixels(campaign.data, castings, campaign.preprocessing)
+    spec = campaign.network_spec(("good", "defect"))  # any two: the head is not used
+    features_N_F = cold_features(pixels_N, spec, options.weights, campaign.preprocessing)
+    return Evidence(
+        count,
+        embeddings_N_F=features_N_F,
+        labelled_embeddings_M_F=features_N_F[:0],
+        labelled_classes_M=torch.empty(0, dtype=torch.int64),
+        parts_N=parts,
+    )
 
 
 def _score(
@@ -108,20 +138,42 @@ def _score_chunk(
 
 
 def _evidence(
-    castings: Sequence[Casting],
+    campaign: Campaign,
+    now: Standing,
     needs: Sequence[str],
-    chunks: Sequence[Scored],
-    answers: Mapping[str, Mapping[str, object]],
+    castings: Sequence[Casting],
+    labelled: Sequence[Casting],
 ) -> Evidence:
-    tensors = [chunk.tensors for chunk in chunks]
-    rows = [answers[casting.id]["probabilities"] for casting in castings if answers]
-    verdicts = [list(row.values()) for row in rows if isinstance(row, dict)]
+    """What is known without the model: classes, parts, and the castings themselves."""
+    classes, _ = campaign.classes(now.labels.values())
+    codes = [classes.index(now.labels[casting.id]) for casting in labelled]
+    look = Preprocessing(size=SIDE, channels=campaign.channels)
+    images = "images" in needs
     return Evidence(
         count=len(castings),
+        labelled_classes_M=torch.tensor(codes, dtype=torch.int64),
+        parts_N=[casting.part_key for casting in castings] if "parts_N" in needs else None,
+        images=load_pixels(campaign.data, castings, look) if images else None,
+        labelled_images=load_pixels(campaign.data, labelled, look) if images else None,
+    )
+
+
+def _scored(
+    evidence: Evidence,
+    needs: Sequence[str],
+    chunks: Sequence[Scored],
+    known: Sequence[Scored],
+) -> Evidence:
+    """The evidence with what the service said about the pool and the labelled castings."""
+    tensors = [chunk.tensors for chunk in chunks]
+    rows = [answer["probabilities"] for chunk in chunks for answer in chunk.answers]
+    verdicts = [list(row.values()) for row in rows]
+    return replace(
+        evidence,
         probs_N_K_C=stack(tensors, "posterior") if "probs_N_K_C" in needs else None,
         deterministic_N_C=torch.tensor(verdicts, dtype=torch.float64)
         if "deterministic_N_C" in needs
         else None,
         embeddings_N_F=stack(tensors, "embedding") if "embeddings_N_F" in needs else None,
-        parts_N=[casting.part_key for casting in castings] if "parts_N" in needs else None,
+        labelled_embeddings_M_F=stack([scored.tensors for scored in known], "embedding"),
     )

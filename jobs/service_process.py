@@ -21,6 +21,10 @@ _STOP = 10.0
 _ROOT = Path(__file__).parent.parent  # the packages are run from here
 
 
+class _Killed(ServiceError):
+    """It was killed while it started; another try may do."""
+
+
 class OwnService:
     """The service on a free port of this machine.
 
@@ -56,20 +60,31 @@ class OwnService:
         with self._reviving:
             if self._process is not None and self._process.poll() is None:
                 return
-            self.stop()  # its workers may have outlived it
-            with tempfile.TemporaryFile("w+") as log:
-                self._process = subprocess.Popen(  # noqa: S603 -- our own program
-                    self._command,
-                    env=self._environment,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-                try:
-                    _wait_until_live(self._process, self.url)
-                except ServiceError as error:
-                    log.seek(0)
-                    raise ServiceError(f"{error}\n{log.read()[-2000:]}") from error
+            try:
+                self._start()
+            except _Killed:
+                self._start()
+
+    def _start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            ServiceError: it does not; the tail of its log is told.
+        """
+        self.stop()  # its workers may have outlived it
+        with tempfile.TemporaryFile("w+") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own program
+                self._command,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                _wait_until_live(self._process, self.url)
+            except ServiceError as error:
+                log.seek(0)
+                raise type(error)(f"{error}\n{log.read()[-2000:]}") from error
 
     def stop(self) -> None:
         """End the service and its workers: kindly, then not."""
@@ -101,8 +116,10 @@ def own_service(model_name: str) -> Iterator[OwnService]:
 def _wait_until_live(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + STARTUP
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise ServiceError(f"the scoring service ended with {process.returncode} at its start")
+        ended = process.poll()
+        if ended is not None:
+            kind = _Killed if ended < 0 else ServiceError
+            raise kind(f"the scoring service ended with {ended} at its start")
         try:
             if httpx.get(f"{url}/livez", timeout=2, trust_env=False).is_success:
                 return

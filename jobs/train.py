@@ -13,17 +13,21 @@ import torch
 from jobs.campaign import Campaign, log_data_set
 from jobs.data import load_pixels
 from jobs.ledger import Trained
-from jobs.options import seed_for
+from jobs.options import RunOptions, seed_for
+from jobs.progress import stepping
 from jobs.standing import Standing, castings_to_calibrate_on, castings_to_test_on
 from jobs.world import World
 from models import report
 from models.calibration import calibrate
 from models.castings import Casting
+from models.ensemble import Ensemble
 from models.errors import CampaignError
 from models.evaluation import Floats, Ints, evaluate
 from models.predictor import Operating, Predictor, verdicts
-from models.training import Recipe, fit, steps_for
+from models.strategies import find_strategy, wants_members
+from models.training import Recipe, fit
 
+MEMBERS = 5  # of an ensemble
 _FEWEST_AUDITED = 20  # where only people label, fewer say nothing
 
 
@@ -105,21 +109,31 @@ def _fit(
     pixels_N = load_pixels(campaign.data, castings, campaign.preprocessing)
     targets_N = torch.tensor([classes.index(now.labels[a.casting]) for a in asked])
     number = len(now.trained)
-    recipe = Recipe(steps=options.steps or steps_for(len(asked)))
-    with world.progress(f"training round {number}", recipe.steps) as advance:
-        network, loss = fit(
-            pixels_N,
-            targets_N,
-            campaign.network_spec(classes),
-            campaign.preprocessing,
-            recipe=recipe,
-            weights=options.weights,
-            seed=seed_for(options.seed, number, "train"),
-            good=None if good is None else classes.index(good),
-            on_step=lambda step, steps, loss: advance(1),  # noqa: ARG005 -- only that it moves
-        )
-    predictor = Predictor(network, campaign.preprocessing, classes, Operating(good))
-    return predictor, pixels_N, loss
+    networks, losses = [], []
+    for purpose in _purposes(options):
+        with stepping(world.progress, f"round {number}: {purpose}") as on_step:
+            network, loss = fit(
+                pixels_N,
+                targets_N,
+                campaign.network_spec(classes),
+                campaign.preprocessing,
+                recipe=Recipe(steps=options.steps),
+                weights=options.weights,
+                seed=seed_for(options.seed, number, purpose),
+                good=None if good is None else classes.index(good),
+                on_step=on_step,
+            )
+        networks.append(network)
+        losses.append(loss)
+    trained = networks[0] if len(networks) == 1 else Ensemble.of(networks)
+    predictor = Predictor(trained, campaign.preprocessing, classes, Operating(good))
+    return predictor, pixels_N, sum(losses) / len(losses)
+
+
+def _purposes(options: RunOptions) -> list[str]:
+    """What each network of a round is trained for; the first draws as a lone one does."""
+    members = MEMBERS if wants_members(find_strategy(options.strategy)) else 1
+    return ["train", *(f"train-{member}" for member in range(1, members))]
 
 
 def _calibrated(

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import torch
-from torch import Tensor, nn
 
 from jobs import tables, train
 from jobs.options import RunOptions
@@ -21,43 +19,11 @@ from jobs.run import run
 from jobs.world import World
 from models import report
 from models.errors import OutageError
-from models.network import Network, NetworkSpec
-from tests.jobs.fakes import FakeWorld, write_castings
+from tests.jobs.fakes import FakeWorld, tiny_fit, write_castings
 
 
 class Killed(BaseException):
     """SIGKILL, as far as a process can do that to itself."""
-
-
-class TinyNetwork(nn.Module):
-    """A network that compares castings with the mean of each class: milliseconds, not seconds."""
-
-    def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.spec = spec
-        self.feature_count = 16
-        self.head = nn.Linear(self.feature_count, spec.classes)
-
-    device = Network.device
-    readout = Network.readout
-    pass_masks = Network.pass_masks
-    plain_masks = Network.plain_masks
-
-    def features(self, images: Tensor) -> Tensor:
-        return nn.functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), 4).flatten(1)
-
-
-def tiny_fit(
-    pixels_N: Tensor, targets_N: Tensor, spec: NetworkSpec, *_: object, seed: int, **__: object
-) -> tuple[TinyNetwork, float]:
-    network = TinyNetwork(spec).eval()
-    features_N_F = network.features(pixels_N.float() / 255)
-    noise = torch.randn(spec.classes, 16, generator=torch.Generator().manual_seed(seed))
-    for c in range(spec.classes):
-        mean_F = features_N_F[targets_N == c].mean(dim=0).nan_to_num()
-        network.head.weight.data[c] = 4 * (mean_F - features_N_F.mean(dim=0)) + noise[c] / 10
-    network.head.bias.data.zero_()
-    return network, float(features_N_F.mean())
 
 
 @pytest.fixture(autouse=True)
