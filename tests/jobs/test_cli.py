@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from jobs.cli import cli
+from models.evidence import Evidence
 
 
 @pytest.fixture
@@ -83,3 +85,20 @@ def test_a_run_prints_its_result_as_json_and_promote_moves_current(
     missing = runner.invoke(cli, ["promote", "--version", "77"])
     assert missing.exit_code == 1
     assert "casting-defects has no version 77" in missing.stderr
+
+
+def takes_one_too_few(evidence: Evidence, size: int, _: object) -> list[int]:
+    """One less than was asked for."""
+    return list(range(size - 1))
+
+
+def test_a_strategy_of_the_users_own_is_tried_before_it_is_believed(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "ours", sys.modules[__name__])
+    done = runner.invoke(cli, ["check-strategy", "bald"])
+    assert done.exit_code == 0
+    assert len(json.loads(done.stdout)["passed"]) > 10
+    done = runner.invoke(cli, ["check-strategy", "ours:takes_one_too_few"])
+    assert done.exit_code == 1
+    assert "asked for 1 of 1 castings, it returned []" in done.stderr
