@@ -37,6 +37,20 @@ def check_strategy(strategy: Strategy) -> list[Checked]:
     return found
 
 
+def require_checks(strategy: Strategy) -> list[str]:
+    """The names of the checks, all of which the strategy passes.
+
+    Raises:
+        DataError: it fails some; what went wrong is told.
+    """
+    checks = check_strategy(strategy)
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        wrong = "; ".join(f"{check.name}: {check.wrong}" for check in failed)
+        raise DataError(f"{len(failed)} of {len(checks)} checks failed: {wrong}")
+    return [check.name for check in checks]
+
+
 def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Evidence:
     """Evidence of every kind about `count` castings, beside seven that are labelled."""
     generator = torch.Generator().manual_seed(seed)
