@@ -58,31 +58,15 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
     labelled = [campaign.casting(asked.casting) for asked in now.trained_on()]
     if not set(needs) & _OF_THE_MODEL or not castings:
         return Ranked(castings, _evidence(campaign, now, needs, castings, labelled), {}, {})
-    request = Request(
-        version=latest.version,
-        run_id=latest.run_id,
-        passes=campaign.options.passes,
-        seed=seed_for(campaign.options.seed, latest.round, "passes"),
-        include=tuple(_INCLUDE[need] for need in needs if need in _INCLUDE),
-    )
+    request = _request(campaign, needs, latest)
     chunks = _score(world, campaign, castings, request)
-    refused: dict[str, str] = {}
-    answers: dict[str, Mapping[str, object]] = {}
-    for start, scored in zip(range(0, len(castings), CHUNK), chunks, strict=True):
-        chunk = castings[start : start + CHUNK]
-        refused |= {chunk[i].id: reason for i, reason in scored.refused.items()}
-        answers |= {str(answer["casting"]): answer for answer in scored.answers}
-    bad = {c: Seen(campaign.casting(c).paths[0], reason) for c, reason in refused.items()}
-    world.ledger.record_stock(campaign.options.source, bad)
-    gone = {c.id: "changed or went away" for c in castings if c.id not in answers}
-    for casting, reason in (gone | refused).items():
-        world.say(f"set aside {campaign.casting(casting).paths[0]}: {reason}")
+    answers = _by_casting(chunks)
+    refused = _set_aside(world, campaign, castings, chunks)
     readable = [casting for casting in castings if casting.id in answers]
     known: Sequence[Scored] = []
     if "labelled_embeddings_M_F" in needs:
         known = _score(world, campaign, labelled, replace(request, include=("embedding",)))
-        scored_too = {str(answer["casting"]) for scored in known for answer in scored.answers}
-        labelled = [casting for casting in labelled if casting.id in scored_too]
+        labelled = [casting for casting in labelled if casting.id in _by_casting(known)]
     evidence = _evidence(campaign, now, needs, readable, labelled)
     return Ranked(readable, _scored(evidence, needs, chunks, known), answers, refused)
 
@@ -103,6 +87,40 @@ def cold_evidence(campaign: Campaign, castings: Sequence[Casting]) -> Evidence:
         labelled_classes_M=torch.empty(0, dtype=torch.int64),
         parts_N=parts,
     )
+
+
+def _request(campaign: Campaign, needs: Sequence[str], latest: Trained) -> Request:
+    """What is asked of the version that the latest round trained."""
+    return Request(
+        version=latest.version,
+        run_id=latest.run_id,
+        passes=campaign.options.passes,
+        seed=seed_for(campaign.options.seed, latest.round, "passes"),
+        include=tuple(_INCLUDE[need] for need in needs if need in _INCLUDE),
+    )
+
+
+def _by_casting(chunks: Sequence[Scored]) -> dict[str, Mapping[str, object]]:
+    return {str(answer["casting"]): answer for chunk in chunks for answer in chunk.answers}
+
+
+def _set_aside(
+    world: World, campaign: Campaign, castings: Sequence[Casting], chunks: Sequence[Scored]
+) -> dict[str, str]:
+    """Say what has no answer, and remember what the service could not read, with its reason."""
+    refused = {
+        castings[start + position].id: reason
+        for start, scored in zip(range(0, len(castings), CHUNK), chunks, strict=True)
+        for position, reason in scored.refused.items()
+    }
+    bad = {c: Seen(campaign.casting(c).paths[0], reason) for c, reason in refused.items()}
+    world.ledger.record_stock(campaign.options.source, bad)
+    answered = _by_casting(chunks)
+    for casting in castings:
+        if casting.id not in answered:
+            reason = refused.get(casting.id, "changed or went away")
+            world.say(f"set aside {casting.paths[0]}: {reason}")
+    return refused
 
 
 def _score(

@@ -57,12 +57,10 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
     tested, pictures = _evaluate(world, campaign, now, predictor)
     metrics = {
         **{f"test/{key}": value for key, value in tested.items()},
-        **_label_metrics(now, classes, good),
+        **_label_metrics(now, predictor),
         **{f"data/{key}": float(value) for key, value in campaign.data_counts.items()},
         "train/loss": loss,
         "seconds/train": seconds,
-        "operating/threshold": predictor.operating.threshold,
-        "operating/temperature": predictor.operating.temperature,
     }
     tags = campaign.tags(number) | {"labels": str(total), "labels_sha256": _digest(now)}
     version = world.tracker.publish(campaign.options.model_name, predictor, pixels_N, run_id, tags)
@@ -190,13 +188,17 @@ def _evaluate(
     return metrics, pictures
 
 
-def _label_metrics(now: Standing, classes: Sequence[str], good: str | None) -> dict[str, float]:
+def _label_metrics(now: Standing, predictor: Predictor) -> dict[str, float]:
+    """What was paid for, and the operating point that the audited part of it set."""
+    good = predictor.operating.good
     counts = Counter(now.labels[a.casting] for a in now.paid())
     total = counts.total()
     metrics = {
         "labels/total": float(total),
         "labels/train": float(len(now.trained_on())),
-        **{f"labels/share_{name}": counts[name] / total for name in classes},
+        **{f"labels/share_{name}": counts[name] / total for name in predictor.classes},
+        "operating/threshold": predictor.operating.threshold,
+        "operating/temperature": predictor.operating.temperature,
     }
     if good is not None:
         metrics["labels/defects_found"] = float(total - counts[good])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 _MODULES = (
     "bundle",
+    "ensemble",
     "errors",
     "images",
     "mc_dropout",
