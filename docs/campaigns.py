@@ -1,0 +1,117 @@
+"""Run the comparisons behind docs/strategies.md, and write that page from what they found.
+
+    python docs/campaigns.py CASTING MAGNETIC_TILE [NAME ...]
+
+The arguments are the folders of the public data sets, which are not part of this repository, and
+the comparisons to run, all by default. It takes some two hours on two cores. Killed and started
+again it goes on: what is finished is not run twice. Commit the page after each.
+"""
+
+import csv
+import hashlib
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from docs.comparisons import section  # noqa: E402 -- the packages are run from the root
+
+WORK = Path("comparisons")  # manifests, below the folder of ledger and MLflow store
+MOST_A_PART = 14  # castings of a photograph: pools of some 1,500
+MAIN = "random,bald,margin,badge,typiclust,power-bald"
+OTHERS = (
+    "random,least-confidence,entropy,dbal,variation-ratio,ensemble,epig,batchbald,coreset,"
+    "probcover,vaal,diverse-bald"
+)
+SMALL = "--image-size 64 --initial 40 --batch 20 --rounds 5"
+RARE = "--parts 1500 --shots 1 --defect-share 0.01 --size 96"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One of the page: which castings, which strategies, how often, measured by what."""
+
+    title: str
+    castings: Callable[[Path, Path], Path]
+    strategies: str
+    seeds: str
+    measure: str = "test/accuracy"
+
+
+def castings_by_part(castings: Path, _: Path) -> Path:
+    """A manifest of the castings, at most `MOST_A_PART` of a photograph, drawn by hash."""
+    source = castings / "manifest.csv"
+    parts: dict[str, list[dict[str, str]]] = defaultdict(list)
+    with source.open() as lines:
+        for row in csv.DictReader(lines):
+            parts[row["part"]].append(row)
+    rows = []
+    for _part, copies in sorted(parts.items()):
+        copies.sort(key=lambda row: hashlib.sha256(row["path"].encode()).digest())
+        rows += [row | {"path": str(castings / row["path"])} for row in copies[:MOST_A_PART]]
+    manifest = WORK / "castings-by-part.csv"
+    with manifest.open("w", newline="") as file:
+        table = csv.DictWriter(file, ["path", "label", "part"])
+        table.writeheader()
+        table.writerows(rows)
+    return manifest
+
+
+def tiles(_: Path, magnetic_tile: Path) -> Path:
+    """The manifest of the magnetic tiles."""
+    return magnetic_tile / "manifest.csv"
+
+
+def rare_defects(_castings: Path, _tiles: Path) -> Path:
+    """Synthetic castings of which one in a hundred is defective."""
+    run("synthesize", str(WORK / "rare-defects"), *RARE.split())
+    return WORK / "rare-defects" / "manifest.csv"
+
+
+COMPARISONS = {
+    "castings-by-part": Comparison("Castings, split by part", castings_by_part, MAIN, "0-9"),
+    "magnetic-tile": Comparison("Magnetic tiles, six classes", tiles, MAIN, "0-9"),
+    "rare-defects": Comparison(
+        "Synthetic castings, 1 % defective", rare_defects, MAIN, "0-9", "labels/defects_found"
+    ),
+    "every-strategy": Comparison(
+        "Every other strategy, on magnetic tiles: no claim", tiles, OTHERS, "0-2"
+    ),
+}
+
+
+def run(*arguments: str) -> None:
+    """Run a verb of the jobs; its result is in MLflow and the ledger."""
+    subprocess.run(  # noqa: S603 -- our own program
+        [sys.executable, "-m", "jobs", *arguments], check=True, stdout=subprocess.DEVNULL
+    )
+
+
+def main() -> None:
+    """Run comparisons in turn, and write each into the page when it is done."""
+    if len(sys.argv) < 3:  # noqa: PLR2004 -- the two folders
+        sys.exit(__doc__)
+    castings, magnetic_tile = (Path(folder).resolve() for folder in sys.argv[1:3])
+    WORK.mkdir(exist_ok=True)
+    for name in sys.argv[3:] or COMPARISONS:
+        asked = COMPARISONS[name]
+        data = asked.castings(castings, magnetic_tile)
+        flags = {
+            "campaign": name,
+            "data": str(data),
+            "strategies": asked.strategies,
+            "seeds": asked.seeds,
+            "measure": asked.measure,
+        }
+        own = [f"--{flag}={value}" for flag, value in flags.items()]
+        run("compare", *own, *SMALL.split())
+        section(name, asked.title)
+
+
+if __name__ == "__main__":
+    main()
