@@ -15,7 +15,8 @@ What differs from ours, and why:
 - baal's BatchBALD (2.1.0) scores a batch by H(y₁…y_b) minus the conditional entropy of the last
   casting alone, not of all: its "information" about 8 passes passes log 8 from the third casting
   on, which no information about 8 passes can. What it leaves out is the same for every candidate,
-  so that its order of picking is right (up to sampling), which is what is compared. It picks one
+  so that its picks are right up to sampling: the first three, and which the first six are,
+  is what is compared; from one seed to another the fourth and fifth change places. It picks one
   more than it is asked for, and returns them last first.
 - baal's EPIG computes in float32: it agrees to 1e-6, not to the last digit.
 - scikit-activeml's TypiClust and ProbCover take features as they are; ours are brought to length 1
