@@ -245,3 +245,14 @@ GOLDEN = {
     "bald_standard_error": 0.10068,
     "variation_ratio": 0.333333,
 }
+
+
+def test_scores_are_those_of_baal(goldens):
+    """It computes EPIG in float32."""
+    posterior, theirs = goldens["posterior"], goldens["baal"]
+    told = scores.expected_predictive_information(posterior, posterior[:10])
+    assert scores.bald(posterior).tolist() == pytest.approx(theirs["bald"], abs=1e-6)
+    assert scores.entropy(goldens["verdicts"]).tolist() == pytest.approx(
+        theirs["entropy"], abs=1e-6
+    )
+    assert told.tolist() == pytest.approx(theirs["epig"], abs=1e-6)
