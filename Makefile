@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs clean
+.PHONY: help run test bench check format clean
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -30,6 +30,9 @@ run: $(VENV)/.installed  ## A bald campaign on synthetic castings, tracked in ML
 
 test: $(VENV)/.installed-dev  ## Every test
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed  ## Time and memory of every strategy on 100,000 castings
+	$(BIN)/python -m benchmarks.scale
 
 check: $(VENV)/.installed-dev  ## Formatting, lint, types, layers, dependencies, dead code, docs
 	ruff format --check .
