@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from models.evidence import Evidence
-from models.mc_dropout import deterministic, pass_masks, posterior
+from models.mc_dropout import pass_masks, posterior
 from models.strategies import STRATEGIES, find_strategy
 
 FEATURES, PASSES, LABELLED, BATCH = 512, 50, 1000, 1000
@@ -49,13 +49,13 @@ def made_up(castings: int, classes: int) -> Evidence:
     features += 0.3 * torch.randn(count, FEATURES, generator=generator)
     features = features.relu_()
     head, bias = _trained(features[castings:], kind[castings:] % classes, classes)
-    masks = pass_masks(PASSES, FEATURES, 0.5, 0)
+    masks, plain = pass_masks(PASSES, FEATURES, 0.5, 0), torch.ones(1, FEATURES)
     chunks = features[:castings].split(2000)
     images = torch.randint(256, (count, 1, 32, 32), generator=generator, dtype=torch.uint8)
     return Evidence(
         count=castings,
         probs_N_K_C=torch.cat([posterior(some, head, bias, masks).float() for some in chunks]),
-        deterministic_N_C=deterministic(features[:castings], head, bias),
+        deterministic_N_C=posterior(features[:castings], head, bias, plain)[:, 0],
         embeddings_N_F=features[:castings].clone(),
         labelled_embeddings_M_F=features[castings:].clone(),
         labelled_classes_M=torch.arange(LABELLED) % classes,
