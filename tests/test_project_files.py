@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from jobs.cli import cli
+from models.strategies import STRATEGIES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,6 +72,11 @@ def test_the_generated_parts_of_the_readme_are_current():
     script = [sys.executable, str(ROOT / "docs" / "readme.py"), "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_of_strategies_has_a_row_for_each():
+    page = (ROOT / "docs" / "strategies.md").read_text()
+    assert [name for name in STRATEGIES if f"\n| `{name}` |" not in page] == []
 
 
 def test_no_module_is_longer_than_300_lines():
