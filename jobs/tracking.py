@@ -58,7 +58,7 @@ class Tracker(Protocol):
         """Note which data the run used."""
 
     def close_run(self, run_id: str, *, failed: bool = False) -> None:
-        """End a run."""
+        """End a run; with a failed one, whatever is nested in it and still runs."""
 
     def publish(
         self,
@@ -165,8 +165,13 @@ class MlflowTracker:
         self._client.log_inputs(run_id, [DatasetInput(data, [context])])
 
     def close_run(self, run_id: str, *, failed: bool = False) -> None:
-        """End a run as finished or failed."""
+        """End a run as finished or failed; what is nested in a failed one and runs fails too."""
         self._client.set_terminated(run_id, _FAILED if failed else _FINISHED)
+        if failed:
+            experiment = self._client.get_run(run_id).info.experiment_id
+            where = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = '{_RUNNING}'"
+            for nested in self._client.search_runs([experiment], where):
+                self._client.set_terminated(nested.info.run_id, _FAILED)
 
     def publish(
         self,

@@ -64,6 +64,7 @@ class FakeTracker:
     ) -> str:
         run_id = f"{parent}/{name}"
         run = self.runs.setdefault(run_id, FakeRun(parent=parent, name=name))
+        run.status = "RUNNING"
         run.params |= {k: str(v) for k, v in params.items()}
         run.tags |= tags
         return run_id
@@ -83,6 +84,9 @@ class FakeTracker:
 
     def close_run(self, run_id: str, *, failed: bool = False) -> None:
         self.runs[run_id].status = "FAILED" if failed else "FINISHED"
+        for run in self.runs.values():
+            if failed and run.parent == run_id and run.status == "RUNNING":
+                run.status = "FAILED"
 
     def publish(
         self,

@@ -15,7 +15,7 @@ from jobs.promote import roll_back
 from jobs.run import run
 from jobs.standing import pool, standing
 from jobs.train import train_round
-from models.errors import CampaignError, DataError, VersionNotFound
+from models.errors import CampaignError, DataError, OutageError, VersionNotFound
 from tests.jobs.fakes import FakeWorld, casting_bytes, write_castings
 
 
@@ -313,6 +313,19 @@ def test_a_failure_leaves_no_run_running(fake: FakeWorld, castings: Path):
     assert {run.status for run in fake.tracker.runs.values()} == {"FAILED", "FINISHED"}
 
 
+def test_a_failure_in_training_leaves_its_round_failed_until_it_is_trained_again(
+    fake: FakeWorld, castings: Path, monkeypatch: pytest.MonkeyPatch
+):
+    options = small(castings, rounds=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(fake.tracker, "publish", _full)
+        with pytest.raises(OutageError, match="no space"):
+            run(fake.open(), options)
+    assert {run.status for run in fake.tracker.runs.values()} == {"FAILED"}
+    run(fake.open(), options)
+    assert {run.status for run in fake.tracker.runs.values()} == {"FINISHED"}
+
+
 def test_leaked_and_duplicate_castings_are_counted(fake: FakeWorld, tmp_path: Path):
     rows = []
     for number in range(24):
@@ -337,6 +350,10 @@ def _numbers(result: dict[str, object]) -> list[dict[str, float]]:
 
 def _metric(result: dict[str, list[dict[str, dict[str, float]]]], number: int, key: str) -> float:
     return result["rounds"][number]["metrics"][key]
+
+
+def _full(*_: object) -> None:
+    raise OutageError("no space left on device")
 
 
 def _folder(path: Path) -> Path:

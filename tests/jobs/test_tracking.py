@@ -77,6 +77,18 @@ def test_a_round_is_nested_once(tracker: MlflowTracker, tracking_store: MlflowCl
     assert run.info.run_name == "round-00"
 
 
+def test_a_campaign_that_fails_leaves_no_round_running(
+    tracker: MlflowTracker, tracking_store: MlflowClient
+):
+    parent = tracker.open_campaign("a", None, {}, TAGS)
+    done = tracker.open_round(parent, "round-00", {}, TAGS)
+    tracker.close_run(done)
+    broken = tracker.open_round(parent, "round-01", {}, TAGS)
+    tracker.close_run(parent, failed=True)
+    states = [tracking_store.get_run(run).info.status for run in (parent, done, broken)]
+    assert states == ["FAILED", "FINISHED", "FAILED"]
+
+
 def test_no_metric_point_is_logged_twice(tracker: MlflowTracker, tracking_store: MlflowClient):
     run_id = tracker.open_campaign("a", None, {}, TAGS)
     tracker.log_metrics(run_id, {"test/accuracy": 0.5, "labels/share_a,b": 1.0}, 40)
