@@ -1,7 +1,7 @@
 """Write the contact sheet of the README from the campaign of `make run`.
 
-    make run
-    python docs/figures.py
+make run
+python docs/figures.py
 """
 
 import os
