@@ -84,7 +84,8 @@ class Campaign:
             DataError: they contradict `--classes` or `--good`.
         """
         known = {c.label: c.paths[0] for c in self.data.castings if c.label is not None}
-        given = self.options.class_list or tuple(sorted(known))
+        labels = set(labels)
+        given = self.options.class_list or tuple(sorted(known.keys() | labels))
         outside = [f"{label} ({path})" for label, path in known.items() if label not in given]
         if outside:
             raise DataError(

@@ -19,6 +19,7 @@ from jobs.scoring_client import ScoringClient
 from jobs.service_process import own_service
 from jobs.tracking import MlflowTracker
 from jobs.world import World
+from models.errors import VersionError
 
 _DEFAULTS = {
     "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
@@ -44,7 +45,7 @@ def real_world() -> Iterator[World]:
     # it logs the traceback of every failed attempt; the reason is told once, by `jobs.patience`
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        ledger = Ledger(ledger_url())
+        ledger = patient(lambda: Ledger(ledger_url()), "the ledger", why_away, _say)
         stack.callback(ledger.close)
 
         @functools.cache
@@ -59,14 +60,11 @@ def real_world() -> Iterator[World]:
             stack.callback(client.close)
             return client
 
-        tracker = MlflowTracker(mlflow.MlflowClient(), os.environ.get("MLFLOW_RUN_ID"))
-        yield World(
-            patient(ledger, "the ledger", why_away, _say),
-            patient(tracker, "MLflow", why_away, _say),
-            scorer,
-            progress.bar,
-            _say,
-        )
+        def tracker() -> MlflowTracker:
+            return MlflowTracker(mlflow.MlflowClient(), os.environ.get("MLFLOW_RUN_ID"))
+
+        mlflow_ = patient(tracker, "MLflow", why_away, _say)
+        yield World(ledger, mlflow_, scorer, progress.bar, _say)
 
 
 def why_away(error: Exception) -> str | None:
@@ -77,7 +75,10 @@ def why_away(error: Exception) -> str | None:
             if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
                 return _first_line(error)
         case DBAPIError() if isinstance(error, OperationalError | InterfaceError):
-            return _first_line(error.orig or error)
+            reason = _first_line(error.orig or error)
+            return None if "unable to open database file" in reason else reason
+        case VersionError() if isinstance(error.__cause__, OSError):  # its files, not itself
+            return _first_line(error)
         case OSError():  # a full disk, a connection that broke
             return _first_line(error)
     return None

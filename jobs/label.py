@@ -31,13 +31,14 @@ def export_labels(campaign: Campaign, now: Standing, file: Path) -> int:
     """Write the castings that await a label, in order of choice, and return how many.
 
     Raises:
-        CampaignError: none does.
+        CampaignError: none does, or the file holds labels that were not imported.
     """
     waiting = now.unlabelled()
     if not waiting:
         raise CampaignError(
             f"campaign {campaign.options.name} awaits no labels; `run` takes its next step"
         )
+    _refuse_to_overwrite(file, now)
     rows = [
         {
             "casting": asked.casting,
@@ -47,8 +48,25 @@ def export_labels(campaign: Campaign, now: Standing, file: Path) -> int:
         }
         for asked in waiting
     ]
-    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(file, index=False)
+    draft = file.with_name(f".{file.name}.draft")
+    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(draft, index=False)
+    draft.replace(file)
     return len(rows)
+
+
+def _refuse_to_overwrite(file: Path, now: Standing) -> None:
+    """Keep a file that people have filled in.
+
+    Raises:
+        CampaignError: it holds labels that were not imported.
+    """
+    if file.exists():
+        new = [row for _, row in _read(file) if now.labels.get(row["casting"]) != row["label"]]
+        if new:
+            raise CampaignError(
+                f"{file} holds {len(new)} labels that were not imported; `label import` it first, "
+                f"or name another file"
+            )
 
 
 def import_labels(world: World, campaign: Campaign, now: Standing, file: Path) -> dict[str, int]:
@@ -61,7 +79,7 @@ def import_labels(world: World, campaign: Campaign, now: Standing, file: Path) -
         DataError: a line names an unknown casting or class, or contradicts another one.
     """
     rows = _read(file)
-    classes, _ = campaign.classes(now.labels.values())
+    classes = campaign.options.class_list or campaign.classes(now.labels.values())[0]
     known = campaign.castings.keys() | {a.casting for a in now.asked}
     faults = [
         f"line {line}: {fault}"
@@ -70,9 +88,8 @@ def import_labels(world: World, campaign: Campaign, now: Standing, file: Path) -
     ] + _contradictions(rows)
     if faults:
         raise DataError(f"{file}: {len(faults)} faults, nothing was taken: {listed(faults)}")
-    news = world.ledger.record_labels(
-        (row["casting"], row["label"], row["annotator"] or _NOBODY) for _, row in rows
-    )
+    said = [(row["casting"], row["label"], row["annotator"]) for _, row in rows]
+    news = world.ledger.record_labels(said)
     return {"labels": len(rows), "news": news}
 
 
@@ -106,6 +123,7 @@ def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
         {column: str(row.get(column, "")).strip() for column in COLUMNS}
         for row in table.to_dict("records")
     ]
+    rows = [row | {"annotator": row["annotator"] or _NOBODY} for row in rows]
     return [(line, row) for line, row in enumerate(rows, start=2) if row["label"]]
 
 

@@ -126,20 +126,19 @@ class Ledger:
     def campaigns(self) -> list[CampaignRow]:
         """All campaigns, oldest first."""
         with self.engine.connect() as connection:
-            lengths = dict(
+            rows = (
                 connection.execute(
-                    sa.select(tables.lengths.c.campaign, tables.lengths.c.rounds).order_by(
-                        tables.lengths.c.id
-                    )
+                    sa.select(tables.campaigns, tables.runs.c.run_id)
+                    .outerjoin(tables.runs, tables.runs.c.campaign == tables.campaigns.c.name)
+                    .order_by(tables.campaigns.c.at)
                 )
-                .tuples()
+                .mappings()
                 .all()
             )
-            rows = connection.execute(
-                sa.select(tables.campaigns, tables.runs.c.run_id)
-                .outerjoin(tables.runs, tables.runs.c.campaign == tables.campaigns.c.name)
-                .order_by(tables.campaigns.c.at)
-            ).mappings()
+            query = sa.select(tables.lengths.c.campaign, tables.lengths.c.rounds)
+            by_age = query.order_by(tables.lengths.c.id)
+            # read last: whatever campaign was seen, its length was written with it
+            lengths = dict(connection.execute(by_age).tuples().all())
             return [
                 CampaignRow(
                     name=row["name"],
@@ -220,7 +219,7 @@ class Ledger:
         with self.engine.connect() as connection:
             return [Asked(*row) for row in connection.execute(query)]
 
-    def record_labels(self, labels: Iterable[Label]) -> int:
+    def record_labels(self, labels: Sequence[Label]) -> int:
         """Record who calls castings what, in order and at once; returns how many are news.
 
         What an annotator said last about a casting and says again is no news.

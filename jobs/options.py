@@ -44,10 +44,14 @@ class RunOptions:
     campaign: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.initial < 2:  # noqa: PLR2004 -- batch norm needs two castings
-            raise DataError(f"--initial {self.initial}: a training needs at least 2 labels")
         if not 0 <= self.audit_share < 1:
             raise DataError(f"--audit-share {self.audit_share}: a share from 0 to below 1")
+        trained_on = self.initial - round(self.initial * self.audit_share)
+        if trained_on < 2:  # noqa: PLR2004 -- batch norm needs two castings
+            raise DataError(
+                f"--initial {self.initial} with --audit-share {self.audit_share} leaves "
+                f"{trained_on} labels to train on; a training needs at least 2"
+            )
         if set(self.name) & set("'\"`"):
             raise DataError(
                 f"--campaign {self.name}: a name without quotes, for MLflow's searches"

@@ -22,19 +22,19 @@ Reason = Callable[[Exception], str | None]
 
 
 def patient(
-    adapter: _Adapter,
+    make: Callable[[], _Adapter],
     name: str,
     reason: Reason,
     say: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> _Adapter:
-    """The same adapter, whose methods wait out what passes.
+    """Make an adapter whose methods wait out what passes, as the making does.
 
     Once it has given up, it tries each further call only once, until one succeeds.
 
     Args:
-        adapter: ledger or tracker.
+        make: opens ledger or tracker.
         name: what the user calls it.
         reason: tells outages from errors.
         say: told when the waiting begins.
@@ -42,9 +42,11 @@ def patient(
         clock: tells the time in seconds.
 
     Raises:
-        OutageError: by its methods, when `PATIENCE` is over.
+        OutageError: at once or by its methods, when `PATIENCE` is over.
     """
-    return cast("_Adapter", _Patient(adapter, name, reason, say, sleep, clock))
+    wrapped = _Patient(None, name, reason, say, sleep, clock)
+    wrapped.adapter = wrapped.call(make)
+    return cast("_Adapter", wrapped)
 
 
 @dataclass
@@ -60,9 +62,9 @@ class _Patient:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever the adapter has
         method = getattr(self.adapter, name)
-        return functools.wraps(method)(functools.partial(self._call, method))
+        return functools.wraps(method)(functools.partial(self.call, method))
 
-    def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Call until it succeeds, fails for good, or patience is over."""
         began, pause = self.clock(), _FIRST_PAUSE
         while True:

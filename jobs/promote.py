@@ -9,11 +9,16 @@ from models.registry import FIRST, ROLLED_BACK, Version
 def promote(world: World, name: str, number: str) -> Version:
     """Point `current` at a version, after it has proved itself.
 
+    Whoever goes to an older one leaves the newer: its campaign does not bring it back.
+
     Raises:
         VersionNotFound: there is none of that number.
         VersionError: it fails its self-check.
     """
-    version = world.tracker.find(name, number)
+    version, current = world.tracker.find(name, number), world.tracker.current(name)
+    world.tracker.prove(version)
+    if current is not None and int(number) < int(current.number):
+        world.tracker.leave(current)
     world.tracker.promote(version)
     return version
 
@@ -46,7 +51,9 @@ def roll_back(world: World, name: str) -> Version:
             f"`promote --version N` names another"
         )
     version = world.tracker.find(name, str(previous))
-    world.tracker.roll_back(current, version)
+    world.tracker.prove(version)
+    world.tracker.leave(current)
+    world.tracker.go_back(version)
     return version
 
 
@@ -56,10 +63,19 @@ def offer(world: World, campaign: str, name: str, number: str) -> str | None:
     Returns:
         None when it is current now, else the command that would make it so.
     """
+    command = f"python -m jobs promote --model-name {name} --version {number}"
     current = world.tracker.current(name)
-    if current is None or current.tags.get("campaign") == campaign:
-        already = current is not None and current.number == number
-        if not already and ROLLED_BACK not in world.tracker.find(name, number).tags:
-            promote(world, name, number)
+    if not _is_ours(current, campaign):
+        return command
+    version = world.tracker.find(name, number)
+    if (current is not None and current.number == number) or ROLLED_BACK in version.tags:
         return None
-    return f"python -m jobs promote --model-name {name} --version {number}"
+    world.tracker.prove(version)
+    if not _is_ours(world.tracker.current(name), campaign):  # somebody was faster meanwhile
+        return command
+    world.tracker.promote(version)
+    return None
+
+
+def _is_ours(current: Version | None, campaign: str) -> bool:
+    return current is None or current.tags.get("campaign") == campaign

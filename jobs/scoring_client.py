@@ -5,6 +5,7 @@ rest is sent again; anything else it refuses is an error.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,9 +77,10 @@ class ScoringClient:
         say: told when waiting for it takes longer.
         transport: in the place of the network.
         sleep: waits so many seconds.
+        clock: tells the time in seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- the outside world is an argument
         self,
         url: str,
         api_key: str | None = None,
@@ -86,6 +88,7 @@ class ScoringClient:
         say: Callable[[str], None] = lambda _: None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         headers = {"Accept": "application/octet-stream"}
         if api_key:
@@ -96,6 +99,7 @@ class ScoringClient:
         self._revive = revive
         self._say = say
         self._sleep = sleep
+        self._clock = clock
 
     def close(self) -> None:
         """Give up the connections."""
@@ -160,7 +164,7 @@ class ScoringClient:
         """One request, repeated with growing pauses while the service is away or busy.
 
         Raises:
-            ServiceError: that lasts for longer than `PATIENCE`.
+            ServiceError: that lasts for longer than `PATIENCE` after the first failure.
         """
         fields = {
             "passes": str(request.passes),
@@ -170,27 +174,32 @@ class ScoringClient:
         if request.include:
             fields["include"] = ",".join(request.include)
         files = [("images", (name, data, "application/octet-stream")) for name, data in images]
-        pause, waited, problem = _FIRST_PAUSE, 0.0, "no answer"
-        while waited < PATIENCE:
+        pause, told, failed_at = _FIRST_PAUSE, False, math.inf
+        while True:
             try:
                 response = self._http.post("/score", data=fields, files=files)
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
+                failed_at = min(failed_at, self._clock())
                 self._revive()
             else:
                 if response.status_code not in _BUSY:
                     return response
                 problem = f"{response.status_code} {_error(response)}"
+                failed_at = min(failed_at, self._clock())
                 pause = max(pause, _retry_after(response))
-            if waited < _TOLD_AFTER <= waited + pause:
+            waited = self._clock() - failed_at
+            if waited >= PATIENCE:
+                raise ServiceError(
+                    f"the scoring service at {self._http.base_url} is not to be had for "
+                    f"{waited:.0f} s ({problem}); start it, or give --service-url auto, and run "
+                    f"the command again"
+                )
+            if waited >= _TOLD_AFTER and not told:
+                told = True
                 self._say(f"scoring service: {problem}; trying again for up to {PATIENCE:.0f} s")
             self._sleep(pause)
-            waited += pause
             pause = min(2 * pause, _LONGEST_PAUSE)
-        raise ServiceError(
-            f"the scoring service at {self._http.base_url} is not to be had for {PATIENCE:.0f} s "
-            f"({problem}); start it, or give --service-url auto, and run the command again"
-        )
 
 
 def _unreadable(response: httpx.Response) -> dict[int, str]:

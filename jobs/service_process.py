@@ -52,13 +52,13 @@ class OwnService:
         self._reviving = threading.Lock()
 
     def revive(self) -> None:
-        """Start it, unless it runs.
+        """Start it, unless it runs and answers.
 
         Raises:
             ServiceError: it does not come up; the tail of its log is told.
         """
         with self._reviving:
-            if self._process is not None and self._process.poll() is None:
+            if self._process is not None and self._process.poll() is None and _answers(self.url):
                 return
             try:
                 self._start()
@@ -113,6 +113,14 @@ def own_service(model_name: str) -> Iterator[OwnService]:
         service.stop()
 
 
+def _answers(url: str) -> bool:
+    """Whether it is alive, however busy."""
+    try:
+        return httpx.get(f"{url}/livez", timeout=_STOP, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
 def _wait_until_live(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + STARTUP
     while time.monotonic() < deadline:
@@ -120,11 +128,8 @@ def _wait_until_live(process: subprocess.Popen[bytes], url: str) -> None:
         if ended is not None:
             kind = _Killed if ended < 0 else ServiceError
             raise kind(f"the scoring service ended with {ended} at its start")
-        try:
-            if httpx.get(f"{url}/livez", timeout=2, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            pass
+        if _answers(url):
+            return
         time.sleep(0.2)
     raise ServiceError(f"the scoring service did not come up within {STARTUP:.0f} s")
 

@@ -89,14 +89,15 @@ def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting
 
     All of the test side that is labelled, but for the half of the audit that calibrates.
     """
-    calibrating = {casting.id for casting, _ in castings_to_calibrate_on(campaign, now)}
+    elsewhere = {casting.id for casting, _ in castings_to_calibrate_on(campaign, now)}
+    elsewhere |= {asked.casting for asked in now.asked if asked.use == "train"}
     labelled = ((c, now.labels.get(c.id, c.label)) for c in campaign.data.castings)
     return [
         (casting, label)
         for casting, label in labelled
         if label is not None
         and campaign.sides[casting.id] == "test"
-        and casting.id not in calibrating | now.excluded
+        and casting.id not in elsewhere | now.excluded
     ]
 
 

@@ -78,23 +78,28 @@ def _say_changes(
 
 
 def _place(world: World, options: RunOptions, data: DataSet) -> dict[str, Side]:
-    """The side of each casting, as given or by hash of its part; the first word holds."""
-    given = any(casting.side == "test" for casting in data.castings)
+    """The side of each casting, as given or by hash of its part; the first word holds.
+
+    It holds for whether the data set gives the split, for parts, and for castings.
+    """
+    source, hashed = options.source, f"{options.split}/{options.split_seed}"
+    given = bool(world.ledger.sides(source, "given"))
+    if not world.ledger.sides(source, hashed):
+        given |= any(casting.side == "test" for casting in data.castings)
     if options.split == "given" and given:
-        says = {c.id: c.side or "train" for c in data.castings}
-        rows = [PartSide(casting, "", side) for casting, side in says.items()]
-        world.ledger.record_sides(options.source, "given", rows)
-        kept = {c: p.side for c, p in world.ledger.sides(options.source, "given").items()}
-        moved = [c.paths[0] for c in data.castings if kept[c.id] != says[c.id]]
-        if moved:
-            world.say(
-                f"{len(moved)} castings stay on the side where they were first seen: "
-                f"{listed(moved)}"
-            )
-        return {casting: kept[casting] for casting in says}
-    split = f"by-part/{options.split_seed}"
-    known = world.ledger.sides(options.source, split)
-    placed = place_parts(data.castings, options.split_seed, known)
-    world.ledger.record_sides(options.source, split, placed.values())
-    placed = world.ledger.sides(options.source, split)
-    return {casting.id: placed[casting.part_key].side for casting in data.castings}
+        split, says = "given", {c.id: c.side or "train" for c in data.castings}
+    else:
+        split = f"{hashed}/castings"
+        placed = place_parts(data.castings, options.split_seed, world.ledger.sides(source, hashed))
+        world.ledger.record_sides(source, hashed, placed.values())
+        placed = world.ledger.sides(source, hashed)
+        says = {c.id: placed[c.part_key].side for c in data.castings}
+    rows = [PartSide(casting, "", side) for casting, side in says.items()]
+    world.ledger.record_sides(source, split, rows)
+    kept = world.ledger.sides(source, split)
+    moved = [c.paths[0] for c in data.castings if kept[c.id].side != says[c.id]]
+    if moved:
+        world.say(
+            f"{len(moved)} castings stay on the side where they were first seen: {listed(moved)}"
+        )
+    return {casting: kept[casting].side for casting in says}

@@ -76,11 +76,17 @@ class Tracker(Protocol):
     def find(self, name: str, number: str) -> Version:
         """A version by number."""
 
-    def promote(self, version: Version) -> None:
-        """Point `current` at a version that proves itself, which remembers the one before."""
+    def prove(self, version: Version) -> None:
+        """Let a version prove itself here."""
 
-    def roll_back(self, left: Version, version: Version) -> None:
-        """Point `current` back at a version, and mark the one that is left."""
+    def promote(self, version: Version) -> None:
+        """Point `current` at a version, which remembers the one before."""
+
+    def leave(self, version: Version) -> None:
+        """Mark a version that a person takes out of service."""
+
+    def go_back(self, version: Version) -> None:
+        """Point `current` back at a version, which remembers nothing new."""
 
 
 class MlflowTracker:
@@ -195,15 +201,21 @@ class MlflowTracker:
         """A version by number."""
         return registry.find(self._client, name, number)
 
-    def promote(self, version: Version) -> None:
-        """Point `current` at a version, after it has proved itself here."""
+    def prove(self, version: Version) -> None:
+        """Load a version, so that it proves itself."""
         registry.load(version.name, version.number)
+
+    def promote(self, version: Version) -> None:
+        """Point `current` at a version."""
         registry.point(self._client, version)
 
-    def roll_back(self, left: Version, version: Version) -> None:
-        """Point `current` back at a version, after it has proved itself here."""
-        registry.load(version.name, version.number)
-        registry.point_back(self._client, left, version)
+    def leave(self, version: Version) -> None:
+        """Mark a version that a person takes out of service."""
+        registry.leave(self._client, version)
+
+    def go_back(self, version: Version) -> None:
+        """Point `current` back at a version."""
+        registry.point_back(self._client, version)
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(self._experiment(), tags=dict(tags), run_name=name)

@@ -125,7 +125,7 @@ def class_names(labels: Iterable[str], given: Sequence[str]) -> tuple[str, ...]:
     if outside:
         raise DataError(
             f"{listed(outside)} in the labels, but not among the classes {', '.join(given)}; "
-            f"name them all with --classes"
+            f"name them all with --classes, or correct them with `label import`"
         )
     classes = tuple(given) or tuple(seen)
     if len(set(classes)) < 2 or len(set(classes)) != len(classes):  # noqa: PLR2004 -- ok and not

@@ -189,12 +189,16 @@ def point(client: MlflowClient, version: Version) -> None:
     client.set_registered_model_alias(version.name, ALIAS, version.number)
 
 
-def point_back(client: MlflowClient, left: Version, version: Version) -> None:
-    """Move the alias `current` back to a version; the one that is left is marked as such.
+def leave(client: MlflowClient, version: Version) -> None:
+    """Mark a version that a person takes out of service, so that no campaign brings it back."""
+    client.set_model_version_tag(version.name, version.number, ROLLED_BACK, "true")
+
+
+def point_back(client: MlflowClient, version: Version) -> None:
+    """Move the alias `current` back to a version.
 
     The chain of `previous` stays as it is: a second step back goes further back.
     """
-    client.set_model_version_tag(left.name, left.number, ROLLED_BACK, "true")
     client.set_registered_model_alias(version.name, ALIAS, version.number)
 
 

@@ -110,14 +110,19 @@ class FakeTracker:
     def find(self, name: str, number: str) -> Version:
         return self._entry(name, number)[0]
 
+    def prove(self, version: Version) -> None:
+        self._entry(version.name, version.number)
+
     def promote(self, version: Version) -> None:
         before = self.alias.get(version.name)
         if before != version.number:
             self._tag(version, "previous", before or "none")
         self.alias[version.name] = version.number
 
-    def roll_back(self, left: Version, version: Version) -> None:
-        self._tag(left, "rolled_back", "true")
+    def leave(self, version: Version) -> None:
+        self._tag(version, "rolled_back", "true")
+
+    def go_back(self, version: Version) -> None:
         self.alias[version.name] = version.number
 
     def _tag(self, version: Version, key: str, value: str) -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -5,7 +7,9 @@ import pytest
 
 from jobs.campaign import Campaign, open_campaign
 from jobs.label import export_labels, import_labels, label_status
+from jobs.ledger import Label
 from jobs.options import RunOptions
+from jobs.patience import patient
 from jobs.run import run
 from jobs.standing import standing
 from jobs.world import World
@@ -68,6 +72,44 @@ def test_a_file_filled_in_half_way_leaves_the_rest_for_later(
     import_labels(world, campaign, standing(world, campaign), file)
     assert len(standing(world, campaign).unlabelled()) == 4
     assert run(world, campaign.options)["state"] == "awaiting labels"
+
+
+def test_labels_are_not_lost_when_the_ledger_is_busy(awaiting: tuple[World, Campaign, Path]):
+    world, campaign, file = awaiting
+    export_labels(campaign, standing(world, campaign), file)
+    _fill(file, ["ok", "def"] * 3)
+    now = standing(world, campaign)
+
+    class BusyOnce:
+        tried = False
+
+        def record_labels(self, labels: Sequence[Label]) -> int:
+            if not self.tried:
+                self.tried = True
+                list(labels)
+                raise OSError("database is locked")
+            return world.ledger.record_labels(labels)
+
+    ledger = patient(BusyOnce, "the ledger", str, lambda _: None, sleep=lambda _: None)
+    busy = replace(world, ledger=ledger)  # type: ignore[arg-type]
+    assert import_labels(busy, campaign, now, file) == {"labels": 6, "news": 6}
+    assert len(standing(world, campaign).labels) == 6
+
+
+def test_a_file_that_people_have_filled_in_is_not_overwritten(
+    awaiting: tuple[World, Campaign, Path],
+):
+    world, campaign, file = awaiting
+    now = standing(world, campaign)
+    export_labels(campaign, now, file)
+    export_labels(campaign, now, file)  # nothing is lost yet
+    _fill(file, ["ok", "def", "ok", "", "", ""])
+    filled = file.read_text()
+    with pytest.raises(CampaignError, match=r"holds 3 labels that were not imported"):
+        export_labels(campaign, now, file)
+    assert file.read_text() == filled
+    import_labels(world, campaign, now, file)
+    assert export_labels(campaign, standing(world, campaign), file) == 3
 
 
 def test_labels_all_of_one_class_are_no_obstacle(awaiting: tuple[World, Campaign, Path]):

@@ -41,7 +41,7 @@ class Shop:
 
 def _patient(shop: Shop, said: list[str]) -> Shop:
     clock = shop.clock
-    return patient(shop, "the shop", why_away, said.append, clock.sleep, clock.read)
+    return patient(lambda: shop, "the shop", why_away, said.append, clock.sleep, clock.read)
 
 
 def test_an_outage_of_a_minute_is_waited_out_and_said_once():

@@ -11,7 +11,7 @@ from PIL import Image
 from jobs.acquire import ask_next
 from jobs.campaign import open_campaign, recorded_options
 from jobs.options import RunOptions
-from jobs.promote import roll_back
+from jobs.promote import promote, roll_back
 from jobs.run import run
 from jobs.standing import pool, standing
 from jobs.train import train_round
@@ -157,6 +157,33 @@ def test_a_version_that_a_person_rolled_back_is_not_pushed_forward_again(
         roll_back(fake.open(), "casting-defects")
     run(fake.open(), options)
     assert fake.tracker.alias["casting-defects"] == "1"
+
+
+def test_a_version_that_a_person_left_for_an_older_one_is_not_pushed_forward_again(
+    fake: FakeWorld, castings: Path
+):
+    run(fake.open(), small(castings))
+    assert promote(fake.open(), "casting-defects", "2").number == "2"
+    run(fake.open(), small(castings))
+    assert fake.tracker.alias["casting-defects"] == "2"
+    run(fake.open(), small(castings, rounds=4))
+    assert fake.tracker.alias["casting-defects"] == "4"  # a new version is news
+
+
+def test_a_version_that_became_current_meanwhile_is_not_displaced(
+    fake: FakeWorld, castings: Path, monkeypatch: pytest.MonkeyPatch
+):
+    other = run(fake.open(), small(castings, strategy="random", rounds=1))
+    version = other["rounds"][0]["version"]
+    del fake.tracker.alias["casting-defects"]
+    monkeypatch.setattr(
+        fake.tracker,
+        "prove",
+        lambda _: fake.tracker.alias.setdefault("casting-defects", version),
+    )
+    mine = run(fake.open(), small(castings, rounds=1))
+    assert fake.tracker.alias["casting-defects"] == version
+    assert mine["promote"].endswith(f"--version {mine['rounds'][0]['version']}")
 
 
 def test_a_file_that_went_away_sits_out_one_ranking_only(fake: FakeWorld, castings: Path):

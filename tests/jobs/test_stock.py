@@ -141,6 +141,51 @@ def test_growing_the_pool_between_two_commands_changes_nobodys_test_side_by_part
     assert len(side_of_part) == 10  # new shots of a part lie where the part lies
 
 
+def test_a_given_split_stays_given_when_its_test_folder_is_away(fake: FakeWorld, tmp_path: Path):
+    data = tmp_path / "split"
+    write_castings(data / "train", {"ok": 8, "def": 8})
+    write_castings(data / "test", {"ok": 3, "def": 3}, start=50)
+    options = RunOptions(data=str(data), rounds=1, initial=4, image_size=32)
+    before = look_up(fake.open(), options)
+    (data / "test").rename(tmp_path / "away")
+    after = look_up(fake.open(), options)
+    assert set(after.sides.values()) == {"train"}
+    (tmp_path / "away").rename(data / "test")
+    assert look_up(fake.open(), options).sides == before.sides
+
+
+@pytest.mark.parametrize("column", ["split", "part"])
+def test_a_column_that_a_manifest_gets_later_moves_nobody(
+    fake: FakeWorld, tmp_path: Path, column: str
+):
+    rows = []
+    for number in range(30):
+        kind, path = ("ok", "def")[number % 2], f"{number}.png"
+        (tmp_path / path).write_bytes(casting_bytes(kind, number))
+        rows.append({"path": path, "label": kind})
+    manifest = tmp_path / "manifest.csv"
+    pd.DataFrame(rows).to_csv(manifest, index=False)
+    options = RunOptions(data=str(manifest), rounds=1, initial=4, image_size=32)
+    before = look_up(fake.open(), options)
+    added = {"split": lambda n: "test" if n == 0 else "train", "part": lambda n: f"p{n % 12}"}
+    table = [row | {column: added[column](n)} for n, row in enumerate(rows)]
+    pd.DataFrame(table).to_csv(manifest, index=False)
+    assert look_up(fake.open(), options).sides == before.sides
+
+
+def test_a_class_whose_files_are_gone_does_not_stop_a_campaign(fake: FakeWorld, tmp_path: Path):
+    data = write_castings(tmp_path / "castings", {"ok": 10, "def": 10, "scrap": 10})
+    options = RunOptions(
+        data=str(data), rounds=1, batch=4, initial=12, passes=4, steps=2, image_size=32
+    )
+    world = fake.open()
+    run(world, options)
+    (data / "scrap").rename(tmp_path / "gone")
+    result = run(world, replace(options, rounds=2))
+    assert [r["labels"] for r in result["rounds"]] == [12, 16]
+    assert "labels/share_scrap" in result["rounds"][1]["metrics"]
+
+
 def _between_rounds(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen when the first round is trained, while the job goes on."""
     from jobs import run as module

@@ -116,7 +116,8 @@ def test_going_back_leaves_the_chain_as_it_is(tracking_store, publish):
     first, second = publish(), publish()
     for version in (first, second):
         registry.point(tracking_store, version)
-    registry.point_back(tracking_store, second, first)
+    registry.leave(tracking_store, second)
+    registry.point_back(tracking_store, first)
     current = registry.find_current(tracking_store, NAME)
     assert (current.number, current.tags["previous"]) == ("1", "none")
     left = registry.find(tracking_store, NAME, "2").tags

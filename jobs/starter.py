@@ -1,0 +1,34 @@
+"""A job that `mlflow run` started ends with it.
+
+A killed `mlflow run` cannot stop its job, which would go on unseen and hold the campaign against
+the same command given again. Between the two there may be a shell, so both links are watched.
+"""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+_LOOK = 0.5  # seconds
+
+
+def end_with_starter() -> None:
+    """Ask this process to end, as SIGTERM does, when whoever started it is gone."""
+    threading.Thread(target=_watch, args=(_links(),), name="starter", daemon=True).start()
+
+
+def _watch(links: tuple[int, int | None]) -> None:
+    while _links() == links:
+        time.sleep(_LOOK)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _links() -> tuple[int, int | None]:
+    """The parent of this process, and the parent's parent; None where there is no /proc."""
+    parent = os.getppid()
+    try:
+        stat = Path(f"/proc/{parent}/stat").read_text()
+    except OSError:
+        return parent, None
+    return parent, int(stat.rpartition(")")[2].split()[1])

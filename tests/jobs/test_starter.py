@@ -1,0 +1,36 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+JOB = """
+import sys, time
+from jobs.starter import end_with_starter
+end_with_starter()
+print("working", flush=True)
+time.sleep(60)
+"""
+STARTER = """
+import subprocess, sys
+subprocess.run(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("shell", [[], ["bash", "-c", '"$@"; exit $?', "sh"]])
+def test_a_job_ends_with_the_process_that_started_it(shell: list[str], tmp_path: Path):
+    command = [*shell, sys.executable, "-c", JOB]
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTER, *command], stdout=subprocess.PIPE, text=True
+    ) as starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == "working\n"
+        *_, job = psutil.Process(starter.pid).children(recursive=True)
+        starter.kill()
+        starter.wait()
+        deadline = time.monotonic() + 10
+        while job.is_running() and job.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
