@@ -1,8 +1,4 @@
-"""Write the contact sheet of the README from the campaign of `make run`.
-
-make run
-python docs/figures.py
-"""
+"""Write the contact sheet of the README from the campaign of `make run`, which is run before."""
 
 import os
 import shutil

@@ -77,6 +77,7 @@ class _Patient:
                 self._bear(why, self.clock() - began, error)
             else:
                 self.patience = PATIENCE
+                self.told.clear()  # the next outage is told again
                 return answer
             self.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

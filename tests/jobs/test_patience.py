@@ -47,9 +47,13 @@ def _patient(shop: Shop, said: list[str]) -> Shop:
 def test_an_outage_of_a_minute_is_waited_out_and_said_once():
     said: list[str] = []
     shop = Shop(Clock(), opens=60.0)
-    assert _patient(shop, said).buy("a", many=2) == "aa"
+    waited_out = _patient(shop, said)
+    assert waited_out.buy("a", many=2) == "aa"
     assert shop.clock.now < 60 + 10
     assert said == ["the shop: No space left on device; trying again for up to 120 s"]
+    shop.opens = shop.clock.now + 30
+    waited_out.buy("a")
+    assert len(said) == 2  # another outage is told again
 
 
 def test_a_longer_one_is_an_error_within_the_stated_bound():
