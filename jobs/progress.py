@@ -18,14 +18,17 @@ def bar(what: str, total: int) -> Iterator[Advance]:
 
 @contextmanager
 def stepping(progress: Progress, what: str) -> Iterator[Callable[[int, int, float], None]]:
-    """Progress of a training, to be told (step, steps, loss) after each step."""
+    """Progress of a training, to be told (position, steps, loss) after each step."""
     with ExitStack() as stack:
         bars: list[Advance] = []
+        shown = 0
 
-        def on_step(_step: int, steps: int, _loss: float) -> None:
+        def on_step(position: int, steps: int, _loss: float) -> None:
+            nonlocal shown
             if not bars:
                 bars.append(stack.enter_context(progress(what, steps)))
-            bars[0](1)
+            bars[0](position - shown)
+            shown = position
 
         yield on_step
 

@@ -118,7 +118,6 @@ def _fit(
                 recipe=Recipe(steps=options.steps),
                 weights=options.weights,
                 seed=seed_for(options.seed, number, purpose),
-                good=None if good is None else classes.index(good),
                 on_step=on_step,
             )
         networks.append(network)

@@ -1,13 +1,14 @@
 """One training from labelled pixels: the recipe, the augmentation, the loop.
 
 The number of steps, not of epochs, follows from the number of labels, so that small rounds do
-not underfit; there is no early stopping, since a validation set would have to be paid for. The
-same pixels, seed and number of threads give the same bits.
+not underfit, and castings that are hard to tell apart are stepped on for longer. What decides is
+the loss on the labels themselves: there is no early stopping on a validation set, which would have
+to be paid for. The same pixels, seed and number of threads give the same bits.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from models.network import Network, NetworkSpec, best_device, build
 
 _REFRESH_MINIBATCH = 64
 _RIGHT_ANGLE = torch.pi / 2
+_RECENT = 20  # steps whose mean loss says whether the labels are fitted
 
 OnStep = Callable[[int, int, float], object]
 
@@ -29,13 +31,15 @@ class Recipe:
     """How a round is trained.
 
     Attributes:
-        steps: SGD steps; 0 lets `steps_for` choose from the number of labels.
+        steps: SGD steps; 0 lets `steps_for` choose from the number of labels, and the learning
+            rate stay at its peak while the labels are not fitted.
         minibatch: castings a step.
         learning_rate: peak of the one-cycle schedule (AdamW).
+        fitted: the labels are fitted when the loss is this share of what the class counts alone
+            would give.
+        patience: the peak is held for at most this many times the steps.
         weight_decay: of AdamW, on matrices and filters only.
         warm_up: share of the steps until the peak.
-        defect_weight: loss weight of defects beside good castings. A defect unlike those labelled
-            shows little that speaks for it, so a network leans to good; this leans against it.
         upright: share of castings that are turned by right angles only, which leaves every pixel
             as sharp as it will be when castings are scored; the others are turned freely.
         zoom: those turned freely are scaled by up to this factor either way.
@@ -45,9 +49,10 @@ class Recipe:
     steps: int = 0
     minibatch: int = 32
     learning_rate: float = 2e-3
+    fitted: float = 0.5
+    patience: float = 3.0
     weight_decay: float = 0.05
     warm_up: float = 0.25
-    defect_weight: float = 3.0
     upright: float = 0.8
     zoom: float = 0.05
     light: float = 0.1
@@ -67,7 +72,6 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     recipe: Recipe,
     weights: str,
     seed: int,
-    good: int | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Network, float]:
     """Train a fresh network and return it in eval mode, with the mean loss of the last tenth.
@@ -80,8 +84,8 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
         recipe: how it is trained.
         weights: its starting weights (`models.network.build`).
         seed: every draw follows from it.
-        good: index of the class that means "no defect", None where there is none.
-        on_step: told (step, steps, loss) after each step.
+        on_step: told (position, steps, loss) after each step; a step that holds the peak leaves
+            the position where it is.
 
     Raises:
         DataError: there are no labels, or the starting weights cannot be had.
@@ -91,11 +95,13 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     generator = torch.Generator().manual_seed(seed)
     device = best_device()
     network = build(spec, weights, generator).to(device).train()
-    recipe = replace(recipe, steps=recipe.steps or steps_for(len(targets_N)))
-    optimiser, schedule = _optimiser(network, recipe)
-    class_weights = loss_weights(targets_N, spec.classes, good, recipe.defect_weight).to(device)
-    losses: list[float] = []
-    for step, rows in enumerate(_minibatches(len(targets_N), recipe, generator), start=1):
+    weights_C = loss_weights(targets_N, spec.classes)
+    pace = Pace.of(recipe, targets_N, weights_C)
+    optimiser = _optimiser(network, recipe)
+    class_weights = weights_C.to(device)
+    for rows in _minibatches(len(targets_N), recipe.minibatch, generator):
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * pace.share_of_peak
         upright = normalise(pixels_N[rows], preprocessing).to(device)
         images = augment(upright, recipe, generator)
         features_BF = network.features(images)
@@ -105,12 +111,14 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
+        pace.step(loss.item())
         if on_step is not None:
-            on_step(step, recipe.steps, losses[-1])
+            on_step(pace.position, pace.steps, loss.item())
+        if pace.position == pace.steps:
+            break
     refresh_batch_norm(network, pixels_N, preprocessing)
-    tail = losses[-max(1, len(losses) // 10) :]
+    unweight(network, weights_C)
+    tail = pace.losses[-max(1, len(pace.losses) // 10) :]
     return network.eval(), sum(tail) / len(tail)
 
 
@@ -135,21 +143,78 @@ def refresh_batch_norm(network: Network, pixels_N: Tensor, preprocessing: Prepro
         norm.momentum = momentum
 
 
-def loss_weights(
-    targets_N: Tensor, classes: int, good: int | None, defect_weight: float
-) -> Tensor:
+@dataclass
+class Pace:
+    """Where a training is in its schedule: up in a line, held at the peak, down in half a cosine.
+
+    Attributes:
+        steps: of the schedule, those that hold its peak not counted.
+        peak: position of the highest learning rate.
+        fitted: the peak is held while the mean of the last `_RECENT` losses is above this.
+        holds: steps that may still hold the peak.
+        position: steps of the schedule that are done.
+        losses: of all steps.
+    """
+
+    steps: int
+    peak: int
+    fitted: float
+    holds: int
+    position: int = 0
+    losses: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, recipe: Recipe, targets_N: Tensor, weights_C: Tensor) -> "Pace":
+        """The pace for these labels; a given number of steps is kept to."""
+        steps = recipe.steps or steps_for(len(targets_N))
+        counts_C = torch.bincount(targets_N, minlength=len(weights_C)) * weights_C
+        share_C = counts_C / counts_C.sum()
+        knows_counts_only = float(-torch.xlogy(share_C, share_C).sum())
+        held = knows_counts_only > 0 and not recipe.steps  # with one class there is nothing to fit
+        holds = round(recipe.patience * steps) if held else 0
+        peak = max(1, round(recipe.warm_up * steps))
+        return cls(steps, peak, recipe.fitted * knows_counts_only, holds)
+
+    @property
+    def share_of_peak(self) -> float:
+        """The learning rate of the next step, beside that of the peak."""
+        if self.position < self.peak:
+            return (self.position + 1) / (self.peak + 1)
+        down = (self.position - self.peak) / max(1, self.steps - self.peak)
+        return (1 + math.cos(math.pi * down)) / 2
+
+    def step(self, loss: float) -> None:
+        """Count a step."""
+        self.losses.append(loss)
+        recent = self.losses[-_RECENT:]
+        if self.position == self.peak and self.holds and sum(recent) / len(recent) > self.fitted:
+            self.holds -= 1
+        else:
+            self.position += 1
+
+
+def unweight(network: Network, weights_C: Tensor) -> None:
+    """Take the loss weights out of the probabilities again (Menon et al. 2021, section 4).
+
+    A network trained with weight w on a class gives it w times its odds; the head's bias gives
+    that back, so that a verdict rests on what the castings show and how common the classes are.
+    """
+    present_C = weights_C > 0
+    shift_C = torch.where(present_C, weights_C.clamp(min=1e-12).log(), 0.0)
+    with torch.no_grad():
+        network.head.bias -= shift_C.to(network.head.bias.device)
+
+
+def loss_weights(targets_N: Tensor, classes: int) -> Tensor:
     """Loss weight `[C]`, square root of N / (classes present · n_c); 0 for a class that is absent.
 
-    The root lets rare defects count (Mahajan et al. 2018) and moves probabilities less than the
-    full ratio would. Beside a good class the others count `defect_weight` times.
+    The root lets rare defects be learned (Mahajan et al. 2018) with less noise in the steps than
+    the full ratio would bring. `unweight` takes it out of the probabilities again.
     """
     counts_C = torch.bincount(targets_N, minlength=classes).float()
     present = int((counts_C > 0).sum())
     ratio_C = len(targets_N) / (present * counts_C.clamp(min=1))
-    weights_C = torch.where(counts_C > 0, ratio_C.sqrt(), 0.0)
-    if good is not None:
-        weights_C[torch.arange(classes) != good] *= defect_weight
-    return weights_C
+    return torch.where(counts_C > 0, ratio_C.sqrt(), 0.0)
 
 
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -177,23 +242,21 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     return turned * contrast.to(images.device) + brightness.to(images.device)
 
 
-def _minibatches(count: int, recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
-    """Rows of `recipe.steps` minibatches; each casting once before any twice."""
-    size = min(recipe.minibatch, max(2, count))  # batch norm needs two
+def _minibatches(count: int, minibatch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Rows of minibatches without end; each casting once before any twice."""
+    size = min(minibatch, max(2, count))  # batch norm needs two
     queue = torch.empty(0, dtype=torch.int64)
-    for _ in range(recipe.steps):
+    while True:
         while len(queue) < size:
             queue = torch.cat([queue, torch.randperm(count, generator=generator)])
         yield queue[:size]
         queue = queue[size:]
 
 
-def _optimiser(
-    network: nn.Module, recipe: Recipe
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     decayed = [p for p in network.parameters() if p.ndim > 1]
     free = [p for p in network.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
+    return torch.optim.AdamW(
         [
             {"params": decayed, "weight_decay": recipe.weight_decay},
             {"params": free, "weight_decay": 0.0},
@@ -201,13 +264,3 @@ def _optimiser(
         lr=recipe.learning_rate,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: one_cycle(step, recipe))
-    return optimiser, schedule
-
-
-def one_cycle(step: int, recipe: Recipe) -> float:
-    """Share of the peak learning rate at a step: up in a line, down in half a cosine."""
-    peak = max(1, round(recipe.warm_up * recipe.steps))
-    if step < peak:
-        return (step + 1) / (peak + 1)
-    return (1 + math.cos(math.pi * (step - peak) / max(1, recipe.steps - peak))) / 2

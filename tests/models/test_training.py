@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from models import training
 from models.errors import DataError
 from models.images import Preprocessing, normalise
-from models.network import NetworkSpec
+from models.network import NetworkSpec, build
 from models.predictor import Operating, Predictor
-from models.training import Recipe, augment, fit, loss_weights, steps_for
+from models.training import Pace, Recipe, augment, fit, loss_weights, steps_for, unweight
 
 SPEC = NetworkSpec("resnet18", 1, 2)
 SMALL = Preprocessing(size=32)
@@ -64,19 +64,59 @@ def test_a_round_has_forty_steps_and_two_more_for_three_labels():
 
 
 def test_rare_classes_weigh_more():
-    weights = loss_weights(torch.tensor([0, 0, 0, 1]), 2, None, 3.0)
+    weights = loss_weights(torch.tensor([0, 0, 0, 1]), 2)
     assert weights.tolist() == pytest.approx([(4 / 6) ** 0.5, (4 / 2) ** 0.5])
 
 
 def test_a_class_without_castings_weighs_nothing_and_the_others_share_the_rest():
-    weights = loss_weights(torch.tensor([0, 0, 2]), 3, None, 3.0)
+    weights = loss_weights(torch.tensor([0, 0, 2]), 3)
     assert weights.tolist() == pytest.approx([(3 / 4) ** 0.5, 0, (3 / 2) ** 0.5])
-    assert loss_weights(torch.tensor([1, 1]), 2, None, 3.0).tolist() == [0, 1]
+    assert loss_weights(torch.tensor([1, 1]), 2).tolist() == [0, 1]
 
 
-def test_beside_a_good_class_every_defect_weighs_more():
-    weights = loss_weights(torch.tensor([0, 1, 2]), 3, 1, 3.0)
-    assert weights.tolist() == [3, 1, 3]
+def test_the_loss_weights_are_taken_out_of_the_probabilities_again():
+    network = build(SPEC, "scratch", seeded()).eval()
+    images = torch.rand(3, 1, 32, 32, generator=seeded(1))
+    weights = torch.tensor([3.0, 0.5])
+    before = network(images).softmax(dim=1)
+    unweight(network, weights)
+    after = network(images).softmax(dim=1)
+    odds = before[:, 0] / before[:, 1] / 6
+    assert torch.allclose(after[:, 0] / after[:, 1], odds, rtol=1e-4)
+
+
+def test_a_class_without_castings_keeps_its_bias():
+    network = build(SPEC, "scratch", seeded())
+    before = network.head.bias.detach().clone()
+    unweight(network, torch.tensor([2.0, 0.0]))
+    assert network.head.bias[1] == before[1]
+
+
+def test_the_peak_is_held_until_the_labels_are_fitted():
+    pace = Pace(steps=4, peak=2, fitted=0.5, holds=10)
+    for loss in (1.0, 1.0):
+        pace.step(loss)
+    shares = []
+    for loss in (0.9, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0):
+        shares.append(pace.share_of_peak)
+        pace.step(loss)
+    assert shares[:6] == [1.0] * 6  # eight losses: the mean is 0.475 after the eighth
+    assert (pace.position, pace.holds) == (4, 5)
+
+
+def test_the_peak_is_not_held_for_ever():
+    pace = Pace(steps=4, peak=2, fitted=0.5, holds=3)
+    for _ in range(7):
+        pace.step(9.0)
+    assert (pace.position, pace.holds) == (4, 0)
+
+
+def test_a_given_number_of_steps_is_kept_to_and_one_class_is_fitted_at_once():
+    labels, weights = torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 1.0])
+    assert Pace.of(Recipe(steps=7), labels, weights).holds == 0
+    assert Pace.of(Recipe(), labels, weights).holds == 3 * steps_for(4)
+    assert Pace.of(Recipe(), torch.tensor([1, 1]), torch.tensor([0.0, 1.0])).holds == 0
+    assert Pace.of(Recipe(), labels, weights).fitted == pytest.approx(math.log(2) / 2)
 
 
 def test_nothing_to_train_on_is_refused():
@@ -108,7 +148,7 @@ def test_labels_of_one_class_are_enough_to_train():
 def test_the_recipe_chooses_the_steps_when_none_are_given(monkeypatch):
     monkeypatch.setattr(training, "steps_for", lambda labels: labels // 3)
     told = []
-    train(*squares(6, 0), steps=0, on_step=lambda *step: told.append(step))
+    train(*squares(6, 0), steps=0, patience=0.0, on_step=lambda *step: told.append(step))
     assert [step[:2] for step in told] == [(1, 2), (2, 2)]
 
 
