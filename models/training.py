@@ -202,7 +202,7 @@ def unweight(network: Network, weights_C: Tensor) -> None:
     present_C = weights_C > 0
     shift_C = torch.where(present_C, weights_C.clamp(min=1e-12).log(), 0.0)
     with torch.no_grad():
-        network.head.bias -= shift_C.to(network.head.bias.device)
+        network.head.bias.sub_(shift_C.to(network.head.bias.device))
 
 
 def loss_weights(targets_N: Tensor, classes: int) -> Tensor:
