@@ -50,7 +50,7 @@ class Recipe:
     minibatch: int = 32
     learning_rate: float = 2e-3
     fitted: float = 0.5
-    patience: float = 3.0
+    patience: float = 1.0
     weight_decay: float = 0.05
     warm_up: float = 0.25
     upright: float = 0.8

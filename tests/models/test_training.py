@@ -114,7 +114,7 @@ def test_the_peak_is_not_held_for_ever():
 def test_a_given_number_of_steps_is_kept_to_and_one_class_is_fitted_at_once():
     labels, weights = torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 1.0])
     assert Pace.of(Recipe(steps=7), labels, weights).holds == 0
-    assert Pace.of(Recipe(), labels, weights).holds == 3 * steps_for(4)
+    assert Pace.of(Recipe(), labels, weights).holds == steps_for(4)
     assert Pace.of(Recipe(), torch.tensor([1, 1]), torch.tensor([0.0, 1.0])).holds == 0
     assert Pace.of(Recipe(), labels, weights).fitted == pytest.approx(math.log(2) / 2)
 
