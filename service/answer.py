@@ -29,8 +29,8 @@ def wants_binary(accept: str) -> bool:
 
 def answer(
     served: Served, request: ScoreRequest, embeddings_N_F: Tensor, *, binary: bool
-) -> bytes:
-    """The body of the answer to a request whose features are known."""
+) -> tuple[bytes, list[Answer]]:
+    """The body of the answer to a request whose features are known, and the rows in it."""
     castings, posterior_N_K_C = _score(served, request, embeddings_N_F)
     body: dict[str, Any] = {
         "model": {
@@ -46,9 +46,9 @@ def answer(
     tensors = {"posterior": posterior_N_K_C, "embedding": embeddings_N_F}
     included = {n: t.contiguous() for n, t in tensors.items() if n in request.include}
     if binary:
-        return save(included, metadata={"json": _json(body)})
+        return save(included, metadata={"json": _json(body)}), castings
     lists = {name: tensor.tolist() for name, tensor in included.items()}
-    return _json(body | lists).encode()
+    return _json(body | lists).encode(), castings
 
 
 def _score(

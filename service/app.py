@@ -14,10 +14,12 @@ from service.answer import BINARY, JSON, answer, wants_binary
 from service.bench import Bench
 from service.form import ScoreRequest, read_form
 from service.host import Host, Served
+from service.meters import Meters
 from service.openapi import SCORE_BODY, SCORE_RESPONSE, complete, errors
 from service.refusals import NotNow, Refusal
+from service.request_log import note
 from service.settings import Settings
-from service.sources import open_source
+from service.sources import Source, open_source
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Desk:
     settings: Settings
     host: Host
     bench: Bench
+    meters: Meters
 
 
 def _desk(request: Request) -> Desk:
@@ -80,9 +83,15 @@ def create_app() -> InspectorApp:
 def open_app(settings: Settings) -> InspectorApp:
     """The app of a worker, with its desk."""
     app = create_app()
-    host = Host(open_source(settings.model), settings.pinned)
-    app.state.desk = Desk(settings, host, Bench(settings.max_waiting, settings.max_pixels))
+    app.state.desk = furnish(settings, open_source(settings.model))
     return app
+
+
+def furnish(settings: Settings, source: Source) -> Desk:
+    """The desk of a worker that serves versions of that source."""
+    meters = Meters()
+    host = Host(source, settings.pinned, meters)
+    return Desk(settings, host, Bench(settings.max_waiting, settings.max_pixels, meters), meters)
 
 
 async def score(request: Request, desk: AtDesk) -> Response:
@@ -96,9 +105,11 @@ async def score(request: Request, desk: AtDesk) -> Response:
         pixels_N = await desk.bench.decode(form.images, served.predictor.preprocessing)
         embeddings_N_F = await desk.bench.embed(served.predictor, pixels_N)
         binary = wants_binary(request.headers.get("accept", ""))
-        body = await desk.bench.compute(
+        body, rows = await desk.bench.compute(
             lambda: answer(served, form, embeddings_N_F, binary=binary)
         )
+    desk.meters.scored(served.version.number, rows)
+    note(version=served.version.number, castings=len(rows))
     return Response(body, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
 
 
@@ -123,7 +134,9 @@ async def reload(desk: AtDesk) -> bodies.ModelBody:
 
 async def scrape(desk: AtDesk) -> Response:
     """Metrics for Prometheus."""
-    content, media_type = await asyncio.to_thread(metrics.exposition, desk.host, desk.bench)
+    content, media_type = await asyncio.to_thread(
+        metrics.exposition, desk.host, desk.bench, desk.meters
+    )
     return Response(content, headers={"Content-Type": media_type})
 
 
@@ -149,7 +162,7 @@ def _describe(host: Host) -> bodies.ModelBody:
     )
 
 
-async def _refuse(_: Request, refusal: Exception) -> Response:
+async def _refuse(request: Request, refusal: Exception) -> Response:
     """A refusal as its response.
 
     Raises:
@@ -157,6 +170,8 @@ async def _refuse(_: Request, refusal: Exception) -> Response:
     """
     if not isinstance(refusal, Refusal):
         raise TypeError(f"{type(refusal).__name__} is no refusal")
+    _desk(request).meters.refused(type(refusal).__name__)
+    note(refusal=str(refusal))
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     images = [asdict(image) for image in refusal.images]
     body = {"error": str(refusal), "images": images, **refusal.extra}

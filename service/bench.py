@@ -1,13 +1,15 @@
-"""Where castings are computed: off the event loop, one request after the other.
+"""Where castings are computed: off the event loop, by threads of its own, in stages.
 
-Decoding takes a few threads, everything with the network one: torch uses all cores for a single
-minibatch already, and memory then does not grow with the number of clients.
+Decoding, and what is left once the features are known, take a thread a core, of one torch thread
+each; the trunk is run in turns (`service.turns`).
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -17,9 +19,10 @@ from models.errors import UnreadableImage
 from models.images import Preprocessing, decode
 from models.predictor import Predictor
 from service.form import Upload
+from service.meters import Meters
 from service.refusals import BadImage, BadInput, NotNow
+from service.turns import Turns
 
-_DECODERS = 2
 _DECODED_TOGETHER = 16  # images a task: enough that handing tasks over costs nothing
 _RETRY_SECONDS = 1
 
@@ -29,12 +32,15 @@ T = TypeVar("T")
 class Bench:
     """The threads of a worker, and the line before them."""
 
-    def __init__(self, max_waiting: int, max_pixels: int) -> None:
+    def __init__(self, max_waiting: int, max_pixels: int, meters: Meters) -> None:
         self._max_waiting = max_waiting
         self._max_pixels = max_pixels
+        self._meters = meters
         self._inside = 0
-        self._decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
-        self._computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._turns = Turns(meters.minibatch)
+        self._threads = ThreadPoolExecutor(
+            torch.get_num_threads(), "compute", torch.set_num_threads, (1,)
+        )
 
     @property
     def waiting(self) -> int:
@@ -64,32 +70,40 @@ class Bench:
         Raises:
             BadInput: some cannot be read; it lists every one of them.
         """
-        loop = asyncio.get_running_loop()
-        tasks = [
-            loop.run_in_executor(self._decoders, self._decode, images, start, preprocessing)
-            for start in range(0, len(images), _DECODED_TOGETHER)
-        ]
-        decoded = [image for part in await asyncio.gather(*tasks) for image in part]
+        with self._timed("decode"):
+            tasks = [
+                self._run(partial(self._decode, images, start, preprocessing))
+                for start in range(0, len(images), _DECODED_TOGETHER)
+            ]
+            decoded = [image for part in await asyncio.gather(*tasks) for image in part]
         bad = [image for image in decoded if isinstance(image, BadImage)]
         if bad:
             raise BadInput(f"{len(bad)} of {len(images)} images cannot be read", bad)
         return torch.stack([image for image in decoded if isinstance(image, Tensor)])
 
     async def embed(self, predictor: Predictor, pixels_N: Tensor) -> Tensor:
-        """Features `[N, F]` of decoded castings.
-
-        The one place where the trunk is run: what shares minibatches between requests goes here.
-        """
-        return await self.compute(lambda: predictor.embed(pixels_N))
+        """Features `[N, F]` of decoded castings."""
+        with self._timed("trunk"):
+            return await self._turns.embed(predictor, pixels_N)
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """Run something in the thread that computes."""
-        return await asyncio.get_running_loop().run_in_executor(self._computer, work)
+        """Run something in a thread that computes."""
+        with self._timed("answer"):
+            return await self._run(work)
 
     def close(self) -> None:
         """Finish what is being computed and take nothing more."""
-        self._decoders.shutdown(wait=False, cancel_futures=True)
-        self._computer.shutdown(wait=False, cancel_futures=True)
+        self._turns.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self._meters.stage(stage, time.monotonic() - start)
 
     def _decode(
         self, images: Sequence[Upload], start: int, preprocessing: Preprocessing

@@ -17,6 +17,7 @@ import torch
 from models.errors import VersionError, VersionNotFound
 from models.predictor import MINIBATCH, Predictor
 from models.registry import Version
+from service.meters import Meters
 from service.refusals import NoSuchVersion, NotNow
 from service.sources import Source
 
@@ -68,8 +69,15 @@ def _now() -> datetime:
 class Host:
     """Holds versions and follows the registry; every method may be called from any thread."""
 
-    def __init__(self, source: Source, pinned: int, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        source: Source,
+        pinned: int,
+        meters: Meters,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
         self._source = source
+        self._meters = meters
         self._clock = clock
         self._current: Served | None = None
         self._registry = RegistryState()
@@ -168,10 +176,12 @@ class Host:
             if isinstance(error, VersionError):
                 self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
             self._answered(reason)
+            self._meters.version_refused()
             log.warning("%s %s", self.name, reason)
         else:
             self._refused = None
             self._answered(None)
+            self._meters.swapped()
             log.info("%s version %s is served", self.name, version.number)
 
     def _answered(self, error: str | None) -> None:
@@ -179,6 +189,7 @@ class Host:
         self._registry = RegistryState(reachable, self._clock(), error)
 
     def _poll(self, seconds: float) -> None:
+        torch.set_num_threads(1)  # of this thread: castings are scored while it loads and warms
         while not self._closing.wait(seconds):
             self.look()
 
@@ -210,7 +221,7 @@ class _Shelf:
         self._load = load
         self._lock = threading.Lock()
         self._futures: OrderedDict[str, Future[Served]] = OrderedDict()
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._loader = ThreadPoolExecutor(1, "load", torch.set_num_threads, (1,))
 
     def take(self, number: str) -> "Future[Served]":
         with self._lock:

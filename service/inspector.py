@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from service import leash
 from service.api_key import ApiKey
 from service.libraries import quieten_libraries
+from service.request_log import JsonLines, RequestLog
 from service.traffic import PATHS, PROBES, TrafficMetrics
 
 _SECONDS = 600  # for a request that waits behind many others
@@ -83,8 +84,11 @@ class CastingInspector:
 
 
 def _log_to_stderr() -> None:
-    """Show our own progress, and everything on stderr, where BentoML's workers use stdout."""
-    logging.getLogger("casting").setLevel(logging.INFO)
+    """Our own lines as JSON, and everything on stderr, where BentoML's workers use stdout."""
+    ours, lines = logging.getLogger("casting"), logging.StreamHandler()
+    lines.setFormatter(JsonLines())
+    ours.handlers, ours.propagate = [lines], False
+    ours.setLevel(logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the host says once what is away
     for name in ("", "bentoml", "uvicorn.error"):
         for handler in logging.getLogger(name).handlers:
@@ -96,6 +100,7 @@ def _log_to_stderr() -> None:
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
     TrafficMetrics, namespace="bentoml_service", paths=(*PATHS, *PROBES)
 )
+CastingInspector.add_asgi_middleware(RequestLog)  # type: ignore[attr-defined]
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
     ApiKey, key=lambda: app.api_key
 )

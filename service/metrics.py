@@ -6,9 +6,11 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.values import MutexValue, ValueClass
 
 from service.bench import Bench
 from service.host import Host
+from service.meters import Meters
 
 
 class _ModelState(Collector):
@@ -42,11 +44,14 @@ class _ModelState(Collector):
             yield GaugeMetricFamily(name, text, value=float(value))
 
 
-def exposition(host: Host, bench: Bench) -> tuple[bytes, str]:
+def exposition(host: Host, bench: Bench, meters: Meters) -> tuple[bytes, str]:
     """Everything there is to scrape, and its media type."""
     client = BentoMLContainer.metrics_client.get()
     registry = CollectorRegistry()
     registry.register(_ModelState(host, bench))
-    state: bytes = generate_latest(registry)
-    ours: bytes = client.generate_latest()  # type: ignore[no-untyped-call]
-    return ours + state, client.CONTENT_TYPE_LATEST
+    content: bytes = generate_latest(registry)
+    if ValueClass is MutexValue:  # no `bentoml serve`, which makes series that workers share
+        content += generate_latest(meters.registry)
+    else:
+        content += client.generate_latest()  # type: ignore[no-untyped-call]
+    return content, client.CONTENT_TYPE_LATEST

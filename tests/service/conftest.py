@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from models.predictor import Predictor
-from service.app import Desk, create_app
-from service.bench import Bench
-from service.host import Host
+from service.app import Desk, create_app, furnish
 from service.settings import Settings
 from tests.service.fakes import Client, FakeRegistry, photo, tiny_predictor
 
@@ -42,10 +40,9 @@ def serve(registry: FakeRegistry) -> Iterator[Callable[..., Client]]:
 
     def start(**settings: int) -> Client:
         chosen = Settings(**settings)
-        host = Host(registry, chosen.pinned)
-        host.look()
         app = create_app()
-        app.state.desk = Desk(chosen, host, Bench(chosen.max_waiting, chosen.max_pixels))
+        app.state.desk = furnish(chosen, registry)
+        app.state.desk.host.look()
         desks.append(app.state.desk)
         return Client(app)
 

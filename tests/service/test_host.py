@@ -7,6 +7,7 @@ import pytest
 
 from models.errors import VersionError
 from service.host import REFUSED_FOR, Host
+from service.meters import Meters
 from service.refusals import NoSuchVersion, NotNow
 from tests.service.fakes import FakeRegistry
 
@@ -28,7 +29,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def host(registry: FakeRegistry, clock: Clock) -> Iterator[Host]:
-    host = Host(registry, pinned=2, clock=clock)
+    host = Host(registry, pinned=2, meters=Meters(), clock=clock)
     host.look()
     yield host
     registry.may_load.set()
@@ -117,7 +118,7 @@ def test_an_alias_that_is_taken_away_changes_nothing_but_the_report(registry, ho
 
 def test_without_a_current_version_there_is_no_default_but_pinned_versions_are_had(registry):
     registry.alias = None
-    host = Host(registry, pinned=1)
+    host = Host(registry, pinned=1, meters=Meters())
     host.look()
     with pytest.raises(NotNow, match=r"no model is served: .* alias current"):
         host.current()
@@ -139,7 +140,7 @@ def test_the_least_recently_used_pinned_version_goes_first(registry, host):
 
 
 def test_no_pinned_version_is_kept_where_none_may_be(registry):
-    host = Host(registry, pinned=0)
+    host = Host(registry, pinned=0, meters=Meters())
     assert host.take("2").result(10).version.number == "2"
     assert wait_until(lambda: host.pinned == [])
     host.close()
@@ -177,7 +178,7 @@ def test_a_pinned_version_that_becomes_current_is_not_loaded_again(registry, hos
 
 
 def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(registry):
-    host = Host(registry, pinned=2)
+    host = Host(registry, pinned=2, meters=Meters())
     registry.down = RuntimeError("")
     host.start(poll_seconds=0.01)
     assert host.registry.error == "RuntimeError"
@@ -191,7 +192,7 @@ def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(reg
 
 def test_a_folder_is_not_polled_and_has_no_registry(registry):
     registry.changes = False
-    host = Host(registry, pinned=2)
+    host = Host(registry, pinned=2, meters=Meters())
     host.start(poll_seconds=0.01)
     assert "registry-poll" not in {t.name for t in threading.enumerate()}
     assert host.registry.reachable is None

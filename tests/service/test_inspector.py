@@ -109,6 +109,8 @@ def test_a_real_server_from_first_answer_to_its_owners_death(store, served, phot
     assert 'endpoint="/score",http_response_code="200"' in scraped
     assert "scanner" not in scraped
     assert "casting_model_version 1.0" in scraped
+    assert scraped.count("# TYPE casting_castings_scored_total counter") == 1
+    assert 'casting_bald_nats_count{version="2"}' in scraped
 
     workers = children(parent)
     assert workers
