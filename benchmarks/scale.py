@@ -10,8 +10,6 @@ dropout over a head trained on 1,000 labelled castings. VAAL's time is that of i
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.machine import machine
 from models.evidence import Evidence
 from models.mc_dropout import pass_masks, posterior
 from models.strategies import STRATEGIES, find_strategy
@@ -115,27 +114,16 @@ def _in_a_process(name: str, castings: int, classes: int) -> dict[str, float]:
     return result
 
 
-def _machine() -> str:
-    model = next(
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    )
-    return (
-        f"{model}, {os.cpu_count()} processors, {torch.get_num_threads()} threads; "
-        f"Python {platform.python_version()}, torch {torch.__version__}; "
-        f"{FEATURES} features, {PASSES} passes, {LABELLED:,} labelled, "
-        f"batch {BATCH:,} (batchbald {BATCHES['batchbald']})"
-    )
-
-
 def table(names: list[str], sizes: list[int], classes: list[int]) -> None:
     """Print a row a strategy and number of classes; the last size is held to the bounds.
 
     Time is that of the clock, in brackets that of all processors, of which growth is taken: others
     may be at work on the machine.
     """
-    print(f"{_machine()}\n")
+    print(
+        f"{machine()}; {FEATURES} features, {PASSES} passes, {LABELLED:,} labelled, "
+        f"batch {BATCH:,} (batchbald {BATCHES['batchbald']})\n"
+    )
     print("| strategy | C | " + " | ".join(f"{n:,}" for n in sizes) + " | growth | bound |")
     print("|---|---|" + "---|" * (len(sizes) + 2))
     for name in names:

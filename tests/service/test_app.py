@@ -265,6 +265,29 @@ def test_a_request_finishes_on_the_version_that_it_began_with(client, registry, 
     assert desk.host.current().version.number == "2"
 
 
+def test_requests_that_share_minibatches_each_get_the_answer_that_they_get_alone(client, photos):
+    """Whatever their passes, seed, version or number of castings."""
+    asked = [
+        (
+            photos[i % 3 : i % 3 + 1 + i % 2],
+            {"passes": str(1 + i % 4), "seed": str(i % 3), "model_version": str(1 + i // 2 % 2)},
+        )
+        for i in range(24)
+    ]
+    alone = [client.score(images, **fields).json() for images, fields in asked]
+    counted = client.app.state.desk.meters.registry.get_sample_value
+    before = counted("casting_minibatch_castings_count")
+
+    async def together():
+        return await asyncio.gather(
+            *(client.scoring(images, **fields) for images, fields in asked)
+        )
+
+    assert [response.json() for response in asyncio.run(together())] == alone
+    assert before == len(asked)
+    assert counted("casting_minibatch_castings_count") - before < len(asked) / 2
+
+
 def test_a_full_line_is_a_503_that_says_when_to_come_back(serve, photos):
     client = serve(max_waiting=2)
 
