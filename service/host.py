@@ -4,6 +4,8 @@ A new version is loaded, has proved itself and is warm before one reference is s
 finishes on the version that it took. Whatever happens to the registry, what is held is served.
 """
 
+import contextlib
+import ctypes
 import logging
 import threading
 from collections import OrderedDict
@@ -190,8 +192,14 @@ class Host:
 
     def _poll(self, seconds: float) -> None:
         torch.set_num_threads(1)  # of this thread: castings are scored while it loads and warms
+        tidied, untidy = self._current, True
         while not self._closing.wait(seconds):
             self.look()
+            if self._current is not tidied:  # a look later nobody uses the old version any more
+                tidied, untidy = self._current, True
+            elif untidy:
+                untidy = False
+                _give_back_memory()
 
     def _find_and_load(self, number: str) -> Served:
         served = self._current.version.number if self._current is not None else None
@@ -270,6 +278,12 @@ def _warm(predictor: Predictor) -> None:
     form = predictor.preprocessing
     blank = torch.zeros(MINIBATCH, form.channels, form.size, form.size, dtype=torch.uint8)
     predictor.score(blank, _WARM_PASSES, seed=0)
+
+
+def _give_back_memory() -> None:
+    """Return what a swap has freed; glibc keeps it otherwise, as much as several models take."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _reason(error: Exception) -> str:

@@ -177,8 +177,12 @@ def test_a_pinned_version_that_becomes_current_is_not_loaded_again(registry, hos
     assert host.pinned == []
 
 
-def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(registry):
+def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(
+    registry, monkeypatch
+):
     host = Host(registry, pinned=2, meters=Meters())
+    tidied = []
+    monkeypatch.setattr("service.host._give_back_memory", lambda: tidied.append(number(host)))
     registry.down = RuntimeError("")
     host.start(poll_seconds=0.01)
     assert host.registry.error == "RuntimeError"
@@ -186,6 +190,7 @@ def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(reg
     assert wait_until(lambda: host.served is not None)
     registry.alias = "2"
     assert wait_until(lambda: number(host) == "2")
+    assert wait_until(lambda: tidied[-1:] == ["2"])  # once nobody uses the old version any more
     host.close()
     assert wait_until(lambda: "registry-poll" not in {t.name for t in threading.enumerate()})
 
