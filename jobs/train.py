@@ -3,7 +3,8 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from models.castings import Casting
 from models.ensemble import Ensemble
 from models.errors import CampaignError
 from models.evaluation import Floats, Ints, evaluate
+from models.network import Network
 from models.predictor import Operating, Predictor, verdicts
 from models.strategies import find_strategy, wants_members
 from models.training import Recipe, fit
@@ -107,10 +109,10 @@ def _fit(
     pixels_N = load_pixels(campaign.data, castings, campaign.preprocessing)
     targets_N = torch.tensor([classes.index(now.labels[a.casting]) for a in asked])
     number = len(now.trained)
-    networks, losses = [], []
-    for purpose in _purposes(options):
+
+    def train(purpose: str) -> tuple[Network, float]:
         with stepping(world.progress, f"round {number}: {purpose}") as on_step:
-            network, loss = fit(
+            return fit(
                 pixels_N,
                 targets_N,
                 campaign.network_spec(classes),
@@ -120,11 +122,21 @@ def _fit(
                 seed=seed_for(options.seed, number, purpose),
                 on_step=on_step,
             )
-        networks.append(network)
-        losses.append(loss)
+
+    networks, losses = zip(*_side_by_side(train, _purposes(options)), strict=True)
     trained = networks[0] if len(networks) == 1 else Ensemble.of(networks)
     predictor = Predictor(trained, campaign.preprocessing, classes, Operating(good))
     return predictor, pixels_N, sum(losses) / len(losses)
+
+
+def _side_by_side(
+    train: Callable[[str], tuple[Network, float]], purposes: Sequence[str]
+) -> list[tuple[Network, float]]:
+    """What was trained for each purpose; members of an ensemble a core each, of one thread."""
+    if len(purposes) == 1:
+        return [train(purposes[0])]
+    with ThreadPoolExecutor(torch.get_num_threads(), "", torch.set_num_threads, (1,)) as pool:
+        return list(pool.map(train, purposes))
 
 
 def _purposes(options: RunOptions) -> list[str]:
