@@ -46,7 +46,7 @@ def test_a_strategy_is_sent_what_it_needs_and_nothing_more(
 
 
 def test_an_ensemble_is_one_version_whose_passes_are_its_members(
-    fake: FakeWorld, options: RunOptions
+    fake: FakeWorld, options: RunOptions, one_thread: None
 ):
     result = run(fake.open(), replace(options, strategy="ensemble"))
     predictor = fake.tracker.predictor("casting-defects", result["rounds"][0]["version"])

@@ -1,7 +1,6 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-import torch
 
 from models.predictor import Predictor
 from service.app import Desk, create_app, furnish
@@ -10,12 +9,8 @@ from tests.service.fakes import Client, FakeRegistry, photo, tiny_predictor
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny images on busy cores: threads would wait for one another longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def tiny_images_on_busy_cores(one_thread: None) -> None:
+    """Threads would wait for one another longer than they compute."""
 
 
 @pytest.fixture(scope="session")
