@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PATHS = ("/score", "/model", "/reload", "/metrics", "/docs.json")
+from service import page
+
+PATHS = ("/score", "/model", "/reload", "/metrics", "/docs.json", *page.PATHS)
 PROBES = ("/livez", "/readyz", "/healthz")
 _UNKNOWN = "unmatched"
 _CALLED_PATH = "casting.path"
