@@ -71,6 +71,14 @@ export function done() {
 function enlarge({ casting, row }) {
   find("large-title").textContent = casting.name;
   const pictures = [...row.querySelectorAll(".frame img:not([hidden])")];
-  find("large-pictures").replaceChildren(...pictures.map((picture) => picture.cloneNode()));
+  find("large-pictures").replaceChildren(...pictures.map(captioned));
   find("large").showModal();
+}
+
+function captioned(picture) {
+  const figure = document.createElement("figure");
+  const caption = document.createElement("figcaption");
+  caption.textContent = picture.alt;
+  figure.append(Object.assign(picture.cloneNode(), { alt: "" }), caption);
+  return figure;
 }

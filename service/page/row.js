@@ -8,6 +8,7 @@ export function makeRow({ name, url }, answer, model) {
   const row = template.content.firstElementChild.cloneNode(true);
   const part = (selector) => row.querySelector(selector);
   part("h3").textContent = name;
+  part(".by").textContent = `version ${model.version}`;
   part(".pictures").setAttribute("aria-label", `Enlarge ${name}`);
   const picture = part(".picture img");
   picture.addEventListener("error", () => {
@@ -15,7 +16,7 @@ export function makeRow({ name, url }, answer, model) {
     part(".picture .instead").hidden = false;
   });
   picture.src = url;
-  fillVerdict(part, answer, model);
+  fillVerdict(row, part, answer, model);
   fillUncertainty(part, answer, Math.log(model.classes.length));
   return row;
 }
@@ -24,13 +25,13 @@ export function isRejected({ label }, { good }) {
   return good !== null && label !== good;
 }
 
-function fillVerdict(part, { label, probabilities, ...answer }, model) {
+function fillVerdict(row, part, { label, probabilities }, model) {
   const rejected = isRejected({ label }, model);
   const badge = part(".badge");
   part(".class").textContent = label;
   if (model.good === null) {
     badge.remove();
-    part(".defect").remove();
+    row.querySelectorAll(".defect").forEach((element) => element.remove());
   } else {
     badge.textContent = rejected ? "✕ Reject" : "✓ Pass";
     badge.classList.add(rejected ? "reject" : "pass");
@@ -59,14 +60,10 @@ function fillUncertainty(part, answer, most) {
   part(".total").textContent = `${nats(total)} nats`;
   part(".disagree").style.width = `${(100 * bald) / most}%`;
   part(".unsure").style.width = `${(100 * expected) / most}%`;
-  part(".reading").textContent = reading(bald, expected, total / most);
-}
-
-function reading(bald, expected, share) {
-  if (share < SURE) return "Sure";
-  return bald > expected
-    ? "Unsure: the passes disagree. A label would teach the model."
-    : "Unsure: the picture does not settle it.";
+  part(".reading").textContent =
+    total < SURE * most
+      ? "Sure"
+      : `Unsure: ${percent(bald / total)} of it is disagreement`;
 }
 
 function pair(name, value) {

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -146,6 +147,21 @@ def scored(url: str, paths: list[str]) -> list[dict]:
     return httpx.post(f"{url}score", files=files, headers=headers).json()["castings"]
 
 
+def test_castings_and_folders_of_them_can_be_dropped(page, castings, tmp_path):
+    folder = tmp_path / "shift" / "early"
+    folder.mkdir(parents=True)
+    for path in castings[:2]:
+        shutil.copy(path, folder)
+    data = {"items": [], "files": [str(folder.parent), castings[2]], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        event = {"type": step, "x": 600, "y": 600, "data": data}
+        page.ask("POST", "goog/cdp/execute", {"cmd": "Input.dispatchDragEvent", "params": event})
+    wait_for_sum(page, "3 scored.*")
+    assert sorted(page.texts(".row h3")) == [
+        "cast_2.png", "shift/early/cast_0.png", "shift/early/cast_1.png",
+    ]  # fmt: skip
+
+
 def test_the_order_chosen_is_to_be_had_and_clearing_leaves_nothing(page, castings):
     choose(page, *castings[:5])
     wait_for_sum(page, "5 scored.*")
@@ -225,6 +241,8 @@ def test_it_works_by_keyboard_alone(page, castings):
     assert page.run("return document.activeElement.id") == "files"
     choose(page, *castings[:2])
     wait_for_sum(page, "2 scored.*")
+    page.press(TAB, ENTER)
+    assert page.run("return document.querySelector('#help').open")
     page.press(TAB)
     assert page.run("return document.activeElement.id") == "order"
     page.press(DOWN)
