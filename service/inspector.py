@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from service import leash
+from service import leash, page
 from service.api_key import ApiKey
 from service.libraries import quieten_libraries
 from service.traffic import PATHS, PROBES, TrafficMetrics
@@ -94,7 +94,7 @@ def _log_to_stderr() -> None:
 
 # mypy takes a decorated class for what it was before
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
-    TrafficMetrics, namespace="bentoml_service", paths=(*PATHS, *PROBES)
+    TrafficMetrics, namespace="bentoml_service", paths=(*PATHS, *PROBES, *page.PATHS)
 )
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
     ApiKey, key=lambda: app.api_key

@@ -5,9 +5,7 @@ from collections.abc import Iterable
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import page
-
-PATHS = ("/score", "/model", "/reload", "/metrics", "/docs.json", *page.PATHS)
+PATHS = ("/score", "/model", "/reload", "/metrics", "/docs.json")
 PROBES = ("/livez", "/readyz", "/healthz")
 _UNKNOWN = "unmatched"
 _CALLED_PATH = "casting.path"

@@ -34,7 +34,8 @@ async function fill(row, { casting, version }) {
   try {
     const response = await explain(casting.file, version);
     casting.map = URL.createObjectURL(await response.blob());
-    show(row, casting.map, response.headers.get("Casting-Class"));
+    // percent-encoded, since headers are ASCII
+    show(row, casting.map, decodeURIComponent(response.headers.get("Casting-Class")));
   } catch (error) {
     const missing = error instanceof Refused && error.status === 404 && !error.noSuchVersion;
     if (missing) {
@@ -50,7 +51,7 @@ async function fill(row, { casting, version }) {
 function show(row, url, speaksFor) {
   const picture = row.querySelector(".map img");
   picture.src = url;
-  picture.alt = speaksFor ? `Heat map: the evidence for ${speaksFor}` : "Heat map";
+  picture.alt = `Heat map: the evidence for ${speaksFor}`;
   picture.title = picture.alt;
   picture.hidden = false;
   row.querySelector(".map .instead").remove();

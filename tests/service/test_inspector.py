@@ -109,6 +109,7 @@ def test_a_real_server_from_first_answer_to_its_owners_death(store, served, phot
     scraped = client.get("/metrics").text
     assert 'endpoint="/score",http_response_code="200"' in scraped
     assert "scanner" not in scraped
+    assert 'endpoint="/page/main.js",http_response_code="200"' in scraped
     assert "casting_model_version 1.0" in scraped
 
     workers = children(parent)
