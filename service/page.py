@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 _FOLDER = Path(__file__).with_name("page")
 _MEDIA_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
@@ -39,7 +39,7 @@ _HEADERS = {
 }
 
 
-def routes() -> list[Route]:
+def routes() -> list[BaseRoute]:
     """A route for each file, which is read here, once.
 
     They stay out of the OpenAPI document, which is about what programs call.

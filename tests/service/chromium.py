@@ -55,7 +55,9 @@ class Browser:
     def texts(self, selector: str) -> list[str]:
         """What is written in the elements."""
         return list(
-            self.run(f"return [...document.querySelectorAll('{selector}')].map(e => e.textContent)")
+            self.run(
+                f"return [...document.querySelectorAll('{selector}')].map(e => e.textContent)"
+            )
         )
 
     def wait(self, condition: str, seconds: float = 20) -> None:

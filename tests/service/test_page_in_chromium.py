@@ -30,6 +30,7 @@ from tests.service.chromium import (
 
 ROOT = Path(__file__).parents[2]
 KEY = "geheim-ä"
+NOON = "2026-01-01T12:00:00Z"
 
 pytestmark = [
     pytest.mark.slow,
@@ -218,6 +219,31 @@ def refuse(page: Browser, condition: str, status: int) -> None:
                 {{status: {status}, headers: {{"Retry-After": "1"}}}}))
             : real(path, {{body, ...rest}});
     """)
+
+
+def test_a_new_version_shows_from_its_first_answer_on(page, castings):
+    """It knows no good class, so that there is nothing to reject."""
+    classes = ["crack", "fray", "free"]
+    version = {"name": "other", "version": "9", "run_id": "", "classes": classes}
+    registry = {"reachable": False, "last_seen": None, "error": "no route to host"}
+    model = version | {"good": None, "threshold": 0.5, "since": NOON, "registry": registry}
+    row = {"label": "fray", "probabilities": dict(zip(classes, (0.2, 0.7, 0.1), strict=True))}
+    numbers = {"bald": 0.3, "expected_entropy": 0.5, "predictive_entropy": 0.8}
+    row |= numbers | {"bald_standard_error": None}
+    answers = {"model": model, "score": {"model": version, "castings": [row]}}
+    page.run(f"""
+        const answers = {json.dumps(answers)};
+        window.fetch = (path) => Promise.resolve(
+          answers[path] ? Response.json(answers[path]) : new Response("{{}}", {{status: 404}}));
+    """)
+    choose(page, castings[0])
+    wait_for_sum(page, "1 scored")
+    assert page.texts("#model-version, .by") == ["9", "version 9"]
+    assert page.texts("#model-registry") == ["⚠ not reachable: no route to host"]
+    assert page.texts(".badge, .defect, .tick") == []
+    assert page.texts(".classes div") == ["fray70.0 %", "crack20.0 %", "free10.0 %"]
+    assert page.texts(".reading") == ["Unsure: 37.5 % of it is disagreement"]
+    assert page.texts(".bald, #most") == ["1.10", "0.300"]
 
 
 def test_castings_outlast_a_network_that_goes(page, castings):
