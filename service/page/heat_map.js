@@ -7,10 +7,9 @@ const jobs = new WeakMap();
 let drawing = false;
 
 const inView = new IntersectionObserver((entries) => {
-  for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
-    inView.unobserve(target);
-    wanted.push(target);
-  }
+  const rows = entries.filter((entry) => entry.isIntersecting).map(({ target }) => target);
+  rows.forEach((row) => inView.unobserve(row));
+  wanted.unshift(...rows); // what came last is looked at now
   draw();
 }, { rootMargin: "200px" });
 

@@ -45,12 +45,15 @@ async function take(outcomes) {
 
 function refresh() {
   const busy = stopper !== null;
+  const focused = document.activeElement;
   const done = results.done();
   find("outcome").hidden = !busy && done + waiting.size === 0;
   find("sum").textContent = results.sum(waiting.size);
   Object.assign(find("progress"), { hidden: !busy, max: done + waiting.size, value: done });
   find("stop").hidden = !busy;
   find("again").hidden = busy || waiting.size === 0;
+  // a focused button that goes hands the focus on
+  if (focused.hidden) find(busy ? "stop" : waiting.size ? "again" : "order").focus();
   document.body.classList.toggle("has-results", !find("outcome").hidden);
 }
 

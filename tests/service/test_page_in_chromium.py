@@ -254,8 +254,10 @@ def test_castings_outlast_a_network_that_goes(page, castings):
         "The service cannot be reached. 2 castings are not scored yet."
     ]
     page.ask("POST", "chromium/network_conditions", {"network_conditions": conditions(off=False)})
-    page.run("document.querySelector('#again').click()")
-    wait_for_sum(page, "2 scored.*")
+    page.run("document.querySelector('#again').focus()")
+    page.press(ENTER)
+    wait_for_sum(page, "2 scored, . rejected, . passed")
+    page.wait("document.activeElement.id === 'order'")
 
 
 def conditions(*, off: bool) -> dict:
