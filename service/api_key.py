@@ -7,7 +7,10 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_OPEN = frozenset({"/livez", "/readyz", "/healthz"})
+from service import page
+
+# The page's files hold nothing secret, and a browser could not send a key with them.
+_OPEN = frozenset({"/livez", "/readyz", "/healthz", *page.PATHS})
 
 
 class ApiKey:

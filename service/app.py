@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service import bodies, metrics
+from service import bodies, metrics, page
 from service.answer import BINARY, JSON, answer, wants_binary
 from service.bench import Bench
 from service.form import ScoreRequest, read_form
@@ -60,6 +60,7 @@ def create_app() -> InspectorApp:
         docs_url=None,
         redoc_url=None,
         exception_handlers={Refusal: _refuse, HTTPException: _refuse_route},
+        routes=page.routes(),
     )
     app.post(
         "/score",

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from service import leash
+from service import leash, page
 from service.api_key import ApiKey
 from service.libraries import quieten_libraries
 from service.request_log import JsonLines, RequestLog
@@ -98,7 +98,7 @@ def _log_to_stderr() -> None:
 
 # mypy takes a decorated class for what it was before
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
-    TrafficMetrics, namespace="bentoml_service", paths=(*PATHS, *PROBES)
+    TrafficMetrics, namespace="bentoml_service", paths=(*PATHS, *PROBES, *page.PATHS)
 )
 CastingInspector.add_asgi_middleware(RequestLog)  # type: ignore[attr-defined]
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]

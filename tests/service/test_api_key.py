@@ -11,21 +11,23 @@ def status(path: str, key: str | None = "geheim-ä", **headers: str) -> int:
     async def ask() -> int:
         app = ApiKey(PlainTextResponse("in"), key=lambda: key)
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport) as client:
             raw = {name: value.encode() for name, value in headers.items()}
-            return (await client.get(path, headers=raw)).status_code
+            return (await client.get(f"http://test{path}", headers=raw)).status_code
 
     return asyncio.run(ask())
 
 
-@pytest.mark.parametrize("path", ["/score", "/model", "/metrics", "/docs.json", "/", "//livez"])
+@pytest.mark.parametrize(
+    "path", ["/score", "/model", "/metrics", "/docs.json", "//", "/page/", "//livez"]
+)
 def test_everything_wants_the_key(path):
     assert status(path) == 401
     assert status(path, authorization="Bearer geheim-ä") == 200
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
-def test_but_the_probes(path):
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/", "/page/main.js"])
+def test_but_the_probes_and_the_page(path):
     assert status(path) == 200
 
 

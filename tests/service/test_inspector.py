@@ -15,6 +15,7 @@ import torch
 from mlflow import MlflowClient
 
 from models import registry
+from service import page
 
 ROOT = Path(__file__).parents[2]
 KEY = "geheim"
@@ -98,9 +99,9 @@ def test_a_real_server_from_first_answer_to_its_owners_death(store, served, phot
     assert client.post("/reload").json()["version"] == "1"
     assert client.post("/score", files=files).json() == first
 
-    for path in ("/metrics", "/docs.json", "/model", "/", "/schema.json"):
+    for path in ("/metrics", "/docs.json", "/model", "/schema.json"):
         assert httpx.get(client.base_url.join(path)).status_code == 401, path
-    for path in ("/livez", "/readyz", "/healthz"):
+    for path in ("/livez", "/readyz", "/healthz", *page.PATHS):
         assert httpx.get(client.base_url.join(path)).status_code == 200, path
 
     assert client.get("/docs.json").json()["info"]["title"] == "casting-inspector"
@@ -108,6 +109,7 @@ def test_a_real_server_from_first_answer_to_its_owners_death(store, served, phot
     scraped = client.get("/metrics").text
     assert 'endpoint="/score",http_response_code="200"' in scraped
     assert "scanner" not in scraped
+    assert 'endpoint="/page/main.js",http_response_code="200"' in scraped
     assert "casting_model_version 1.0" in scraped
     assert scraped.count("# TYPE casting_castings_scored_total counter") == 1
     assert 'casting_bald_nats_count{version="2"}' in scraped
