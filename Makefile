@@ -7,7 +7,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check format clean
+VERSION ?= auto
+.PHONY: help run bento test bench check format clean
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -27,6 +28,12 @@ run: $(VENV)/.installed  ## A bald campaign on synthetic castings, tracked in ML
 	  '. $(VENV)/bin/activate && mlflow ui' \
 	  '. $(VENV)/bin/activate && bentoml serve service.inspector:CastingInspector --host 127.0.0.1' \
 	  "curl -F images=@$$(ls synthetic-castings/*/images/*.png | head -1) http://127.0.0.1:3000/score"
+
+bento: $(VENV)/.installed  ## A Bento that carries a model version: VERSION=7, or the current one
+	rm -rf build/bento && mkdir -p build/bento
+	cp -r bentofile.yaml models service build/bento
+	$(BIN)/python -m jobs export build/bento/version --version $(VERSION)
+	bentoml build build/bento
 
 test: $(VENV)/.installed-dev  ## Every test
 	$(BIN)/python -m pytest

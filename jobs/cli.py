@@ -23,6 +23,7 @@ from jobs.compare_flags import flags_of_compare
 from jobs.compare_options import CompareOptions
 from jobs.crew import Workers
 from jobs.environment import ledger_url, real_world
+from jobs.export import export
 from jobs.label import ask_oracle, export_labels, import_labels, label_status
 from jobs.lock import sole_job
 from jobs.options import RunOptions
@@ -236,6 +237,20 @@ def promote_command(campaign: str, model_name: str, number: str, rollback: bool)
         if number != "auto":
             return asdict(promote(world, model_name, number))
         return asdict(promote_latest(world, recorded_options(world, campaign)))
+
+
+@cli.command("export")
+@click.argument("folder", type=click.Path(path_type=Path))
+@_model
+@click.option("--version", "number", default="auto", help="auto: the current one.")
+@_prints_json
+def export_command(folder: Path, model_name: str, number: str) -> dict[str, Any]:
+    """Write a version to a new folder, which the service can serve without MLflow.
+
+    Example: python -m jobs export exported --version 3
+    """
+    with real_world() as world:
+        return {"folder": str(folder), **asdict(export(world, model_name, number, folder))}
 
 
 @flags_of_compare(run_command)

@@ -25,6 +25,7 @@ _DEFAULTS = {
     "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # where the JSON goes
     # MLflow would try for minutes, and silently; `jobs.patience` tries for a stated time
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",

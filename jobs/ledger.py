@@ -77,7 +77,7 @@ class Ledger:
         self.engine = sa.create_engine(url, connect_args=patience)
         try:
             tables.META.create_all(self.engine)
-        except sa.exc.OperationalError:  # another job was making them just now
+        except sa.exc.DBAPIError:  # another job was making them just now
             tables.META.create_all(self.engine)
 
     def close(self) -> None:

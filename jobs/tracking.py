@@ -79,6 +79,9 @@ class Tracker(Protocol):
     def prove(self, version: Version) -> None:
         """Let a version prove itself here."""
 
+    def export(self, version: Version, folder: Path) -> None:
+        """Write a version to a folder that must not exist yet."""
+
     def promote(self, version: Version) -> None:
         """Point `current` at a version, which remembers the one before."""
 
@@ -204,6 +207,10 @@ class MlflowTracker:
     def prove(self, version: Version) -> None:
         """Load a version, so that it proves itself."""
         registry.load(version.name, version.number)
+
+    def export(self, version: Version, folder: Path) -> None:
+        """Download a version to a folder of its own, where it proves itself."""
+        registry.export(version, folder)
 
     def promote(self, version: Version) -> None:
         """Point `current` at a version."""

@@ -4,10 +4,12 @@ A version is a pyfunc without pickles around the folder of `models.bundle`. The 
 argument; the fluent API, with its hidden current run, is never used.
 """
 
+import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -28,6 +30,7 @@ ALIAS = "current"
 ROLLED_BACK = "rolled_back"  # tag of a version that a person took out of service
 FIRST = "none"  # the tag `previous` of a version that was the first to be current
 _DATA = "data/version"
+_ORIGIN = "exported.json"  # in an exported folder: the `Version` that it is
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -39,7 +42,7 @@ class Version:
     Attributes:
         name: the registered model.
         number: its version, digits.
-        run_id: the run that trained it, empty for an exported folder.
+        run_id: the run that trained it, empty for a folder that does not say.
         tags: `campaign`, `round`, `strategy`, `labels`, `labels_sha256`, `previous`.
     """
 
@@ -114,17 +117,33 @@ def load(name: str, number: str) -> Predictor:
         MlflowException: the registry cannot be asked.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        try:
-            folder = download_artifacts(
-                artifact_uri=f"models:/{name}/{number}/{_DATA}", dst_path=temporary
-            )
-        except MlflowException as error:
-            if error.error_code in _MISSING:
-                raise VersionNotFound(f"{name} has no version {number}") from error
-            raise
-        except OSError as error:
-            raise VersionError(f"the files of {name} version {number}: {error}") from error
-        return bundle.read(Path(folder))
+        return bundle.read(_download(name, number, f"/{_DATA}", Path(temporary)))
+
+
+def export(version: Version, folder: Path) -> None:
+    """Download all of a version, let it prove itself, and note in the folder which one it is.
+
+    Args:
+        version: as `find` or `find_current` gave it.
+        folder: created; its parents too.
+
+    Raises:
+        VersionError: the folder exists, the version's files cannot be had, or it fails its
+            self-check; then nothing is left.
+        VersionNotFound: it is gone.
+        MlflowException: the registry cannot be asked.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise VersionError(f"{folder} exists; remove it or name another folder") from error
+    try:
+        _download(version.name, version.number, "", folder)
+        load_folder(folder)
+        (folder / _ORIGIN).write_text(json.dumps(asdict(version), indent=2) + "\n")
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
 
 
 def load_folder(folder: Path) -> Predictor:
@@ -135,6 +154,40 @@ def load_folder(folder: Path) -> Predictor:
     """
     inner = folder / _DATA
     return bundle.read(inner if inner.is_dir() else folder)
+
+
+def origin(folder: Path) -> Version | None:
+    """Which version `export` put into a folder, None where it was not `export`.
+
+    Raises:
+        VersionError: what the folder says of it cannot be read.
+    """
+    note = folder / _ORIGIN
+    try:
+        return Version(**json.loads(note.read_text()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise VersionError(f"{note}: {error}") from error
+
+
+def _download(name: str, number: str, path: str, target: Path) -> Path:
+    """Download what lies at a path of a version.
+
+    Raises:
+        VersionNotFound: there is no such version.
+        VersionError: its files cannot be had.
+        MlflowException: the registry cannot be asked.
+    """
+    try:
+        uri = f"models:/{name}/{number}{path}"
+        return Path(download_artifacts(artifact_uri=uri, dst_path=str(target)))
+    except MlflowException as error:
+        if error.error_code in _MISSING:
+            raise VersionNotFound(f"{name} has no version {number}") from error
+        raise
+    except OSError as error:
+        raise VersionError(f"the files of {name} version {number}: {error}") from error
 
 
 def find(client: MlflowClient, name: str, number: str) -> Version:

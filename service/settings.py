@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from models.errors import ServiceError
 from models.images import MAX_PIXELS
 
+PACKED = Path(__file__).resolve().parent.parent / "version"  # what `make bento` packs
 _MEBIBYTE = 2**20
 
 
@@ -36,8 +38,13 @@ class Settings:
     owner_pid: int | None = None
 
     @classmethod
-    def read(cls, environment: Mapping[str, str]) -> "Settings":
+    def read(cls, environment: Mapping[str, str], packed: Path = PACKED) -> "Settings":
         """Take the `CASTING_...` variables; an empty one counts as unset.
+
+        Args:
+            environment: the variables.
+            packed: folder of the version that a Bento carries; the default of `CASTING_MODEL`
+                where it exists.
 
         Raises:
             ServiceError: a variable is not a number, or is too small.
@@ -45,7 +52,8 @@ class Settings:
         number = _Numbers(environment)
         owner = number.whole("CASTING_OWNER_PID", 0, least=0)
         return cls(
-            model=environment.get("CASTING_MODEL") or cls.model,
+            model=environment.get("CASTING_MODEL")
+            or (str(packed) if packed.is_dir() else cls.model),
             pinned=number.whole("CASTING_PINNED", cls.pinned, least=0),
             api_key=environment.get("CASTING_API_KEY") or None,
             poll_seconds=number.seconds("CASTING_POLL_SECONDS", cls.poll_seconds),

@@ -12,7 +12,7 @@ from models.errors import ServiceError, VersionNotFound
 from models.predictor import Predictor
 from models.registry import Version
 
-FOLDER_NUMBER = "0"  # MLflow counts from 1
+FOLDER_NUMBER = "0"  # of a folder that does not say; MLflow counts from 1
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@:]+)(@(?P<alias>[^/@:]+)|/(?P<number>\d{1,9}))")
 _MOST_DIGITS = 9  # registries keep the number in 32 bits and fail on more
 
@@ -43,6 +43,7 @@ def open_source(model: str) -> Source:
 
     Raises:
         ServiceError: it begins like a registry URI, but is none that we serve.
+        VersionError: it is a folder whose note of its origin is damaged.
     """
     if not model.startswith("models:"):
         return FolderSource(Path(model))
@@ -100,17 +101,22 @@ class RegistrySource:
 
 
 class FolderSource:
-    """An exported version; it has the number 0 and no run."""
+    """One version in a folder, under the name, number and run that it was exported from.
+
+    A folder that does not say has its own name, the number 0 and no run.
+    """
 
     changes = False
 
     def __init__(self, folder: Path) -> None:
-        self.name = folder.resolve().name
+        here = Version(folder.resolve().name, FOLDER_NUMBER, "", {})
         self._folder = folder
+        self._version = registry.origin(folder) or here
+        self.name = self._version.name
 
     def current(self) -> Version:
         """Always the same."""
-        return Version(self.name, FOLDER_NUMBER, "", {})
+        return self._version
 
     def find(self, number: str) -> Version:
         """Only its own number is known.
@@ -118,9 +124,9 @@ class FolderSource:
         Raises:
             VersionNotFound: it is another one.
         """
-        if number != FOLDER_NUMBER:
-            raise VersionNotFound(f"the folder {self.name} has no version {number}")
-        return self.current()
+        if number != self._version.number:
+            raise VersionNotFound(f"the folder of {self.name} has no version {number}")
+        return self._version
 
     def load(self, version: Version) -> Predictor:  # noqa: ARG002 -- there is only one
         """Read the folder."""

@@ -113,6 +113,10 @@ class FakeTracker:
     def prove(self, version: Version) -> None:
         self._entry(version.name, version.number)
 
+    def export(self, version: Version, folder: Path) -> None:
+        self._entry(version.name, version.number)
+        folder.mkdir()
+
     def promote(self, version: Version) -> None:
         before = self.alias.get(version.name)
         if before != version.number:

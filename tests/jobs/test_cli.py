@@ -67,7 +67,7 @@ def test_synthetic_castings_are_written_with_masks_and_a_manifest(
     assert len(list((tmp_path / "drawn" / "masks").iterdir())) == 3
 
 
-def test_a_run_prints_its_result_as_json_and_promote_moves_current(
+def test_a_run_prints_its_result_as_json_and_versions_are_promoted_and_exported(
     runner: CliRunner, tracking_store: MlflowClient, castings: Path
 ):
     options = ["--data", str(castings), "--strategy", "random", "--rounds", "2", "--steps", "2"]
@@ -82,6 +82,13 @@ def test_a_run_prints_its_result_as_json_and_promote_moves_current(
     assert json.loads(back.stdout)["number"] == "2"
     latest = runner.invoke(cli, ["promote", "--campaign", result["campaign"]])
     assert json.loads(latest.stdout)["number"] == "2"
+    written = runner.invoke(cli, ["export", "exported", "--version", "1"])
+    origin = json.loads(Path("exported", "exported.json").read_text())
+    assert json.loads(written.stdout) == {"folder": "exported", **origin}
+    assert origin["number"] == "1"
+    again = runner.invoke(cli, ["export", "exported"])
+    assert again.exit_code == 1
+    assert "exported exists" in again.stderr
     missing = runner.invoke(cli, ["promote", "--version", "77"])
     assert missing.exit_code == 1
     assert "casting-defects has no version 77" in missing.stderr

@@ -3,7 +3,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from jobs import tables
 from jobs.ledger import Asked, CampaignRow, Ledger, Seen, Trained
 from models.castings import PartSide
 
@@ -136,3 +138,16 @@ def test_two_jobs_that_place_the_same_parts_at_once_agree(
     }
     first.close()
     second.close()
+
+
+def test_a_ledger_whose_tables_another_job_makes_just_now_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def beaten(engine: sa.Engine) -> None:  # as PostgreSQL tells it
+        monkeypatch.undo()
+        raise sa.exc.IntegrityError("CREATE TABLE labels", None, Exception("duplicate key"))
+
+    monkeypatch.setattr(tables.META, "create_all", beaten)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert ledger.campaigns() == []
+    ledger.close()

@@ -194,6 +194,48 @@ def test_a_version_says_what_it_takes_and_pins_what_it_was_made_with(exported):
     assert all("==" in line for line in pinned)
 
 
+# --- export -------------------------------------------------------------------------------------
+
+
+def test_an_exported_version_knows_where_it_came_from(publish, predictor, pixels, tmp_path):
+    publish()
+    made = publish()
+    registry.export(made, tmp_path / "some" / "folder")
+    shutil.rmtree(tmp_path / "mlruns")  # nothing outside is needed any more
+    assert registry.origin(tmp_path / "some" / "folder") == made
+    found = registry.load_folder(tmp_path / "some" / "folder")
+    wanted = predictor.score(pixels[:3], 4, 0).probs_N_K_C
+    assert torch.equal(found.score(pixels[:3], 4, 0).probs_N_K_C, wanted)
+
+
+def test_an_export_never_writes_into_what_is_there(publish, tmp_path):
+    made = publish()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(VersionError, match="mine exists; remove it or name another folder"):
+        registry.export(made, tmp_path / "mine")
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_an_export_that_fails_leaves_nothing(publish, tmp_path):
+    made = publish()
+    (weights,) = (tmp_path / "mlruns").rglob("weights.safetensors")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(VersionError, match="not a readable model version"):
+        registry.export(made, tmp_path / "damaged")
+    with pytest.raises(VersionNotFound, match=f"{NAME} has no version 7"):
+        registry.export(registry.Version(NAME, "7", "", {}), tmp_path / "missing")
+    assert not (tmp_path / "damaged").exists()
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_folder_that_was_not_exported_says_nothing_and_a_damaged_note_is_refused(tmp_path):
+    assert registry.origin(tmp_path) is None
+    for note in ("{", "[]", '{"name": "a"}'):
+        (tmp_path / "exported.json").write_text(note)
+        with pytest.raises(VersionError, match=r"exported\.json"):
+            registry.origin(tmp_path)
+
+
 # --- the packed code ----------------------------------------------------------------------------
 
 

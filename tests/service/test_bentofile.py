@@ -1,10 +1,26 @@
+"""The Bento: what its file says, and a real one that carries a version, away from everything."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+import torch
 import yaml
 
+from models import registry
+from models.images import decode
+from tests.service.test_inspector import answers, eventually, free_port
+
 ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+NOWHERE = "http://127.0.0.1:9"  # port 9 is closed
 
 
 @pytest.fixture
@@ -33,3 +49,93 @@ def test_it_takes_every_file_of_the_service_along(bentofile):
         )
     ]
     assert left == []
+
+
+@pytest.fixture
+def bento_home(tracking_store, predictors, tmp_path) -> Path:
+    """A store of Bentos in which `make bento VERSION=2` has built one; version 1 is current."""
+    golden = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
+    for number in ("1", "2"):
+        run_id = tracking_store.create_run("0").info.run_id
+        tags = {"labels": "4"}
+        made = registry.publish(
+            tracking_store, "casting-defects", predictors[number], golden, run_id, tags
+        )
+        if number == "1":
+            registry.point(tracking_store, made)
+    checkout = tmp_path / "checkout"
+    for package in ("models", "jobs", "service"):
+        shutil.copytree(ROOT / package, checkout / package)
+    for file in ("Makefile", "bentofile.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / file, checkout)
+    home = tmp_path / "bentos"
+    command = ["make", "bento", "VERSION=2", f"BIN={BIN}", "-o", ".venv/.installed"]
+    done = subprocess.run(
+        command,
+        cwd=checkout,
+        env=os.environ | {"BENTOML_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home
+
+
+@pytest.fixture
+def served(bento_home, tmp_path) -> Iterator[httpx.Client]:
+    """The Bento, served from another folder, with its tracking server gone."""
+    port, log, elsewhere = free_port(), tmp_path / "log", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CASTING_")} | {
+        "BENTOML_HOME": str(bento_home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "MLFLOW_TRACKING_URI": NOWHERE,
+    }
+    command = [str(BIN / "bentoml"), "serve", "casting-inspector:latest"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with log.open("w") as file:
+        server = subprocess.Popen(
+            command, cwd=elsewhere, env=environment, stdout=file, stderr=file
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            assert eventually(lambda: answers(client), 60), log.read_text()
+            yield client
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+@pytest.mark.slow
+def test_a_bento_carries_its_version_and_serves_it_without_mlflow(
+    served, bento_home, tracking_store, predictors, photos
+):
+    (bento,) = (bento_home / "bentos" / "casting-inspector").glob("*/")
+    source = bento / "src"
+    assert {path.name for path in source.iterdir() if path.is_dir()} >= {"models", "service"}
+    assert not list(source.rglob("*.pyc"))
+    written = (bento / "env" / "python" / "requirements.txt").read_text().splitlines()
+    packages = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]["packages"]
+    assert set(packages) <= set(written)
+
+    origin = registry.find(tracking_store, "casting-defects", "2")
+    described = served.get("/model").json()
+    assert (described["name"], described["version"]) == ("casting-defects", "2")
+    assert described["run_id"] == origin.run_id
+    assert described["registry"]["reachable"] is None
+
+    files = [("images", (f"{i}.png", data)) for i, data in enumerate(photos)]
+    answer = served.post("/score", files=files, data={"model_version": "2"}).json()
+    wanted = predictors["2"].answers(photos, _scores(predictors["2"], photos))
+    for got, here in zip(answer["castings"], wanted, strict=True):
+        assert got["casting"] == here["casting"]
+        for name in ("probabilities", "mc_probabilities"):
+            assert got[name] == pytest.approx(here[name], abs=1e-5)
+    missing = served.post("/score", files=files, data={"model_version": "1"})
+    assert missing.status_code == 404
+
+
+def _scores(predictor, photos):
+    pixels_N = torch.stack([decode(data, predictor.preprocessing) for data in photos])
+    return predictor.score(pixels_N, 50, 0)

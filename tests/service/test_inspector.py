@@ -52,9 +52,7 @@ def store(tmp_path_factory, predictors) -> tuple[str, MlflowClient]:
 @pytest.fixture(scope="module")
 def served(store, tmp_path_factory) -> Iterator[tuple[httpx.Client, subprocess.Popen, int]]:
     uri, _ = store
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("log") / "log"
     environment = {
         **os.environ,
@@ -119,6 +117,12 @@ def test_a_real_server_from_first_answer_to_its_owners_death(store, served, phot
     owner.kill()
     owner.wait()
     assert eventually(lambda: not any(runs(pid) for pid in (parent, *workers)), 10)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def eventually(condition, seconds: float) -> bool:

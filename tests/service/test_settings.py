@@ -12,6 +12,14 @@ def test_an_empty_environment_gives_the_defaults_of_the_contract():
     assert settings.api_key is None
 
 
+def test_a_packed_version_is_served_unless_the_environment_names_another(tmp_path):
+    packed = tmp_path / "version"
+    assert Settings.read({}, packed).model == "models:/casting-defects@current"
+    packed.mkdir()
+    assert Settings.read({}, packed).model == str(packed)
+    assert Settings.read({"CASTING_MODEL": "models:/a/7"}, packed).model == "models:/a/7"
+
+
 def test_every_variable_is_read():
     assert Settings.read(
         {

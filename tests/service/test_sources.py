@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -32,8 +34,20 @@ def test_a_folder_is_a_version_of_its_own(tmp_path, predictors):
     assert (version.name, version.number, version.run_id) == ("mine", "0", "")
     assert source.load(version).classes == predictors["1"].classes
     assert source.find("0") == version
-    with pytest.raises(VersionNotFound, match="the folder mine has no version 1"):
+    with pytest.raises(VersionNotFound, match="the folder of mine has no version 1"):
         source.find("1")
+
+
+def test_an_exported_folder_keeps_the_name_number_and_run_it_had(tmp_path):
+    known = {"name": "casting-defects", "number": "7", "run_id": "ab", "tags": {"labels": "40"}}
+    (tmp_path / "exported.json").write_text(json.dumps(known))
+    source = open_source(str(tmp_path))
+    assert source.name == "casting-defects"
+    version = source.current()
+    assert (version.number, version.run_id) == ("7", "ab")
+    assert source.find("7") == version
+    with pytest.raises(VersionNotFound, match="the folder of casting-defects has no version 0"):
+        source.find("0")
 
 
 def test_numbers_that_no_registry_can_hold_are_not_asked_for():
