@@ -176,4 +176,3 @@ def _tables(
         refused = pd.DataFrame(ranked.refused.items(), columns=["casting", "reason"])
         files["set_aside.csv"] = refused.to_csv(index=False).encode()
     return files
-

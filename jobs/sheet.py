@@ -29,7 +29,7 @@ def contact_sheet(
     chosen: Sequence[Casting],
     title: str,
 ) -> bytes:
-    """The castings of a batch in order of choice, each beside its map where the model was asked."""
+    """The castings of a batch in order of choice, beside their maps where the model was asked."""
     maps = _maps(world, campaign, latest, ranked, chosen[: report.SHEET])
     thumbnails = [
         report.Thumbnail(

@@ -39,9 +39,7 @@ class Ensemble(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Features of all members, each with its 1, float32 `[N, K·(F+1)]`."""
-        parts = [
-            nn.functional.pad(m.features(images), (0, 1), value=1.0) for m in self.networks()
-        ]
+        parts = [nn.functional.pad(m.features(images), (0, 1), value=1.0) for m in self.networks()]
         return torch.cat(parts, dim=1)
 
     def readout(self) -> tuple[Tensor, Tensor]:

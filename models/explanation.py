@@ -5,13 +5,16 @@ cells of the trunk's last map, of what the head makes of each cell (Zhou 2016, s
 is approximated: a cell's value is the logit that a casting made of such cells alone would get.
 
 The trunk's own map is coarse, 4 x 4 for 128 pixels. Its last two stages are therefore computed
-without their strides, with filters spread apart instead (Yu & Koltun 2016), which places cells
-between the trunk's own and leaves those as they are: every fourth cell of every fourth row is one
-that the verdict is the mean of. `benchmarks.explain` holds the maps against masks of defects.
+without their strides, with filters spread apart instead (Yu & Koltun 2016). That lays fifteen more
+grids of cells between those of the trunk's own, which stay as they are: each is what the network
+makes of the casting moved by some pixels. It was never trained to average over those, so they are
+levelled to the mean of its own grid, and the mean of the whole map is the verdict's logit again.
+`benchmarks.explain` holds the maps against masks of defects.
 """
 
 import copy
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -81,8 +84,8 @@ def logit_maps(
 ) -> Tensor:
     """Logits of every cell, float32 `[N, C, H, W]`, divided by the temperature.
 
-    Of an ensemble it is the mean over its members. With no stage dilated the mean over the cells is
-    the logit of the pass without dropout.
+    The mean over the cells is the logit of the pass without dropout; of an ensemble the map is the
+    mean over its members.
 
     Args:
         predictor: whose network is explained.
@@ -98,11 +101,11 @@ def logit_maps(
     return torch.stack(maps).mean(dim=0) / predictor.operating.temperature
 
 
-def nearest_cells(count: int, size: int) -> Tensor:
+def nearest_cells(count: int, size: int, stride: int = STRIDE) -> Tensor:
     """Index `[count]` of the cell nearest to each of `count` pixels along a side of a picture."""
-    cells = -(-size // STRIDE)
+    cells = -(-size // stride)
     place = (torch.arange(count) + 0.5) / count * size  # in pixels of the network's input
-    return (place / STRIDE + 0.5).long().clamp(max=cells - 1)
+    return (place / stride + 0.5).long().clamp(max=cells - 1)
 
 
 def _member_maps(network: Network, images: Tensor, dilated: tuple[int, ...]) -> Tensor:
@@ -112,7 +115,17 @@ def _member_maps(network: Network, images: Tensor, dilated: tuple[int, ...]) -> 
         features = trunk.layer4(trunk.layer3(trunk.layer2(trunk.layer1(x))))
     weight_C_F, bias_C = network.readout()
     maps_N_C_H_W = torch.einsum("cf,nfhw->nchw", weight_C_F, features.float().cpu())
-    return maps_N_C_H_W + bias_C.reshape(-1, 1, 1)
+    return levelled(maps_N_C_H_W + bias_C.reshape(-1, 1, 1), 1 << len(dilated))
+
+
+def levelled(maps_N_C_H_W: Tensor, grids: int) -> Tensor:
+    """Maps whose interleaved grids, `grids` each way, all have the mean of the first."""
+    maps_N_C_H_W = maps_N_C_H_W.clone()
+    wanted = maps_N_C_H_W[..., ::grids, ::grids].mean(dim=(-2, -1), keepdim=True)
+    for row, column in product(range(grids), repeat=2):
+        grid = maps_N_C_H_W[..., row::grids, column::grids]
+        grid += wanted - grid.mean(dim=(-2, -1), keepdim=True)
+    return maps_N_C_H_W
 
 
 def undecimated(trunk: nn.Module, stages: tuple[int, ...]) -> nn.Module:

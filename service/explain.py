@@ -51,7 +51,7 @@ def picture(
     """The photograph under its map as PNG, and the headers that go with it."""
     explanation = explain(served.predictor, pixels)
     size = served.predictor.preprocessing.size
-    shown = lay_over(upright(image.data, EDGE, max_pixels), explanation.evidence_HW, size)
+    shown = lay_over(upright(image.data, EDGE, max_pixels), explanation, size)
     rows, columns = explanation.evidence_HW.shape
     values = (
         hashlib.sha256(image.data).hexdigest(),
