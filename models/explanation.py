@@ -18,6 +18,7 @@ from itertools import product
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import ResNet
 
 from models.ensemble import Ensemble
 from models.images import normalise
@@ -128,7 +129,7 @@ def levelled(maps_N_C_H_W: Tensor, grids: int) -> Tensor:
     return maps_N_C_H_W
 
 
-def undecimated(trunk: nn.Module, stages: tuple[int, ...]) -> nn.Module:
+def undecimated(trunk: ResNet, stages: tuple[int, ...]) -> ResNet:
     """A trunk on the same tensors whose stages keep the resolution that they are given.
 
     A filter that stood after a stride reaches as far over the photograph as before.
