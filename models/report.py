@@ -58,9 +58,13 @@ def contact_sheet(thumbnails: Sequence[Thumbnail], title: str) -> Figure:
     """The first castings of a batch in order of choice, with their captions."""
     shown = thumbnails[:SHEET]
     paired = any(one.beside is not None for one in shown)
-    columns, width, height = (4, 3.2, 1.95) if paired else (5, 1.9, 2.25)
+    columns, width, height = (4, 3.2, 1.9) if paired else (5, 1.9, 2.25)
     rows = max(1, math.ceil(len(shown) / columns))
     figure = Figure(figsize=(width * columns, height * rows + 0.6), layout="constrained")
+    if paired:
+        figure.supxlabel(
+            "right: what speaks for a defect (orange), most of all (ring)", fontsize=8
+        )
     more = f" (first {len(shown)} of {len(thumbnails)})" if len(shown) < len(thumbnails) else ""
     figure.suptitle(_plain(title + more), fontsize=11)
     for index, axis in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
