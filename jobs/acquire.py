@@ -7,7 +7,6 @@ round trained.
 import time
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -16,19 +15,17 @@ from jobs.ledger import Trained, Use
 from jobs.options import generator_for
 from jobs.progress import stepping
 from jobs.rank import Ranked, cold_evidence, rank_pool
+from jobs.sheet import contact_sheet
 from jobs.standing import Standing, audit_pool, pool
 from jobs.world import World
-from models import report
 from models.castings import Casting
 from models.errors import CampaignError
-from models.images import Preprocessing, decode
 from models.strategies import choose_batch, find_strategy
 
 _SCORES = (
     "entropy", "least_confidence", "margin", "predictive_entropy", "expected_entropy", "bald",
     "variation_ratio",
 )  # fmt: skip
-_THUMBNAIL = Preprocessing(size=160, channels=3)
 
 
 def ask(world: World, campaign: Campaign, now: Standing) -> bool:
@@ -91,7 +88,10 @@ def ask_next(world: World, campaign: Campaign, now: Standing) -> bool:
         picked = choose_batch(strategy, ranked.evidence, parts, wanted, generator, on_step=on_step)
     chosen = [ranked.castings[i] for i in picked]
     seconds = time.monotonic() - started
-    world.tracker.log_files(latest.run_id, _files(campaign, ranked, chosen, audit, number))
+    title = f"{campaign.options.name}: chosen for round {number} by {campaign.options.strategy}"
+    sheet = contact_sheet(world, campaign, latest, ranked, chosen, title)
+    files = _tables(ranked, chosen, audit) | {"contact_sheet.png": sheet}
+    world.tracker.log_files(latest.run_id, files)
     for run in (latest.run_id, campaign.run_id):
         world.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)
     _record(world, campaign, number, chosen, audit)
@@ -153,14 +153,10 @@ def _record(
     world.ledger.ask(campaign.options.name, number, rows)
 
 
-def _files(
-    campaign: Campaign,
-    ranked: Ranked,
-    chosen: Sequence[Casting],
-    audit: Sequence[Casting],
-    number: int,
+def _tables(
+    ranked: Ranked, chosen: Sequence[Casting], audit: Sequence[Casting]
 ) -> dict[str, bytes]:
-    """The batch as a table and as a contact sheet."""
+    """The batch, and what was set aside."""
     rows = []
     for rank, casting in enumerate([*chosen, *audit]):
         answer = ranked.answers.get(casting.id, {})
@@ -175,27 +171,8 @@ def _files(
                 **{score: answer.get(score) for score in _SCORES},
             }
         )
-    thumbnails = [
-        report.Thumbnail(_pixels(campaign.data.read(casting)), _caption(rank, casting, ranked))
-        for rank, casting in enumerate(chosen)
-    ]
-    title = f"{campaign.options.name}: chosen for round {number} by {campaign.options.strategy}"
-    files = {
-        "acquired.csv": pd.DataFrame(rows).to_csv(index=False).encode(),
-        "contact_sheet.png": report.png(report.contact_sheet(thumbnails, title)),
-    }
+    files = {"acquired.csv": pd.DataFrame(rows).to_csv(index=False).encode()}
     if ranked.refused:
         refused = pd.DataFrame(ranked.refused.items(), columns=["casting", "reason"])
         files["set_aside.csv"] = refused.to_csv(index=False).encode()
     return files
-
-
-def _caption(rank: int, casting: Casting, ranked: Ranked) -> str:
-    answer = ranked.answers.get(casting.id)
-    if answer is None:
-        return f"#{rank}"
-    return f"#{rank} {answer['label']}?  BALD {answer['bald']:.2f}  H {answer['entropy']:.2f}"
-
-
-def _pixels(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return decode(data, _THUMBNAIL).permute(1, 2, 0).numpy()

@@ -44,6 +44,15 @@ class Request:
     seed: int
     include: tuple[str, ...] = ()
 
+    def fields(self) -> dict[str, str]:
+        """The form fields that say so."""
+        fields = {
+            "passes": str(self.passes),
+            "seed": str(self.seed),
+            "model_version": self.version,
+        }
+        return fields | ({"include": ",".join(self.include)} if self.include else {})
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -65,6 +74,9 @@ class Scorer(Protocol):
 
     def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
         """Score (name, bytes) castings."""
+
+    def explain(self, image: tuple[str, bytes], version: str) -> bytes:
+        """The picture, PNG, of a (name, bytes) casting under the map of a version."""
 
 
 class ScoringClient:
@@ -116,18 +128,32 @@ class ScoringClient:
             sent = [i for i in range(len(images)) if i not in refused]
             if not sent:
                 return Scored([], {}, refused)
-            response = self._post([images[i] for i in sent], request)
+            response = self._post("/score", [images[i] for i in sent], request.fields())
             if response.is_success:
                 return self._parse(response.content, request, refused)
             if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
                 return self._in_halves(images, request)
             unreadable = _unreadable(response)
             if not unreadable:
-                raise ServiceError(
-                    f"the service at {self._http.base_url} answers {response.status_code}: "
-                    f"{_error(response)}"
-                )
+                raise self._refusal(response)
             refused |= {sent[position]: reason for position, reason in unreadable.items()}
+
+    def explain(self, image: tuple[str, bytes], version: str) -> bytes:
+        """The picture, PNG, of a (name, bytes) casting under the map of a version.
+
+        Raises:
+            ServiceError: as `score`; or the casting cannot be explained.
+        """
+        response = self._post("/explain", [image], {"model_version": version})
+        if not response.is_success:
+            raise self._refusal(response)
+        return response.content
+
+    def _refusal(self, response: httpx.Response) -> ServiceError:
+        return ServiceError(
+            f"the service at {self._http.base_url} answers {response.status_code}: "
+            f"{_error(response)}"
+        )
 
     def _in_halves(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
         """Send less at a time; a casting that is too large even alone is refused."""
@@ -160,24 +186,19 @@ class ScoringClient:
             )
         return Scored(body["castings"], load(content), refused)
 
-    def _post(self, images: Sequence[tuple[str, bytes]], request: Request) -> httpx.Response:
+    def _post(
+        self, path: str, images: Sequence[tuple[str, bytes]], fields: Mapping[str, str]
+    ) -> httpx.Response:
         """One request, repeated with growing pauses while the service is away or busy.
 
         Raises:
             ServiceError: that lasts for longer than `PATIENCE` after the first failure.
         """
-        fields = {
-            "passes": str(request.passes),
-            "seed": str(request.seed),
-            "model_version": request.version,
-        }
-        if request.include:
-            fields["include"] = ",".join(request.include)
         files = [("images", (name, data, "application/octet-stream")) for name, data in images]
         pause, told, failed_at = _FIRST_PAUSE, False, math.inf
         while True:
             try:
-                response = self._http.post("/score", data=fields, files=files)
+                response = self._http.post(path, data=fields, files=files)
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
                 failed_at = min(failed_at, self._clock())

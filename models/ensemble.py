@@ -35,18 +35,16 @@ class Ensemble(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where it lies."""
-        return self._networks()[0].device
+        return self.networks()[0].device
 
     def features(self, images: Tensor) -> Tensor:
         """Features of all members, each with its 1, float32 `[N, K·(F+1)]`."""
-        parts = [
-            nn.functional.pad(m.features(images), (0, 1), value=1.0) for m in self._networks()
-        ]
+        parts = [nn.functional.pad(m.features(images), (0, 1), value=1.0) for m in self.networks()]
         return torch.cat(parts, dim=1)
 
     def readout(self) -> tuple[Tensor, Tensor]:
         """Weight `[C, K·(F+1)]` and bias `[C]` of the last layer, on the CPU; the bias is 0."""
-        heads = [network.readout() for network in self._networks()]
+        heads = [network.readout() for network in self.networks()]
         weight = torch.cat([torch.cat([w, b.unsqueeze(1)], dim=1) for w, b in heads], dim=1)
         return weight, torch.zeros(len(weight))
 
@@ -59,7 +57,8 @@ class Ensemble(nn.Module):
         count = self.spec.members
         return torch.eye(count).repeat_interleave(self.feature_count // count, dim=1)
 
-    def _networks(self) -> list[Network]:
+    def networks(self) -> list[Network]:
+        """Its members."""
         return [member for member in self.members if isinstance(member, Network)]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -65,6 +66,21 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXE
             flat = flat.resize(edge, Image.Resampling.BILINEAR, reducing_gap=3.0)
         pixels = np.asarray(flat)
     return torch.from_numpy(pixels.copy()).reshape(*edge, -1).permute(2, 0, 1).contiguous()
+
+
+def upright(data: bytes, edge: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read one photograph for people: uint8 `[height, width, 3]`, its longer side `edge` pixels.
+
+    Raises:
+        UnreadableImage: as `decode`.
+    """
+    with _reading(data, max_pixels) as image:
+        image.draft("RGB", (edge, edge))
+        image.load()
+        flat = _eight_bit(ImageOps.exif_transpose(image), "RGB")
+        scale = edge / max(flat.size)
+        width, height = (max(1, round(side * scale)) for side in flat.size)
+        return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def is_colour(data: bytes) -> bool:

@@ -17,18 +17,21 @@ from sklearn.metrics import confusion_matrix as count_confusions
 from models.comparison import Band, Floats
 from models.evaluation import calibration_bins
 
-_COLUMNS = 5
-_SHEET = 40  # castings on a contact sheet, so that each can still be seen
+SHEET = 40  # castings on a contact sheet, so that each can still be seen
 _DPI = 110
 _LINES = ("-", "--", ":")  # of the first ten curves, of the next ten, ...
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One casting of a contact sheet: uint8 `[height, width]` or `[height, width, 3]`."""
+    """One casting of a contact sheet: uint8 `[height, width]` or `[height, width, 3]`.
+
+    `beside` is drawn to its right: the same casting under a map, of the same shape.
+    """
 
     pixels: NDArray[np.uint8]
     caption: str
+    beside: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,27 @@ def png(figure: Figure) -> bytes:
 
 def contact_sheet(thumbnails: Sequence[Thumbnail], title: str) -> Figure:
     """The first castings of a batch in order of choice, with their captions."""
-    shown = thumbnails[:_SHEET]
-    rows = max(1, math.ceil(len(shown) / _COLUMNS))
-    figure = Figure(figsize=(1.9 * _COLUMNS, 2.25 * rows + 0.6), layout="constrained")
+    shown = thumbnails[:SHEET]
+    paired = any(one.beside is not None for one in shown)
+    columns, width, height = (4, 3.2, 1.9) if paired else (5, 1.9, 2.25)
+    rows = max(1, math.ceil(len(shown) / columns))
+    figure = Figure(figsize=(width * columns, height * rows + 0.6), layout="constrained")
+    if paired:
+        figure.supxlabel(
+            "right: what speaks for a defect (orange), most of all (ring)", fontsize=8
+        )
     more = f" (first {len(shown)} of {len(thumbnails)})" if len(shown) < len(thumbnails) else ""
     figure.suptitle(_plain(title + more), fontsize=11)
-    for index, axis in enumerate(figure.subplots(rows, _COLUMNS, squeeze=False).flat):
+    for index, axis in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axis.axis("off")
         if index < len(shown):
-            axis.imshow(shown[index].pixels, cmap="gray", vmin=0, vmax=255)
+            axis.imshow(_pair(shown[index]), cmap="gray", vmin=0, vmax=255)
             axis.set_title(_plain(shown[index].caption), fontsize=7)
     return figure
+
+
+def _pair(one: Thumbnail) -> NDArray[np.uint8]:
+    return one.pixels if one.beside is None else np.hstack([one.pixels, one.beside])
 
 
 def confusion_matrix(

@@ -12,10 +12,18 @@ from starlette.requests import ClientDisconnect
 from service import bodies, metrics, page
 from service.answer import BINARY, JSON, answer, wants_binary
 from service.bench import Bench
-from service.form import ScoreRequest, read_form
+from service.explain import PNG, only_image, picture
+from service.form import EXPLAIN_FIELDS, ScoreRequest, read_form
 from service.host import Host, Served
 from service.meters import Meters
-from service.openapi import SCORE_BODY, SCORE_RESPONSE, complete, errors
+from service.openapi import (
+    EXPLAIN_BODY,
+    EXPLAIN_RESPONSE,
+    SCORE_BODY,
+    SCORE_RESPONSE,
+    complete,
+    errors,
+)
 from service.refusals import NotNow, Refusal
 from service.request_log import note
 from service.settings import Settings
@@ -62,18 +70,20 @@ def create_app() -> InspectorApp:
         exception_handlers={Refusal: _refuse, HTTPException: _refuse_route},
         routes=page.routes(),
     )
+    refused = errors(
+        s400=bodies.ErrorBody,
+        s404=bodies.NoSuchVersionBody,
+        s413=bodies.ErrorBody,
+        s415=bodies.ErrorBody,
+        s503=bodies.ErrorBody,
+    )
+    app.post("/score", responses=SCORE_RESPONSE | refused, openapi_extra=SCORE_BODY)(score)
     app.post(
-        "/score",
-        responses=SCORE_RESPONSE
-        | errors(
-            s400=bodies.ErrorBody,
-            s404=bodies.NoSuchVersionBody,
-            s413=bodies.ErrorBody,
-            s415=bodies.ErrorBody,
-            s503=bodies.ErrorBody,
-        ),
-        openapi_extra=SCORE_BODY,
-    )(score)
+        "/explain",
+        response_class=Response,
+        responses=EXPLAIN_RESPONSE | refused,
+        openapi_extra=EXPLAIN_BODY,
+    )(explain)
     described = errors(s503=bodies.NoModelBody)
     app.get("/model", response_model=bodies.ModelBody, responses=described)(model)
     app.post("/reload", response_model=bodies.ModelBody, responses=described)(reload)
@@ -112,6 +122,24 @@ async def score(request: Request, desk: AtDesk) -> Response:
     desk.meters.scored(served.version.number, rows)
     note(version=served.version.number, castings=len(rows))
     return Response(body, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
+
+
+async def explain(request: Request, desk: AtDesk) -> Response:
+    """Show where on one casting the verdict comes from."""
+    with desk.bench.place():
+        try:
+            form = await read_form(
+                request.headers, request.stream(), desk.settings, EXPLAIN_FIELDS
+            )
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        image = only_image(form)
+        served = await _choose(desk.host, form)
+        (pixels,) = await desk.bench.decode(form.images, served.predictor.preprocessing)
+        content, headers = await desk.bench.compute(
+            lambda: picture(served, image, pixels, desk.settings.max_pixels)
+        )
+    return Response(content, media_type=PNG, headers=headers)
 
 
 async def _choose(host: Host, form: ScoreRequest) -> Served:

@@ -147,3 +147,13 @@ SCORE_FORM: dict[str, Any] = {
         },
     },
 }
+
+EXPLAIN_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["images"],
+    "additionalProperties": False,
+    "properties": {
+        "images": {"type": "string", "format": "binary", "description": "exactly one part"},
+        "model_version": SCORE_FORM["properties"]["model_version"],
+    },
+}

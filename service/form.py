@@ -1,4 +1,4 @@
-"""The multipart form of `POST /score`, read strictly.
+"""The multipart form of `POST /score` and `POST /explain`, read strictly.
 
 Parts are collected here, on python-multipart's callbacks, rather than by Starlette's form: that
 one takes a body cut off in the middle for a complete one, and turns a part without a file name
@@ -6,7 +6,7 @@ into text, which no image survives.
 """
 
 import re
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ DEFAULT_SEED = 0
 MAX_SEED = 2**63 - 1
 INCLUDABLE = ("posterior", "embedding")
 FIELDS = ("images", "passes", "seed", "model_version", "include")
+EXPLAIN_FIELDS = ("images", "model_version")
 _MAX_FIELD_BYTES = 1024
 _DIGITS = re.compile(r"[0-9]{1,30}")
 
@@ -54,7 +55,10 @@ class ScoreRequest:
 
 
 async def read_form(
-    headers: Mapping[str, str], body: AsyncIterable[bytes], settings: Settings
+    headers: Mapping[str, str],
+    body: AsyncIterable[bytes],
+    settings: Settings,
+    fields: Sequence[str] = FIELDS,
 ) -> ScoreRequest:
     """Parse a request while it arrives.
 
@@ -62,13 +66,14 @@ async def read_form(
         headers: of the request.
         body: counted as it comes, since it may be longer than its `Content-Length`, or have none.
         settings: how many images and bytes are allowed.
+        fields: names of parts that the route takes.
 
     Raises:
         BadInput: it is no complete multipart form, or a field is unknown, repeated or wrong.
         TooLarge: more bytes or images than allowed.
         WrongMediaType: it does not claim to be a multipart form.
     """
-    parts = _Parts(settings.max_images)
+    parts = _Parts(settings.max_images, fields)
     parser = _parser(headers.get("content-type", ""), parts)
     _check_size(headers.get("content-length", ""), settings.max_body)
     received = 0
@@ -109,6 +114,7 @@ class _Parts:
     """Collects parts, and refuses as soon as one is too many, too long, unknown or repeated."""
 
     max_images: int
+    allowed: Sequence[str]
     images: list[Upload] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
     complete: bool = False
@@ -157,8 +163,8 @@ class _Parts:
         if self._name == "images":
             if len(self.images) == self.max_images:
                 raise TooLarge(f"at most {self.max_images} images a request; send several")
-        elif self._name not in FIELDS:
-            raise BadInput(f"unknown field {self._name!r}; there are {', '.join(FIELDS)}")
+        elif self._name not in self.allowed:
+            raise BadInput(f"unknown field {self._name!r}; there are {', '.join(self.allowed)}")
         elif self._name in self.fields:
             raise BadInput(f"the field {self._name} is given twice")
         elif self._file_name is not None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from service import bodies
 from service.answer import BINARY, JSON
+from service.explain import HEADERS, PNG
 
 _PLAIN = {"200": {"description": "yes", "content": {"text/plain": {"schema": {"type": "string"}}}}}
 _PROBES = {
@@ -47,6 +48,23 @@ SCORE_RESPONSE: Responses = {
         "description": f"A row a casting. With Accept: {BINARY} it is a safetensors file of the "
         f"included tensors (float32), with the {JSON} body under the metadata key json.",
         "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+EXPLAIN_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": bodies.EXPLAIN_FORM}},
+    }
+}
+EXPLAIN_RESPONSE: Responses = {
+    200: {
+        "description": "The photograph with its class activation map laid over it.",
+        "content": {PNG: {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {
+            name: {"description": meaning, "schema": {"type": "string"}}
+            for name, meaning in HEADERS.items()
+        },
     }
 }
 

@@ -15,7 +15,7 @@ from jobs.ledger import CampaignRow, Ledger, Trained
 from jobs.options import RunOptions
 from jobs.scoring_client import Request, Scored
 from jobs.world import World
-from models.errors import UnreadableImage, VersionNotFound
+from models.errors import ServiceError, UnreadableImage, VersionNotFound
 from models.images import decode
 from models.network import Network, NetworkSpec
 from models.predictor import Predictor
@@ -150,6 +150,14 @@ class FakeScorer:
     name: str = "casting-defects"
     requests: list[Request] = field(default_factory=list)
     refuse: Mapping[str, str] = field(default_factory=dict)
+    explained: list[tuple[str, str]] = field(default_factory=list)
+    explains: bool = True
+
+    def explain(self, image: tuple[str, bytes], version: str) -> bytes:
+        self.explained.append((image[0], version))
+        if not self.explains:
+            raise ServiceError("the service answers 404: Not Found")
+        return image[1]  # a picture of the casting, if not of its map
 
     def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
         self.requests.append(request)

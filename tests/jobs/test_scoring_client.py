@@ -159,3 +159,26 @@ def test_what_is_too_much_at_once_is_sent_in_halves_and_what_is_too_large_alone_
     assert [a["casting"] for a in scored.answers] == ["a", "b"]
     assert scored.tensors["posterior"].shape == (2, 3, 2)
     assert scored.refused == {2: "too large for the service: 4 bytes"}
+
+
+def test_a_casting_is_explained_by_the_version_asked():
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=b"picture", headers={"Content-Type": "image/png"})
+
+    assert _client(handler, []).explain(IMAGES[1], "7") == b"picture"
+    body = seen[0].read().decode()
+    assert seen[0].url.path == "/explain"
+    assert 'name="model_version"\r\n\r\n7\r\n' in body
+    assert 'filename="b"' in body
+    assert "passes" not in body
+
+
+def test_a_service_that_explains_nothing_is_an_error_at_once():
+    slept: list[float] = []
+    client = _client(lambda _: httpx.Response(404, json={"error": "Not Found"}), slept)
+    with pytest.raises(ServiceError, match="answers 404: Not Found"):
+        client.explain(IMAGES[0], "7")
+    assert slept == []

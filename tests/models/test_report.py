@@ -119,6 +119,16 @@ def test_a_contact_sheet_shows_pixels_as_they_are_not_stretched_to_full_contrast
     assert drawn.get_clim() == (0, 255)
 
 
+def test_a_casting_stands_beside_its_map_where_there_is_one():
+    photo, under_map = thumbnails(2, colour=True)
+    pair = Thumbnail(photo.pixels, "#0", beside=under_map.pixels)
+    both, alone = (
+        axis.images[0].get_array() for axis in contact_sheet([pair, photo], "").axes[:2]
+    )
+    assert np.array_equal(both, np.hstack([photo.pixels, under_map.pixels]))
+    assert np.array_equal(alone, photo.pixels)
+
+
 def test_a_confusion_matrix_counts_true_classes_in_rows():
     figure = confusion_matrix(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), ("def", "ok"))
     cells = [text.get_text() for text in figure.axes[0].texts]

@@ -1,6 +1,7 @@
 import pytest
 
-from service.form import FIELDS
+from service.explain import HEADERS
+from service.form import EXPLAIN_FIELDS, FIELDS
 
 
 @pytest.fixture
@@ -11,7 +12,7 @@ def document(client):
 def test_it_is_openapi_3_of_every_route(document):
     assert document["openapi"].startswith("3.")
     assert set(document["paths"]) == {
-        "/score", "/model", "/reload", "/metrics", "/livez", "/readyz", "/healthz",
+        "/score", "/explain", "/model", "/reload", "/metrics", "/livez", "/readyz", "/healthz",
     }  # fmt: skip
 
 
@@ -39,6 +40,15 @@ def test_score_documents_its_form_its_answers_and_its_errors(document):
     assert content["application/json"]["schema"]["$ref"].endswith("/ScoreBody")
     for status in ("400", "401", "404", "413", "415", "503"):
         assert "application/json" in operation["responses"][status]["content"]
+
+
+def test_explain_documents_its_form_its_picture_and_its_errors(document):
+    operation = document["paths"]["/explain"]["post"]
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert set(form["properties"]) == set(EXPLAIN_FIELDS)
+    assert set(operation["responses"]) == {"200", "400", "401", "404", "413", "415", "503"}
+    assert set(operation["responses"]["200"]["content"]) == {"image/png"}
+    assert set(operation["responses"]["200"]["headers"]) == set(HEADERS)
 
 
 @pytest.mark.parametrize(("path", "method"), [("/model", "get"), ("/reload", "post")])

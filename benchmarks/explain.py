@@ -1,0 +1,161 @@
+"""How often the map of `POST /explain` points at the defect, and how often chance would.
+
+    python -m benchmarks.explain                  # synthetic castings, some minutes of training
+    python -m benchmarks.explain MAGNETIC_TILE    # and a folder with manifest.csv: path,label,mask
+
+A network is trained on some labels; of the other castings, by part, those count that are defective
+and rejected. A hit: the map's highest cell is a cell of the defect's mask or next to one. Chance
+is the share of such cells. The map that is served stands beside the trunk's own, and beside what a
+larger input would give.
+"""
+
+import argparse
+import csv
+import io
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.explanation import DILATED, OWN_STRIDE, logit_maps, nearest_cells
+from models.images import Preprocessing, decode
+from models.network import NetworkSpec
+from models.predictor import Operating, Predictor
+from models.synthetic import SyntheticSpec, draw_castings
+from models.training import Recipe, fit
+
+GOOD = "ok"
+CANDIDATES = [(128, DILATED), (128, ()), (128, (4,)), (256, ()), (256, (4,)), (512, ())]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A casting with its truth; the mask is `[height, width]`, None where it is good."""
+
+    data: bytes
+    label: str
+    part: str
+    mask: NDArray[np.bool_] | None
+
+
+def synthetic(parts: int = 500, seed: int = 7) -> Iterator[Labelled]:
+    """Castings drawn on the spot."""
+    for casting in draw_castings(SyntheticSpec(parts=parts, shots=2, seed=seed)):
+        file = io.BytesIO()
+        Image.fromarray(casting.image).save(file, "PNG")
+        mask = casting.mask if casting.kind else None
+        yield Labelled(file.getvalue(), casting.label, casting.part, mask)
+
+
+def magnetic_tile(folder: Path) -> Iterator[Labelled]:
+    """The castings of a manifest with masks."""
+    with (folder / "manifest.csv").open(newline="") as manifest:
+        for row in csv.DictReader(manifest):
+            mask = None
+            if row["mask"]:
+                mask = np.asarray(Image.open(folder / row["mask"]).convert("1"))
+            yield Labelled((folder / row["path"]).read_bytes(), row["label"], row["path"], mask)
+
+
+def split(castings: list[Labelled], labels: int) -> tuple[list[Labelled], list[Labelled]]:
+    """At least `labels` castings to train on, and the others; parts stay whole."""
+    parts = sorted({casting.part for casting in castings})
+    random.Random(0).shuffle(parts)  # noqa: S311 -- no secret
+    place = {part: i for i, part in enumerate(parts)}
+    ordered = sorted(castings, key=lambda casting: place[casting.part])
+    last = place[ordered[labels - 1].part]
+    cut = sum(place[casting.part] <= last for casting in ordered)
+    return ordered[:cut], ordered[cut:]
+
+
+def train(castings: list[Labelled], size: int = 128, seed: int = 0) -> Predictor:
+    """A network trained on all of them."""
+    preprocessing = Preprocessing(size=size)
+    classes = tuple(sorted({casting.label for casting in castings}))
+    network, _ = fit(
+        torch.stack([decode(casting.data, preprocessing) for casting in castings]),
+        torch.tensor([classes.index(casting.label) for casting in castings]),
+        NetworkSpec("resnet18", channels=1, classes=len(classes)),
+        preprocessing,
+        recipe=Recipe(),
+        weights="scratch",
+        seed=seed,
+    )
+    return Predictor(network, preprocessing, classes, Operating(GOOD))
+
+
+def rejected(predictor: Predictor, castings: list[Labelled]) -> tuple[list[Labelled], list[int]]:
+    """The defective castings that are rejected, each with its likeliest defect."""
+    defective = [casting for casting in castings if casting.mask is not None]
+    pixels_N = torch.stack([decode(c.data, predictor.preprocessing) for c in defective])
+    probs_N_C = predictor.deterministic(predictor.embed(pixels_N))
+    good = predictor.classes.index(GOOD)
+    rows = (1 - probs_N_C[:, good] >= predictor.operating.threshold).nonzero().flatten().tolist()
+    probs_N_C[:, good] = -1
+    return [defective[i] for i in rows], probs_N_C[rows].argmax(dim=1).tolist()
+
+
+def near_defect(mask: NDArray[np.bool_], size: int, stride: int) -> NDArray[np.bool_]:
+    """Which cells `[H, W]` hold some of the mask, or are next to one that does."""
+    rows, columns = np.nonzero(mask)
+    down, across = (nearest_cells(side, size, stride).numpy() for side in mask.shape)
+    cells = np.zeros((down[-1] + 3, across[-1] + 3), np.bool_)
+    for i in range(3):
+        for j in range(3):
+            cells[down[rows] + i, across[columns] + j] = True
+    return cells[1:-1, 1:-1]
+
+
+def measure(
+    predictor: Predictor, castings: list[Labelled], size: int, dilated: tuple[int, ...]
+) -> dict[str, object]:
+    """Hit rate and chance of the maps at an input of `size`, with stages dilated."""
+    shown, classes = rejected(predictor, castings)
+    larger = replace(predictor, preprocessing=replace(predictor.preprocessing, size=size))
+    good, stride = predictor.classes.index(GOOD), OWN_STRIDE >> len(dilated)
+    hits, chances, started = [], [], time.process_time()
+    for casting, defect in zip(shown, classes, strict=True):
+        pixels = decode(casting.data, larger.preprocessing)
+        maps_C_H_W = logit_maps(larger, pixels.unsqueeze(0), dilated)[0]
+        evidence_HW = maps_C_H_W[defect] - maps_C_H_W[good]
+        near_HW = near_defect(casting.mask, size, stride)
+        hits.append(near_HW.flat[int(evidence_HW.argmax())])
+        chances.append(near_HW.mean())
+    seconds = (time.process_time() - started) / max(1, len(shown))
+    return {
+        "input": size,
+        "dilated": list(dilated),
+        "map": f"{near_HW.shape[0]}x{near_HW.shape[1]}",
+        "rejected": len(shown),
+        "hits": round(float(np.mean(hits)), 3),
+        "chance": round(float(np.mean(chances)), 3),
+        "milliseconds": round(1000 * seconds),
+    }
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("magnetic_tile", nargs="?", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = {"synthetic": (list(synthetic()), 500)}
+    if given.magnetic_tile:
+        sets["magnetic-tile"] = (list(magnetic_tile(given.magnetic_tile)), 600)
+    for name, (castings, labels) in sets.items():
+        trained_on, others = split(castings, labels)
+        predictor = train(trained_on)
+        for size, dilated in CANDIDATES:
+            row = {"data": name, "labels": len(trained_on)}
+            print(json.dumps(row | measure(predictor, others, size, dilated)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
