@@ -1,8 +1,11 @@
 import io
 import struct
+import subprocess
+import sys
 import warnings
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -289,6 +292,38 @@ def test_a_photograph_below_our_limit_is_read_without_a_word_from_pillow():
         warnings.simplefilter("always")
         assert decode(data, GREY).max() == 0
     assert [str(w.message) for w in warned] == []
+
+
+def test_a_photograph_of_many_tiles_has_no_seams():
+    high, wide = 1030, 2060
+    colours = np.random.default_rng(0).integers(0, 256, (high, wide, 4), dtype=np.uint8)
+    form = Preprocessing(size=64, channels=3)
+    black = Image.new("RGBA", (wide, high), (0, 0, 0, 255))
+    flat = Image.alpha_composite(black, Image.fromarray(colours)).convert("RGB")
+    found, wanted = (decode(encoded(i, "TIFF"), form) for i in (Image.fromarray(colours), flat))
+    assert torch.equal(found, wanted)
+
+
+IN_A_PROCESS_OF_ITS_OWN = """
+import sys
+from pathlib import Path
+from models.images import Preprocessing, decode
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+data, before = sys.stdin.buffer.read(), peak()
+decode(data, Preprocessing())
+print(peak() - before)
+"""
+
+
+def test_what_is_needed_beside_the_pixels_does_not_grow_with_them():
+    edge = 4000
+    pixels = edge * edge // 1024  # KiB a channel
+    data = encoded(Image.new("RGBA", (edge, edge)))
+    command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, input=data, capture_output=True, check=True, cwd=root)
+    assert int(done.stdout) < 4 * pixels + pixels + 40_000  # as sent, as 8-bit grey, one tile
 
 
 def test_damaged_metadata_is_refused_or_passed_over_without_a_word_from_pillow():
