@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from models.errors import UnreadableImage
@@ -123,11 +124,21 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise UnreadableImage(
-            f"{width} x {height} is {width * height} pixels, more than the {max_pixels} allowed"
-        )
+    for width, height in (image.size, _tile_size(image)):
+        if width * height > max_pixels:
+            raise UnreadableImage(
+                f"{width} x {height} is {width * height} pixels, more than the {max_pixels} "
+                "allowed"
+            )
+
+
+def _tile_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of a TIFF's tiles: libtiff takes memory for one however small the image."""
+    if not isinstance(image, TiffImageFile) or ExifTags.Base.TileWidth not in image.tag_v2:
+        return 0, 0
+    tags = image.tag_v2
+    rows = tags.get(ExifTags.Base.TileLength, tags.get(ExifTags.Base.RowsPerStrip, 0))
+    return int(tags[ExifTags.Base.TileWidth]), int(rows)
 
 
 def _upright(flat: Image.Image, exif: Image.Exif) -> Image.Image:
@@ -136,7 +147,11 @@ def _upright(flat: Image.Image, exif: Image.Exif) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
-    """Convert tile by tile: at 100 megapixels the steps in between take 2 GB as a whole."""
+    """Convert tile by tile: at 100 megapixels the steps in between take 2 GB as a whole.
+
+    Raises:
+        UnreadableImage: it has floating-point pixels.
+    """
     if image.mode == "F":
         raise UnreadableImage("floating-point pixels have no agreed range; save it as 16 bit")
     if image.mode == mode and not image.has_transparency_data:

@@ -28,6 +28,9 @@ ALIAS = "current"
 ROLLED_BACK = "rolled_back"  # tag of a version that a person took out of service
 FIRST = "none"  # the tag `previous` of a version that was the first to be current
 _DATA = "data/version"
+_PICKLES = frozenset(
+    {".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pt2", ".pth"}
+)  # what comes under other names is never opened either
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -115,25 +118,31 @@ def load(name: str, number: str) -> Predictor:
     """
     with tempfile.TemporaryDirectory() as temporary:
         try:
-            folder = download_artifacts(
-                artifact_uri=f"models:/{name}/{number}/{_DATA}", dst_path=temporary
-            )
+            folder = download_artifacts(f"models:/{name}/{number}", dst_path=temporary)
         except MlflowException as error:
             if error.error_code in _MISSING:
                 raise VersionNotFound(f"{name} has no version {number}") from error
             raise
         except OSError as error:
             raise VersionError(f"the files of {name} version {number}: {error}") from error
-        return bundle.read(Path(folder))
+        return load_folder(Path(folder))
 
 
 def load_folder(folder: Path) -> Predictor:
     """Load an exported version: an MLflow model folder, or the data folder inside it.
 
     Raises:
-        VersionError: it is not a version, or fails its self-check.
+        VersionError: it is not a version, has a pickle or a link out of it, or fails its
+            self-check.
     """
+    pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in _PICKLES)
+    if pickles:
+        raise VersionError(
+            f"{folder}: pickles have no place in a version, here are {', '.join(pickles)}"
+        )
     inner = folder / _DATA
+    if inner.is_dir() and inner.resolve() != folder.resolve() / _DATA:
+        raise VersionError(f"{folder}: {_DATA} is a link out of the version")
     return bundle.read(inner if inner.is_dir() else folder)
 
 

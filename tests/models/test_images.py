@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from models.errors import UnreadableImage
 from models.images import MAX_PIXELS, Preprocessing, decode, is_colour, normalise
@@ -283,6 +283,20 @@ def test_a_bomb_is_refused_by_its_header_before_anything_is_decoded(monkeypatch,
 
 def test_a_bomb_that_pillow_itself_refuses_is_told_by_our_limit():
     assert refusal(png(60_000, 60_000)) == f"more pixels than the {MAX_PIXELS} allowed"
+
+
+def tiff(**tags):
+    """A grey TIFF of a few pixels, written by hand, with numbers added to its directory."""
+    numbers = {256: EDGE, 257: EDGE, 258: 8, 259: 8, 262: 1, 273: 8, 277: 1, 279: 9}
+    numbers |= {ExifTags.Base[name].value: number for name, number in tags.items()}
+    entries = b"".join(struct.pack("<HHII", n, 4, 1, numbers[n]) for n in sorted(numbers))
+    return b"II*\0" + struct.pack("<IH", 8, len(numbers)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("rows", ["TileLength", "RowsPerStrip"])
+def test_a_tiff_of_a_few_bytes_cannot_ask_for_the_memory_of_an_enormous_tile(rows):
+    reason = refusal(tiff(TileWidth=16_000, **{rows: 32_000}))
+    assert reason == "16000 x 32000 is 512000000 pixels, more than the 100000000 allowed"
 
 
 def test_a_photograph_below_our_limit_is_read_without_a_word_from_pillow():
