@@ -14,6 +14,7 @@ from service.answer import BINARY, JSON, answer, wants_binary
 from service.bench import Bench
 from service.form import ScoreRequest, read_form
 from service.host import Host, Served
+from service.intake import Intake
 from service.openapi import SCORE_BODY, SCORE_RESPONSE, complete, errors
 from service.refusals import NotNow, Refusal
 from service.settings import Settings
@@ -27,6 +28,7 @@ class Desk:
     settings: Settings
     host: Host
     bench: Bench
+    intake: Intake
 
 
 def _desk(request: Request) -> Desk:
@@ -81,25 +83,26 @@ def open_app(settings: Settings) -> InspectorApp:
     """The app of a worker, with its desk."""
     app = create_app()
     host = Host(open_source(settings.model), settings.pinned)
-    app.state.desk = Desk(settings, host, Bench(settings.max_waiting, settings.max_pixels))
+    bench = Bench(settings.max_waiting, settings.max_pixels)
+    app.state.desk = Desk(settings, host, bench, Intake(settings.max_in_flight))
     return app
 
 
 async def score(request: Request, desk: AtDesk) -> Response:
     """Score castings with the current version, or another one of the same model."""
-    with desk.bench.place():
+    with desk.bench.place(), desk.intake.counting(request.stream()) as body:
         try:
-            form = await read_form(request.headers, request.stream(), desk.settings)
+            form = await read_form(request.headers, body, desk.settings)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         served = await _choose(desk.host, form)
         pixels_N = await desk.bench.decode(form.images, served.predictor.preprocessing)
         embeddings_N_F = await desk.bench.embed(served.predictor, pixels_N)
         binary = wants_binary(request.headers.get("accept", ""))
-        body = await desk.bench.compute(
+        content = await desk.bench.compute(
             lambda: answer(served, form, embeddings_N_F, binary=binary)
         )
-    return Response(body, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
+    return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
 
 
 async def _choose(host: Host, form: ScoreRequest) -> Served:

@@ -7,6 +7,7 @@ from models.predictor import Predictor
 from service.app import Desk, create_app
 from service.bench import Bench
 from service.host import Host
+from service.intake import Intake
 from service.settings import Settings
 from tests.service.fakes import Client, FakeRegistry, photo, tiny_predictor
 
@@ -45,7 +46,8 @@ def serve(registry: FakeRegistry) -> Iterator[Callable[..., Client]]:
         host = Host(registry, chosen.pinned)
         host.look()
         app = create_app()
-        app.state.desk = Desk(chosen, host, Bench(chosen.max_waiting, chosen.max_pixels))
+        bench = Bench(chosen.max_waiting, chosen.max_pixels)
+        app.state.desk = Desk(chosen, host, bench, Intake(chosen.max_in_flight))
         desks.append(app.state.desk)
         return Client(app)
 

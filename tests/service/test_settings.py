@@ -22,10 +22,19 @@ def test_every_variable_is_read():
             "CASTING_MAX_WAITING": "1",
             "CASTING_MAX_IMAGES": "2",
             "CASTING_MAX_BODY_BYTES": "3",
-            "CASTING_MAX_PIXELS": "4",
-            "CASTING_OWNER_PID": "5",
+            "CASTING_MAX_IN_FLIGHT_BYTES": "4",
+            "CASTING_MAX_PIXELS": "5",
+            "CASTING_OWNER_PID": "6",
         }
-    ) == Settings("models:/other@current", 0, "secret", 0.5, 1, 2, 3, 4, 5)
+    ) == Settings("models:/other@current", 0, "secret", 0.5, 1, 2, 3, 4, 5, 6)
+
+
+def test_a_request_of_the_allowed_size_always_fits_when_it_is_alone():
+    assert Settings.max_in_flight >= Settings.max_body
+    raised = Settings.read({"CASTING_MAX_BODY_BYTES": str(10**9)})
+    assert raised.max_in_flight == raised.max_body == 10**9
+    with pytest.raises(ServiceError, match=r"^CASTING_MAX_IN_FLIGHT_BYTES=9: .* at least 10,"):
+        Settings.read({"CASTING_MAX_BODY_BYTES": "10", "CASTING_MAX_IN_FLIGHT_BYTES": "9"})
 
 
 @pytest.mark.parametrize(
