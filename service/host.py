@@ -5,6 +5,7 @@ finishes on the version that it took. Whatever happens to the registry, what is 
 """
 
 import logging
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from service.sources import Source
 REFUSED_FOR = timedelta(minutes=1)  # a version that failed its self-check is not loaded every look
 _WARM_PASSES = 2
 _RETRY_SECONDS = 5
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 log = logging.getLogger("casting.host")
 
@@ -262,6 +264,9 @@ def _warm(predictor: Predictor) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line; database drivers append whole statements."""
+    """The first line, since database drivers append whole statements; it goes to clients and logs.
+
+    MLflow's client repeats the tracking URI, with the password that may stand in it.
+    """
     lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    return _CREDENTIALS.sub("***@", lines[0]) if lines else type(error).__name__
