@@ -5,7 +5,6 @@ finishes on the version that it took. Whatever happens to the registry, what is 
 """
 
 import logging
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import torch
 
-from models.errors import VersionError, VersionNotFound
+from models.errors import VersionError, VersionNotFound, first_line
 from models.predictor import MINIBATCH, Predictor
 from models.registry import Version
 from service.refusals import NoSuchVersion, NotNow
@@ -24,7 +23,6 @@ from service.sources import Source
 REFUSED_FOR = timedelta(minutes=1)  # a version that failed its self-check is not loaded every look
 _WARM_PASSES = 2
 _RETRY_SECONDS = 5
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 log = logging.getLogger("casting.host")
 
@@ -149,8 +147,8 @@ class Host:
                 self._answered(str(error))
             except Exception as error:  # noqa: BLE001 -- whatever a client library raises: go on
                 if self._registry.reachable is not False:
-                    log.warning("the registry is away: %s", _reason(error))
-                self._registry = replace(self._registry, reachable=False, error=_reason(error))
+                    log.warning("the registry is away: %s", first_line(error))
+                self._registry = replace(self._registry, reachable=False, error=first_line(error))
             else:
                 self._follow(version, insist=insist)
 
@@ -166,7 +164,7 @@ class Host:
             held = self._shelf.release(version.number)
             self._current = replace(held, since=self._clock()) if held else self._load(version)
         except Exception as error:  # noqa: BLE001 -- a bad version must not end the good one
-            reason = f"version {version.number} is refused: {_reason(error)}"
+            reason = f"version {version.number} is refused: {first_line(error)}"
             if isinstance(error, VersionError):
                 self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
             self._answered(reason)
@@ -192,7 +190,7 @@ class Host:
             raise NoSuchVersion(str(error), served=served, asked=number) from error
         except Exception as error:
             raise NotNow(
-                f"version {number} cannot be loaded: {_reason(error)}", _RETRY_SECONDS
+                f"version {number} cannot be loaded: {first_line(error)}", _RETRY_SECONDS
             ) from error
 
     def _load(self, version: Version) -> Served:
@@ -261,12 +259,3 @@ def _warm(predictor: Predictor) -> None:
     form = predictor.preprocessing
     blank = torch.zeros(MINIBATCH, form.channels, form.size, form.size, dtype=torch.uint8)
     predictor.score(blank, _WARM_PASSES, seed=0)
-
-
-def _reason(error: Exception) -> str:
-    """The first line, since database drivers append whole statements; it goes to clients and logs.
-
-    MLflow's client repeats the tracking URI, with the password that may stand in it.
-    """
-    lines = str(error).splitlines()
-    return _CREDENTIALS.sub("***@", lines[0]) if lines else type(error).__name__

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 
 import bentoml
 from starlette.applications import Starlette
@@ -83,7 +84,13 @@ class CastingInspector:
 
 
 def _log_to_stderr() -> None:
-    """Show our own progress, and everything on stderr, where BentoML's workers use stdout."""
+    """Show our own progress, and everything on stderr, where BentoML's workers use stdout.
+
+    Pillow and python-multipart warn about what clients send: those are told in the answer, and may
+    not fill the log.
+    """
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("casting").setLevel(logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the host says once what is away
     for name in ("", "bentoml", "uvicorn.error"):

@@ -1,3 +1,7 @@
+import re
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
 from models.errors import ServiceError
@@ -52,6 +56,17 @@ def test_a_request_of_the_allowed_size_always_fits_when_it_is_alone():
 def test_a_wrong_value_is_an_error_that_names_its_variable(name, value):
     with pytest.raises(ServiceError, match=f"^{name}={value}: a .*number"):
         Settings.read({name: value})
+
+
+def test_the_limits_in_the_security_policy_are_the_defaults():
+    policy = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+    limits = dict(re.findall(r"\| `(CASTING_MAX_\w+)` \| (\d+) \|", policy))
+    assert len(limits) == 5
+    assert Settings.read(limits) == Settings()
+    one_more = {name: str(int(number) + 1) for name, number in limits.items()}
+    changed = Settings.read(one_more)
+    same = [name for name, was in asdict(Settings()).items() if getattr(changed, name) == was]
+    assert same == ["model", "pinned", "api_key", "poll_seconds", "owner_pid"]
 
 
 def test_the_key_is_not_in_the_representation():
