@@ -19,7 +19,7 @@ from jobs.scoring_client import ScoringClient
 from jobs.service_process import own_service
 from jobs.tracking import MlflowTracker
 from jobs.world import World
-from models.errors import VersionError
+from models.errors import VersionError, first_line
 
 _DEFAULTS = {
     "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
@@ -74,19 +74,15 @@ def why_away(error: Exception) -> str | None:
         case MlflowException():
             status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
             if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
-                return _first_line(error)
+                return first_line(error)
         case DBAPIError() if isinstance(error, OperationalError | InterfaceError):
-            reason = _first_line(error.orig or error)
+            reason = first_line(error.orig or error)
             return None if "unable to open database file" in reason else reason
         case VersionError() if isinstance(error.__cause__, OSError):  # its files, not itself
-            return _first_line(error)
+            return first_line(error)
         case OSError():  # a full disk, a connection that broke
-            return _first_line(error)
+            return first_line(error)
     return None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:300]
 
 
 def _say(line: str) -> None:

@@ -4,7 +4,8 @@
     weights.safetensors  the network
     golden.safetensors   some castings at model size and the probabilities they had when written
 
-Nothing is unpickled and no code is run. A folder of another format number is refused.
+Nothing is unpickled and no code is run. A folder of another format number is refused, and so is
+one that holds anything else, or a link to somewhere else.
 """
 
 import json
@@ -24,6 +25,7 @@ from models.network import NetworkSpec, best_device
 from models.predictor import Operating, Predictor
 
 FORMAT = 1
+FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
 GOLDEN_CASTINGS = 8
 _GOLDEN_PASSES = 8
 _GOLDEN_SEED = 0
@@ -71,9 +73,11 @@ def read(folder: Path) -> Predictor:
     """Read a version and let it prove itself on its golden castings.
 
     Raises:
-        VersionError: damaged, of an unknown format, or its numbers are not the ones it had.
+        VersionError: damaged, of an unknown format, with other files than its own, or its numbers
+            are not the ones it had.
     """
     try:
+        _check_files(folder)
         description = json.loads((folder / "model.json").read_text())
         _check_format(description, folder)
         predictor = _predictor(description, load_file(folder / "weights.safetensors"))
@@ -84,6 +88,23 @@ def read(folder: Path) -> Predictor:
     except Exception as error:  # a damaged version can break anything on the way
         raise VersionError(f"{folder}: not a readable model version: {error}") from error
     return predictor
+
+
+def _check_files(folder: Path) -> None:
+    """Look at names only: nothing of what does not belong here is opened.
+
+    Raises:
+        VersionError: there are other files than those of a version, or links out of it.
+    """
+    besides = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    if besides:
+        raise VersionError(
+            f"{folder}: a version holds {', '.join(sorted(FILES))} and nothing else; "
+            f"remove {', '.join(besides)}"
+        )
+    for name in FILES:
+        if (folder / name).resolve().parent != folder.resolve():
+            raise VersionError(f"{folder}: {name} is a link out of the version")
 
 
 def _check_format(description: Mapping[str, Any], folder: Path) -> None:

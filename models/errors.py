@@ -12,6 +12,20 @@
 A message says what happened, with the numbers, and the way out.
 """
 
+import re
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, fit for logs and clients.
+
+    Database drivers append whole statements; MLflow's client repeats the tracking URI, with the
+    password that may stand in it.
+    """
+    lines = str(error).splitlines()
+    return _CREDENTIALS.sub("***@", lines[0]) if lines else type(error).__name__
+
 
 class CastingError(Exception):
     """Anything the user can mend; its text is written for them."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from models.errors import UnreadableImage
@@ -28,6 +29,16 @@ _OPENING = threading.Lock()  # `catch_warnings` is not safe among threads
 
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _SIXTEEN_TO_EIGHT = 257  # 65535 / 255
+_TILE = 1024  # edge in pixels; conversions copy a photograph of any size no more than this at once
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF orientation
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXE
     with _reading(data, max_pixels) as image:
         image.draft(mode, (2 * edge[0], 2 * edge[1]))  # JPEG only: decode no larger than needed
         image.load()
-        flat = _eight_bit(ImageOps.exif_transpose(image), mode)
+        flat = _upright(_eight_bit(image, mode), image.getexif())
         if flat.size != edge:
             flat = flat.resize(edge, Image.Resampling.BILINEAR, reducing_gap=3.0)
         pixels = np.asarray(flat)
@@ -77,7 +88,7 @@ def upright(data: bytes, edge: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.
     with _reading(data, max_pixels) as image:
         image.draft("RGB", (edge, edge))
         image.load()
-        flat = _eight_bit(ImageOps.exif_transpose(image), "RGB")
+        flat = _upright(_eight_bit(image, "RGB"), image.getexif())
         scale = edge / max(flat.size)
         width, height = (max(1, round(side * scale)) for side in flat.size)
         return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))
@@ -129,21 +140,53 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise UnreadableImage(
-            f"{width} x {height} is {width * height} pixels, more than the {max_pixels} allowed"
-        )
+    for width, height in (image.size, _tile_size(image)):
+        if width * height > max_pixels:
+            raise UnreadableImage(
+                f"{width} x {height} is {width * height} pixels, more than the {max_pixels} "
+                "allowed"
+            )
+
+
+def _tile_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of a TIFF's tiles: libtiff takes memory for one however small the image."""
+    if not isinstance(image, TiffImageFile) or ExifTags.Base.TileWidth not in image.tag_v2:
+        return 0, 0
+    tags = image.tag_v2
+    rows = tags.get(ExifTags.Base.TileLength, tags.get(ExifTags.Base.RowsPerStrip, 0))
+    return int(tags[ExifTags.Base.TileWidth]), int(rows)
+
+
+def _upright(flat: Image.Image, exif: Image.Exif) -> Image.Image:
+    method = _UPRIGHT.get(exif.get(ExifTags.Base.Orientation, 1))
+    return flat if method is None else flat.transpose(method)
 
 
 def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT:
-        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray((wide // _SIXTEEN_TO_EIGHT).astype(np.uint8)).convert(mode)
+    """Convert tile by tile: at 100 megapixels the steps in between take 2 GB as a whole.
+
+    Raises:
+        UnreadableImage: it has floating-point pixels.
+    """
     if image.mode == "F":
         raise UnreadableImage("floating-point pixels have no agreed range; save it as 16 bit")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
+    if image.mode == mode and not image.has_transparency_data:
+        return image
+    width, height = image.size
+    flat = Image.new(mode, image.size)
+    for top in range(0, height, _TILE):
+        for left in range(0, width, _TILE):
+            box = (left, top, min(left + _TILE, width), min(top + _TILE, height))
+            flat.paste(_convert(image.crop(box), mode), box)
+    return flat
+
+
+def _convert(tile: Image.Image, mode: str) -> Image.Image:
+    if tile.mode in _SIXTEEN_BIT:
+        wide = np.asarray(tile).astype(np.int64).clip(0, 65535)
+        return Image.fromarray((wide // _SIXTEEN_TO_EIGHT).astype(np.uint8)).convert(mode)
+    if tile.has_transparency_data:
+        rgba = tile.convert("RGBA")
         black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, rgba).convert(mode)
-    return image.convert(mode)
+    return tile.convert(mode)

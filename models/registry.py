@@ -31,6 +31,9 @@ ROLLED_BACK = "rolled_back"  # tag of a version that a person took out of servic
 FIRST = "none"  # the tag `previous` of a version that was the first to be current
 _DATA = "data/version"
 _ORIGIN = "exported.json"  # in an exported folder: the `Version` that it is
+_PICKLES = frozenset(
+    {".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pt2", ".pth"}
+)  # what comes under other names is never opened either
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -117,7 +120,7 @@ def load(name: str, number: str) -> Predictor:
         MlflowException: the registry cannot be asked.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        return bundle.read(_download(name, number, f"/{_DATA}", Path(temporary)))
+        return load_folder(_download(name, number, Path(temporary)))
 
 
 def export(version: Version, folder: Path) -> None:
@@ -138,7 +141,7 @@ def export(version: Version, folder: Path) -> None:
     except FileExistsError as error:
         raise VersionError(f"{folder} exists; remove it or name another folder") from error
     try:
-        _download(version.name, version.number, "", folder)
+        _download(version.name, version.number, folder)
         load_folder(folder)
         (folder / _ORIGIN).write_text(json.dumps(asdict(version), indent=2) + "\n")
     except BaseException:
@@ -150,9 +153,17 @@ def load_folder(folder: Path) -> Predictor:
     """Load an exported version: an MLflow model folder, or the data folder inside it.
 
     Raises:
-        VersionError: it is not a version, or fails its self-check.
+        VersionError: it is not a version, has a pickle or a link out of it, or fails its
+            self-check.
     """
+    pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in _PICKLES)
+    if pickles:
+        raise VersionError(
+            f"{folder}: pickles have no place in a version, here are {', '.join(pickles)}"
+        )
     inner = folder / _DATA
+    if inner.is_dir() and inner.resolve() != folder.resolve() / _DATA:
+        raise VersionError(f"{folder}: {_DATA} is a link out of the version")
     return bundle.read(inner if inner.is_dir() else folder)
 
 
@@ -171,8 +182,8 @@ def origin(folder: Path) -> Version | None:
         raise VersionError(f"{note}: {error}") from error
 
 
-def _download(name: str, number: str, path: str, target: Path) -> Path:
-    """Download what lies at a path of a version.
+def _download(name: str, number: str, target: Path) -> Path:
+    """Download all of a version.
 
     Raises:
         VersionNotFound: there is no such version.
@@ -180,8 +191,7 @@ def _download(name: str, number: str, path: str, target: Path) -> Path:
         MlflowException: the registry cannot be asked.
     """
     try:
-        uri = f"models:/{name}/{number}{path}"
-        return Path(download_artifacts(artifact_uri=uri, dst_path=str(target)))
+        return Path(download_artifacts(f"models:/{name}/{number}", dst_path=str(target)))
     except MlflowException as error:
         if error.error_code in _MISSING:
             raise VersionNotFound(f"{name} has no version {number}") from error

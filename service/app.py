@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -15,6 +16,7 @@ from service.bench import Bench
 from service.explain import PNG, only_image, picture
 from service.form import EXPLAIN_FIELDS, ScoreRequest, read_form
 from service.host import Host, Served
+from service.intake import Intake
 from service.meters import Meters
 from service.openapi import (
     EXPLAIN_BODY,
@@ -38,6 +40,7 @@ class Desk:
     host: Host
     bench: Bench
     meters: Meters
+    intake: Intake
 
 
 def _desk(request: Request) -> Desk:
@@ -67,7 +70,11 @@ def create_app() -> InspectorApp:
         openapi_url="/docs.json",
         docs_url=None,
         redoc_url=None,
-        exception_handlers={Refusal: _refuse, HTTPException: _refuse_route},
+        exception_handlers={
+            Refusal: _refuse,
+            HTTPException: _refuse_route,
+            ClientDisconnect: _gone,
+        },
         routes=page.routes(),
     )
     refused = errors(
@@ -102,43 +109,37 @@ def furnish(settings: Settings, source: Source) -> Desk:
     """The desk of a worker that serves versions of that source."""
     meters = Meters()
     host = Host(source, settings.pinned, meters)
-    return Desk(settings, host, Bench(settings.max_waiting, settings.max_pixels, meters), meters)
+    bench = Bench(settings.max_waiting, settings.max_pixels, meters)
+    return Desk(settings, host, bench, meters, Intake(settings.max_in_flight))
 
 
 async def score(request: Request, desk: AtDesk) -> Response:
     """Score castings with the current version, or another one of the same model."""
-    with desk.bench.place():
-        try:
-            form = await read_form(request.headers, request.stream(), desk.settings)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
+    with desk.bench.place(), desk.intake.counting(request.stream()) as body:
+        form = await read_form(request.headers, body, desk.settings)
         served = await _choose(desk.host, form)
         pixels_N = await desk.bench.decode(form.images, served.predictor.preprocessing)
         embeddings_N_F = await desk.bench.embed(served.predictor, pixels_N)
         binary = wants_binary(request.headers.get("accept", ""))
-        body, rows = await desk.bench.compute(
+        content, rows = await desk.bench.compute(
             lambda: answer(served, form, embeddings_N_F, binary=binary)
         )
     desk.meters.scored(served.version.number, rows)
     note(version=served.version.number, castings=len(rows))
-    return Response(body, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
+    return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
 
 
 async def explain(request: Request, desk: AtDesk) -> Response:
     """Show where on one casting the verdict comes from."""
-    with desk.bench.place():
-        try:
-            form = await read_form(
-                request.headers, request.stream(), desk.settings, EXPLAIN_FIELDS
-            )
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
+    with desk.bench.place(), desk.intake.counting(request.stream()) as body:
+        form = await read_form(request.headers, body, desk.settings, EXPLAIN_FIELDS)
         image = only_image(form)
         served = await _choose(desk.host, form)
         (pixels,) = await desk.bench.decode(form.images, served.predictor.preprocessing)
         content, headers = await desk.bench.compute(
             lambda: picture(served, image, pixels, desk.settings.max_pixels)
         )
+    note(version=served.version.number)
     return Response(content, media_type=PNG, headers=headers)
 
 
@@ -217,3 +218,8 @@ async def _refuse_route(_: Request, error: Exception) -> Response:
         raise TypeError(f"{type(error).__name__} is no HTTPException")
     body = {"error": error.detail, "images": []}
     return JSONResponse(body, error.status_code, error.headers)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """What a client that went away in the middle of its request is not there to read."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)

@@ -180,6 +180,7 @@ class _Parts:
             self.images.append(Upload(self._file_name or "", bytes(self._data)))
         else:
             self.fields[self._name] = _text(bytes(self._data))
+        self._data = bytearray()  # an image is not held twice while the next one comes
 
     def _ends(self) -> None:
         self.complete = True

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import torch
 
-from models.errors import VersionError, VersionNotFound
+from models.errors import VersionError, VersionNotFound, first_line
 from models.predictor import MINIBATCH, Predictor
 from models.registry import Version
 from service.meters import Meters
@@ -157,8 +157,8 @@ class Host:
                 self._answered(str(error))
             except Exception as error:  # noqa: BLE001 -- whatever a client library raises: go on
                 if self._registry.reachable is not False:
-                    log.warning("the registry is away: %s", _reason(error))
-                self._registry = replace(self._registry, reachable=False, error=_reason(error))
+                    log.warning("the registry is away: %s", first_line(error))
+                self._registry = replace(self._registry, reachable=False, error=first_line(error))
             else:
                 self._follow(version, insist=insist)
 
@@ -174,7 +174,7 @@ class Host:
             held = self._shelf.release(version.number)
             self._current = replace(held, since=self._clock()) if held else self._load(version)
         except Exception as error:  # noqa: BLE001 -- a bad version must not end the good one
-            reason = f"version {version.number} is refused: {_reason(error)}"
+            reason = f"version {version.number} is refused: {first_line(error)}"
             if isinstance(error, VersionError):
                 self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
             self._answered(reason)
@@ -209,7 +209,7 @@ class Host:
             raise NoSuchVersion(str(error), served=served, asked=number) from error
         except Exception as error:
             raise NotNow(
-                f"version {number} cannot be loaded: {_reason(error)}", _RETRY_SECONDS
+                f"version {number} cannot be loaded: {first_line(error)}", _RETRY_SECONDS
             ) from error
 
     def _load(self, version: Version) -> Served:
@@ -284,9 +284,3 @@ def _give_back_memory() -> None:
     """Return what a swap has freed; glibc keeps it otherwise, as much as several models take."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _reason(error: Exception) -> str:
-    """The first line; database drivers append whole statements."""
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

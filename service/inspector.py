@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 
 import bentoml
 from starlette.applications import Starlette
@@ -84,7 +85,13 @@ class CastingInspector:
 
 
 def _log_to_stderr() -> None:
-    """Our own lines as JSON, and everything on stderr, where BentoML's workers use stdout."""
+    """Our own lines as JSON, and everything on stderr, where BentoML's workers use stdout.
+
+    Pillow and python-multipart warn about what clients send: those are told in the answer, and may
+    not fill the log.
+    """
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     ours, lines = logging.getLogger("casting"), logging.StreamHandler()
     lines.setFormatter(JsonLines())
     ours.handlers, ours.propagate = [lines], False

@@ -23,6 +23,7 @@ class Settings:
         max_waiting: requests that may wait while one is computed.
         max_images: images a request.
         max_body: bytes a request.
+        max_in_flight: bytes of all requests that are being received or computed.
         max_pixels: pixels an image, judged by its header.
         owner_pid: the process that started this service, and which it must not outlive.
     """
@@ -33,7 +34,8 @@ class Settings:
     poll_seconds: float = 5.0
     max_waiting: int = 64
     max_images: int = 256
-    max_body: int = 256 * _MEBIBYTE
+    max_body: int = 64 * _MEBIBYTE
+    max_in_flight: int = 256 * _MEBIBYTE
     max_pixels: int = MAX_PIXELS
     owner_pid: int | None = None
 
@@ -51,6 +53,7 @@ class Settings:
         """
         number = _Numbers(environment)
         owner = number.whole("CASTING_OWNER_PID", 0, least=0)
+        max_body = number.whole("CASTING_MAX_BODY_BYTES", cls.max_body)
         return cls(
             model=environment.get("CASTING_MODEL")
             or (str(packed) if packed.is_dir() else cls.model),
@@ -59,7 +62,10 @@ class Settings:
             poll_seconds=number.seconds("CASTING_POLL_SECONDS", cls.poll_seconds),
             max_waiting=number.whole("CASTING_MAX_WAITING", cls.max_waiting, least=0),
             max_images=number.whole("CASTING_MAX_IMAGES", cls.max_images),
-            max_body=number.whole("CASTING_MAX_BODY_BYTES", cls.max_body),
+            max_body=max_body,
+            max_in_flight=number.whole(
+                "CASTING_MAX_IN_FLIGHT_BYTES", max(cls.max_in_flight, max_body), least=max_body
+            ),
             max_pixels=number.whole("CASTING_MAX_PIXELS", cls.max_pixels),
             owner_pid=owner or None,
         )

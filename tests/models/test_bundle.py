@@ -1,5 +1,8 @@
+import io
 import json
+import re
 import shutil
+import struct
 from dataclasses import replace
 
 import pytest
@@ -211,9 +214,68 @@ def test_a_version_cut_short_is_refused(folder, name, tenth):
         bundle.read(folder)
 
 
-def test_what_a_version_holds_besides_is_not_looked_at(folder):
-    (folder / "weights.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    assert bundle.read(folder).classes == ("def", "ok")
+# --- what has no place in a version --------------------------------------------------------------
+
+RUNS_WHEN_UNPICKLED = b"cos\nsystem\n(S'touch unpickled'\ntR."
+
+
+@pytest.mark.parametrize(
+    "name", ["python_model.pkl", "weights.pt", "notes.txt", ".hidden", "more"]
+)
+def test_a_version_that_holds_anything_else_is_refused_by_name_and_nothing_is_opened(folder, name):
+    if name == "more":
+        (folder / name).mkdir()
+    else:
+        (folder / name).write_bytes(RUNS_WHEN_UNPICKLED)
+        (folder / name).chmod(0)
+    with pytest.raises(VersionError, match=f"and nothing else; remove {re.escape(name)}$"):
+        bundle.read(folder)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_pickle_under_a_name_of_ours_is_refused_and_not_unpickled(folder, name, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    for content in (RUNS_WHEN_UNPICKLED, torch_pickle()):
+        (folder / name).write_bytes(content)
+        with pytest.raises(VersionError, match="not a readable model version"):
+            bundle.read(folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["version"]
+
+
+def torch_pickle():
+    file = io.BytesIO()
+    torch.save({"head.bias": torch.zeros(2)}, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_link_out_of_the_version_is_refused(folder, tmp_path, name):
+    outside = tmp_path / name
+    (folder / name).rename(outside)
+    (folder / name).symlink_to(outside)
+    with pytest.raises(VersionError, match=f"{name} is a link out of the version"):
+        bundle.read(folder)
+
+
+def test_a_version_may_itself_be_reached_through_a_link(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    assert bundle.read(tmp_path / "link").classes == ("def", "ok")
+
+
+@pytest.mark.parametrize("path", ["../../weights.safetensors", "/etc/passwd", "weights.pkl"])
+@pytest.mark.parametrize("where", ["network", "preprocessing", "operating"])
+def test_a_description_cannot_name_a_file(folder, where, path):
+    described(folder, lambda d: d[where].update(weights=path))
+    with pytest.raises(VersionError, match="not a readable model version"):
+        bundle.read(folder)
+
+
+@pytest.mark.parametrize("length", [2**64 - 1, 2**63, 2**40, 0])
+def test_a_safetensors_header_that_lies_about_its_length_is_refused(folder, length):
+    path = folder / "weights.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
+    with pytest.raises(VersionError, match="not a readable model version"):
+        bundle.read(folder)
 
 
 def test_a_version_keeps_the_threshold_that_it_was_given(predictor, pixels, tmp_path):

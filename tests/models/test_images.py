@@ -1,15 +1,18 @@
 import io
 import struct
+import subprocess
+import sys
 import warnings
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from models.errors import UnreadableImage
 from models.images import MAX_PIXELS, Preprocessing, decode, is_colour, normalise
@@ -282,6 +285,20 @@ def test_a_bomb_that_pillow_itself_refuses_is_told_by_our_limit():
     assert refusal(png(60_000, 60_000)) == f"more pixels than the {MAX_PIXELS} allowed"
 
 
+def tiff(**tags):
+    """A grey TIFF of a few pixels, written by hand, with numbers added to its directory."""
+    numbers = {256: EDGE, 257: EDGE, 258: 8, 259: 8, 262: 1, 273: 8, 277: 1, 279: 9}
+    numbers |= {ExifTags.Base[name].value: number for name, number in tags.items()}
+    entries = b"".join(struct.pack("<HHII", n, 4, 1, numbers[n]) for n in sorted(numbers))
+    return b"II*\0" + struct.pack("<IH", 8, len(numbers)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("rows", ["TileLength", "RowsPerStrip"])
+def test_a_tiff_of_a_few_bytes_cannot_ask_for_the_memory_of_an_enormous_tile(rows):
+    reason = refusal(tiff(TileWidth=16_000, **{rows: 32_000}))
+    assert reason == "16000 x 32000 is 512000000 pixels, more than the 100000000 allowed"
+
+
 def test_a_photograph_below_our_limit_is_read_without_a_word_from_pillow():
     edge = 9_500  # 90 megapixels: Pillow warns from 89 on
     data = png(edge, edge, bits=1, rows=bytes(edge * (1 + (edge + 7) // 8)))
@@ -289,6 +306,38 @@ def test_a_photograph_below_our_limit_is_read_without_a_word_from_pillow():
         warnings.simplefilter("always")
         assert decode(data, GREY).max() == 0
     assert [str(w.message) for w in warned] == []
+
+
+def test_a_photograph_of_many_tiles_has_no_seams():
+    high, wide = 1030, 2060
+    colours = np.random.default_rng(0).integers(0, 256, (high, wide, 4), dtype=np.uint8)
+    form = Preprocessing(size=64, channels=3)
+    black = Image.new("RGBA", (wide, high), (0, 0, 0, 255))
+    flat = Image.alpha_composite(black, Image.fromarray(colours)).convert("RGB")
+    found, wanted = (decode(encoded(i, "TIFF"), form) for i in (Image.fromarray(colours), flat))
+    assert torch.equal(found, wanted)
+
+
+IN_A_PROCESS_OF_ITS_OWN = """
+import sys
+from pathlib import Path
+from models.images import Preprocessing, decode
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+data, before = sys.stdin.buffer.read(), peak()
+decode(data, Preprocessing())
+print(peak() - before)
+"""
+
+
+def test_what_is_needed_beside_the_pixels_does_not_grow_with_them():
+    edge = 4000
+    pixels = edge * edge // 1024  # KiB a channel
+    data = encoded(Image.new("RGBA", (edge, edge)))
+    command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, input=data, capture_output=True, check=True, cwd=root)
+    assert int(done.stdout) < 4 * pixels + pixels + 40_000  # as sent, as 8-bit grey, one tile
 
 
 def test_damaged_metadata_is_refused_or_passed_over_without_a_word_from_pillow():
@@ -335,6 +384,35 @@ def test_a_damaged_image_is_read_or_unreadable(kind, changes):
     for where, value in changes:
         data[where % min(len(data), 400)] = value
     survives(bytes(data))
+
+
+@fuzz
+@given(*(st.tuples(st.sampled_from(sorted(VALID)), st.floats(0, 1)) for _ in range(2)))
+def test_the_head_of_one_image_on_the_tail_of_another_is_read_or_unreadable(head, tail):
+    first, second = VALID[head[0]], VALID[tail[0]]
+    survives(first[: int(head[1] * len(first))] + second[int(tail[1] * len(second)) :])
+
+
+SIZES = [0, 1, 255, 2**15, 2**16 - 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
+
+
+@pytest.mark.parametrize("kind", VALID)
+@fuzz
+@given(st.integers(0, 199), st.sampled_from(SIZES), st.sampled_from(["<H", ">H", "<I", ">I"]))
+def test_a_header_that_says_an_enormous_number_is_read_or_unreadable(kind, where, size, form):
+    number = struct.pack(form, size % 2 ** (8 * struct.calcsize(form)))
+    survives(VALID[kind][:where] + number + VALID[kind][where + len(number) :])
+
+
+@fuzz
+@given(
+    st.sampled_from([b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"eXIf", b"iCCP"]),
+    st.binary(max_size=30),
+)
+def test_a_png_with_a_chunk_of_anything_is_read_or_unreadable(name, body):
+    chunk = struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    for data in (VALID["PNG"], VALID["palette"]):
+        survives(data[:33] + chunk + data[33:])
 
 
 @settings(max_examples=25, deadline=None)

@@ -154,6 +154,26 @@ def test_a_version_whose_files_are_gone_or_damaged_is_refused(publish, tmp_path)
         registry.load(NAME, "1")
 
 
+@pytest.mark.parametrize("name", ["python_model.pkl", "data/model.pth", "code/more/w.joblib"])
+def test_a_registered_version_with_a_pickle_in_it_is_refused_by_name(publish, tmp_path, name):
+    publish()
+    (description,) = (tmp_path / "mlruns").rglob("MLmodel")
+    pickle = description.parent / name
+    pickle.parent.mkdir(exist_ok=True)
+    pickle.write_bytes(b"cos\nsystem\n(S'touch unpickled'\ntR.")
+    with pytest.raises(VersionError, match=f"no place in a version, here are {pickle.name}"):
+        registry.load(NAME, "1")
+    assert not (tmp_path / "unpickled").exists()
+
+
+def test_a_version_whose_data_are_a_link_to_elsewhere_is_refused(exported, tmp_path):
+    version = shutil.copytree(exported, tmp_path / "version")
+    (version / "data" / "version").rename(tmp_path / "elsewhere")
+    (version / "data" / "version").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(VersionError, match="a link out of the version"):
+        registry.load_folder(version)
+
+
 # --- the folder of a version --------------------------------------------------------------------
 
 

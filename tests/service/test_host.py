@@ -65,6 +65,18 @@ def test_a_version_that_fails_its_self_check_is_refused_and_the_old_one_goes_on(
     assert host.registry.error == "version 2 is refused: fails its self-check: off by 0.4"
 
 
+@pytest.mark.parametrize("credentials", ["bob:geheim", "bob:ge@heim", ":geheim", "geheim"])
+def test_a_password_in_the_registrys_address_is_not_passed_on(registry, host, caplog, credentials):
+    registry.down = ConnectionError(f"no answer from http://{credentials}@mlflow:5000/api, retry")
+    host.look()
+    assert host.registry.error == "no answer from http://***@mlflow:5000/api, retry"
+    with pytest.raises(NotNow) as refusal:
+        host.take("2").result(10)
+    assert "heim" not in str(refusal.value)
+    assert "mlflow:5000" in caplog.text
+    assert "heim" not in caplog.text
+
+
 def test_a_refused_version_is_not_loaded_at_every_look(registry, host, clock):
     registry.alias = "2"
     registry.failing["2"] = VersionError("damaged")

@@ -1,3 +1,7 @@
+import re
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
 from models.errors import ServiceError
@@ -30,10 +34,19 @@ def test_every_variable_is_read():
             "CASTING_MAX_WAITING": "1",
             "CASTING_MAX_IMAGES": "2",
             "CASTING_MAX_BODY_BYTES": "3",
-            "CASTING_MAX_PIXELS": "4",
-            "CASTING_OWNER_PID": "5",
+            "CASTING_MAX_IN_FLIGHT_BYTES": "4",
+            "CASTING_MAX_PIXELS": "5",
+            "CASTING_OWNER_PID": "6",
         }
-    ) == Settings("models:/other@current", 0, "secret", 0.5, 1, 2, 3, 4, 5)
+    ) == Settings("models:/other@current", 0, "secret", 0.5, 1, 2, 3, 4, 5, 6)
+
+
+def test_a_request_of_the_allowed_size_always_fits_when_it_is_alone():
+    assert Settings.max_in_flight >= Settings.max_body
+    raised = Settings.read({"CASTING_MAX_BODY_BYTES": str(10**9)})
+    assert raised.max_in_flight == raised.max_body == 10**9
+    with pytest.raises(ServiceError, match=r"^CASTING_MAX_IN_FLIGHT_BYTES=9: .* at least 10,"):
+        Settings.read({"CASTING_MAX_BODY_BYTES": "10", "CASTING_MAX_IN_FLIGHT_BYTES": "9"})
 
 
 @pytest.mark.parametrize(
@@ -51,6 +64,17 @@ def test_every_variable_is_read():
 def test_a_wrong_value_is_an_error_that_names_its_variable(name, value):
     with pytest.raises(ServiceError, match=f"^{name}={value}: a .*number"):
         Settings.read({name: value})
+
+
+def test_the_limits_in_the_security_policy_are_the_defaults():
+    policy = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+    limits = dict(re.findall(r"\| `(CASTING_MAX_\w+)` \| (\d+) \|", policy))
+    assert len(limits) == 5
+    assert Settings.read(limits) == Settings()
+    one_more = {name: str(int(number) + 1) for name, number in limits.items()}
+    changed = Settings.read(one_more)
+    same = [name for name, was in asdict(Settings()).items() if getattr(changed, name) == was]
+    assert same == ["model", "pinned", "api_key", "poll_seconds", "owner_pid"]
 
 
 def test_the_key_is_not_in_the_representation():

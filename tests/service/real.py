@@ -1,0 +1,78 @@
+"""A real `bentoml serve`, in a folder of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    log: Path
+
+
+@contextmanager
+def serving(folder: Path, **variables: str) -> Iterator[Served]:
+    """Serve until the end of the block.
+
+    Args:
+        folder: working directory, home and place of temporary files, so that what is written
+            anywhere is found in it.
+        variables: of the environment.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    log, temporary = folder / "log", folder / "tmp"
+    temporary.mkdir()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(folder),
+        "BENTOML_HOME": str(folder / "bentoml"),
+        "TMPDIR": str(temporary),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "BENTOML_DO_NOT_TRACK": "True",
+        **variables,
+    }
+    command = [Path(sys.executable).with_name("bentoml"), "serve", "--debug", "--port", port]
+    command += ["--host", "127.0.0.1", "service.inspector:CastingInspector"]
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        assert eventually(lambda: answers(url)), log.read_text()
+        yield Served(url, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 90) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/livez").is_success
+    except httpx.TransportError:
+        return False
