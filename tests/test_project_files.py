@@ -79,6 +79,13 @@ def test_the_page_of_strategies_has_a_row_for_each():
     assert [name for name in STRATEGIES if f"\n| `{name}` |" not in page] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "Makefile", "SECURITY.md"])
+def test_the_service_is_started_for_this_machine_alone(name: str):
+    starts = re.findall(r"bentoml serve [^`'\n]*", (ROOT / name).read_text())
+    assert starts
+    assert [start for start in starts if "--host 127.0.0.1" not in start] == []
+
+
 def test_no_module_is_longer_than_300_lines():
     long = [
         f"{path.relative_to(ROOT)}: {lines}"
