@@ -6,13 +6,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import torch
+from mlflow import MlflowClient
 
+from models import registry
+from models.predictor import Predictor
+from models.registry import Version
+
+MODEL = "casting-defects"
 ROOT = Path(__file__).parents[2]
 
 
@@ -76,3 +83,18 @@ def answers(url: str) -> bool:
         return httpx.get(f"{url}/livez").is_success
     except httpx.TransportError:
         return False
+
+
+def publish(client: MlflowClient, predictors: Mapping[str, Predictor]) -> list[Version]:
+    """Register the predictors 1 and 2 as the versions of those numbers; the first is current."""
+    golden_N = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
+    experiment = client.search_experiments()[0].experiment_id
+    versions = []
+    for number in ("1", "2"):
+        run_id = client.create_run(experiment).info.run_id
+        tags = {"labels": "4"}
+        versions.append(
+            registry.publish(client, MODEL, predictors[number], golden_N, run_id, tags)
+        )
+    registry.point(client, versions[0])
+    return versions

@@ -16,6 +16,7 @@ import yaml
 
 from models import registry
 from models.images import decode
+from tests.service.real import publish
 from tests.service.test_inspector import answers, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -54,15 +55,7 @@ def test_it_takes_every_file_of_the_service_along(bentofile):
 @pytest.fixture
 def bento_home(tracking_store, predictors, tmp_path) -> Path:
     """A store of Bentos in which `make bento VERSION=2` has built one; version 1 is current."""
-    golden = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
-    for number in ("1", "2"):
-        run_id = tracking_store.create_run("0").info.run_id
-        tags = {"labels": "4"}
-        made = registry.publish(
-            tracking_store, "casting-defects", predictors[number], golden, run_id, tags
-        )
-        if number == "1":
-            registry.point(tracking_store, made)
+    publish(tracking_store, predictors)
     checkout = tmp_path / "checkout"
     for package in ("models", "jobs", "service"):
         shutil.copytree(ROOT / package, checkout / package)

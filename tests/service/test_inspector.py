@@ -11,11 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-import torch
 from mlflow import MlflowClient
 
-from models import registry
 from service import page
+from tests.service.real import publish
 
 ROOT = Path(__file__).parents[2]
 KEY = "geheim"
@@ -37,15 +36,10 @@ def store(tmp_path_factory, predictors) -> tuple[str, MlflowClient]:
     folder = tmp_path_factory.mktemp("store")
     uri = f"sqlite:///{folder}/mlflow.db"
     client = MlflowClient(uri)
-    experiment = client.create_experiment("casting-defects", str(folder / "artifacts"))
-    golden = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
+    client.create_experiment("casting-defects", str(folder / "artifacts"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_TRACKING_URI", uri)
-        for number in ("1", "2"):
-            run_id = client.create_run(experiment).info.run_id
-            tags = {"labels": "4"}
-            registry.publish(client, "casting-defects", predictors[number], golden, run_id, tags)
-    client.set_registered_model_alias("casting-defects", "current", "1")
+        publish(client, predictors)
     return uri, client
 
 
