@@ -39,6 +39,7 @@ from models.synthetic import SyntheticSpec, draw_castings
 
 MODEL = "casting-defects"
 SERVICE = "service.inspector:CastingInspector"
+_TIDIED = 12  # seconds until the service has looked at the registry twice more
 SHARE = 0.75  # of what parser and model allow one after the other
 
 
@@ -175,6 +176,7 @@ def measure(uri: str, mlflow: MlflowClient, given: argparse.Namespace) -> None:
             ended.set()
 
         swapped = asyncio.run(load(url, images, lambda _: ended.is_set(), swapping))
+        time.sleep(_TIDIED)
         swaps(plain, swapped, given.swaps, megabytes(worker) - before)
         before = megabytes(worker)
         many = asyncio.run(load(url, images, lambda found: len(found.seconds) >= given.requests))

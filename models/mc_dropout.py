@@ -9,6 +9,8 @@ Arithmetic is in float64, so that the numbers of a casting do not depend on whic
 its minibatch; what is returned is float64 too.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -19,8 +21,12 @@ def draw_masks(rows: int, features: int, dropout: float, generator: torch.Genera
     return kept.float() / (1 - dropout)
 
 
+@lru_cache(maxsize=8)
 def pass_masks(passes: int, features: int, dropout: float, seed: int) -> Tensor:
-    """The K masks `[K, F]` of a request: they belong to the passes, not to the castings."""
+    """The K masks `[K, F]` of a request: they belong to the passes, not to the castings.
+
+    Requests of the same passes and seed share one tensor; nobody writes into it.
+    """
     return draw_masks(passes, features, dropout, torch.Generator().manual_seed(seed))
 
 

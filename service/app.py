@@ -43,7 +43,7 @@ class Desk:
     intake: Intake
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:  # async, or it would be run in a thread
     desk: Desk = request.app.state.desk
     return desk
 
@@ -200,7 +200,8 @@ async def _refuse(request: Request, refusal: Exception) -> Response:
     """
     if not isinstance(refusal, Refusal):
         raise TypeError(f"{type(refusal).__name__} is no refusal")
-    _desk(request).meters.refused(type(refusal).__name__)
+    desk: Desk = request.app.state.desk
+    desk.meters.refused(type(refusal).__name__)
     note(refusal=str(refusal))
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     images = [asdict(image) for image in refusal.images]

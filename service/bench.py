@@ -1,7 +1,7 @@
 """Where castings are computed: off the event loop, by threads of its own, in stages.
 
 Decoding, and what is left once the features are known, take a thread a core, of one torch thread
-each; the trunk is run in turns (`service.turns`).
+each; the trunk is run in lanes (`service.lanes`).
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from models.errors import UnreadableImage
 from models.images import Preprocessing, decode
 from models.predictor import Predictor
 from service.form import Upload
+from service.lanes import Lanes
 from service.meters import Meters
 from service.refusals import BadImage, BadInput, NotNow
-from service.turns import Turns
 
 _DECODED_TOGETHER = 16  # images a task: enough that handing tasks over costs nothing
 _RETRY_SECONDS = 1
@@ -37,7 +37,7 @@ class Bench:
         self._max_pixels = max_pixels
         self._meters = meters
         self._inside = 0
-        self._turns = Turns(meters.minibatch)
+        self._lanes = Lanes(meters.minibatch)
         self._threads = ThreadPoolExecutor(
             torch.get_num_threads(), "compute", torch.set_num_threads, (1,)
         )
@@ -84,7 +84,7 @@ class Bench:
     async def embed(self, predictor: Predictor, pixels_N: Tensor) -> Tensor:
         """Features `[N, F]` of decoded castings."""
         with self._timed("trunk"):
-            return await self._turns.embed(predictor, pixels_N)
+            return await self._lanes.embed(predictor, pixels_N)
 
     async def compute(self, work: Callable[[], T]) -> T:
         """Run something in a thread that computes."""
@@ -93,7 +93,7 @@ class Bench:
 
     def close(self) -> None:
         """Finish what is being computed and take nothing more."""
-        self._turns.close()
+        self._lanes.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
