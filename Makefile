@@ -38,7 +38,10 @@ bento: $(VENV)/.installed  ## A Bento that carries a model version: VERSION=7, o
 test: $(VENV)/.installed-dev  ## Every test
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.installed  ## Time and memory of every strategy on 100,000 castings
+bench: $(VENV)/.installed  ## The service under load, maps against masks, strategies on 100,000 castings
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.explain $(MAGNETIC_TILE)
 	$(BIN)/python -m benchmarks.scale
 
 check: $(VENV)/.installed-dev  ## Formatting, lint, types, layers, dependencies, dead code, docs
