@@ -61,6 +61,7 @@ def magnetic_tile(folder: Path) -> Iterator[Labelled]:
             mask = None
             if row["mask"]:
                 mask = np.asarray(Image.open(folder / row["mask"]).convert("1"))
+                mask = mask if mask.any() else None  # good ones have empty masks
             yield Labelled((folder / row["path"]).read_bytes(), row["label"], row["path"], mask)
 
 

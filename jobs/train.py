@@ -24,7 +24,7 @@ from models.castings import Casting
 from models.ensemble import Ensemble
 from models.errors import CampaignError
 from models.evaluation import Floats, Ints, evaluate
-from models.network import Network
+from models.network import Network, use_threads
 from models.predictor import Operating, Predictor, verdicts
 from models.strategies import find_strategy, wants_members
 from models.training import Recipe, fit
@@ -135,7 +135,7 @@ def _side_by_side(
     """What was trained for each purpose; members of an ensemble a core each, of one thread."""
     if len(purposes) == 1:
         return [train(purposes[0])]
-    with ThreadPoolExecutor(torch.get_num_threads(), "", torch.set_num_threads, (1,)) as pool:
+    with ThreadPoolExecutor(torch.get_num_threads(), "", use_threads, (1,)) as pool:
         return list(pool.map(train, purposes))
 
 

@@ -9,7 +9,7 @@ import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp",
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MAX_PIXELS = 100_000_000  # Pillow itself refuses from 178,956,971 on
 
+_LARGE = 4_000_000  # pixels; of photographs above, two are read at a time, whatever the threads
+_FEW = threading.BoundedSemaphore(2)
 _OPENING = threading.Lock()  # `catch_warnings` is not safe among threads
 
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -121,7 +123,8 @@ def _reading(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     try:
         with _open(data) as image:
             _check_size(image, max_pixels)
-            yield image
+            with _FEW if image.width * image.height > _LARGE else nullcontext():
+                yield image
     except Image.DecompressionBombError as error:
         raise UnreadableImage(f"more pixels than the {max_pixels} allowed") from error
     except UnidentifiedImageError as error:

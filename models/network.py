@@ -132,6 +132,16 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def use_threads(count: int) -> None:
+    """Let the calling thread compute with so many threads, whatever others do.
+
+    Torch takes a thread's number from what the last caller anywhere has set, at the thread's first
+    parallel operation; asking for it makes that happen before it is set.
+    """
+    torch.get_num_threads()
+    torch.set_num_threads(count)
+
+
 def best_device() -> torch.device:
     """CUDA when there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -44,5 +44,5 @@ class ApiKey:
             return True
         scheme, _, sent = headers.get("authorization", "").partition(" ")
         # The header was decoded as latin-1. compare_digest takes the same time for any wrong key.
-        same = hmac.compare_digest(sent.strip().encode("latin-1"), key.encode())
+        same = hmac.compare_digest(sent.strip(" \t").encode("latin-1"), key.encode())
         return same and scheme.lower() == "bearer"

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from models.predictor import Answer
 from service import bodies, metrics, page
 from service.answer import BINARY, JSON, answer, wants_binary
 from service.bench import Bench
@@ -26,6 +27,7 @@ from service.openapi import (
     complete,
     errors,
 )
+from service.presence import while_there
 from service.refusals import NotNow, Refusal
 from service.request_log import note
 from service.settings import Settings
@@ -117,30 +119,44 @@ async def score(request: Request, desk: AtDesk) -> Response:
     """Score castings with the current version, or another one of the same model."""
     with desk.bench.place(), desk.intake.counting(request.stream()) as body:
         form = await read_form(request.headers, body, desk.settings)
-        served = await _choose(desk.host, form)
-        pixels_N = await desk.bench.decode(form.images, served.predictor.preprocessing)
-        embeddings_N_F = await desk.bench.embed(served.predictor, pixels_N)
         binary = wants_binary(request.headers.get("accept", ""))
-        content, rows = await desk.bench.compute(
-            lambda: answer(served, form, embeddings_N_F, binary=binary)
-        )
+        served, content, rows = await while_there(request, _score(desk, form, binary=binary))
     desk.meters.scored(served.version.number, rows)
     note(version=served.version.number, castings=len(rows))
     return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
+
+
+async def _score(
+    desk: Desk, form: ScoreRequest, *, binary: bool
+) -> tuple[Served, bytes, list[Answer]]:
+    """Who scored, the body of the answer, and the rows in it."""
+    served = await _choose(desk.host, form)
+    pixels_N = await desk.bench.decode(form.images, served.predictor.preprocessing)
+    embeddings_N_F = await desk.bench.embed(served.predictor, pixels_N)
+    content, rows = await desk.bench.compute(
+        lambda: answer(served, form, embeddings_N_F, binary=binary)
+    )
+    return served, content, rows
 
 
 async def explain(request: Request, desk: AtDesk) -> Response:
     """Show where on one casting the verdict comes from."""
     with desk.bench.place(), desk.intake.counting(request.stream()) as body:
         form = await read_form(request.headers, body, desk.settings, EXPLAIN_FIELDS)
-        image = only_image(form)
-        served = await _choose(desk.host, form)
-        (pixels,) = await desk.bench.decode(form.images, served.predictor.preprocessing)
-        content, headers = await desk.bench.compute(
-            lambda: picture(served, image, pixels, desk.settings.max_pixels)
-        )
+        served, content, headers = await while_there(request, _explain(desk, form))
     note(version=served.version.number)
     return Response(content, media_type=PNG, headers=headers)
+
+
+async def _explain(desk: Desk, form: ScoreRequest) -> tuple[Served, bytes, dict[str, str]]:
+    """Who explained, the picture, and its headers."""
+    image = only_image(form)
+    served = await _choose(desk.host, form)
+    (pixels,) = await desk.bench.decode(form.images, served.predictor.preprocessing)
+    content, headers = await desk.bench.compute(
+        lambda: picture(served, image, pixels, desk.settings.max_pixels)
+    )
+    return served, content, headers
 
 
 async def _choose(host: Host, form: ScoreRequest) -> Served:
@@ -158,7 +174,7 @@ async def model(desk: AtDesk) -> bodies.ModelBody:
 
 async def reload(desk: AtDesk) -> bodies.ModelBody:
     """Look at the registry now; other workers follow within the polling interval."""
-    await asyncio.to_thread(desk.host.look, insist=True)
+    await asyncio.shield(asyncio.wrap_future(desk.host.look_now()))
     return _describe(desk.host)
 
 

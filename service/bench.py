@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.errors import UnreadableImage
 from models.images import Preprocessing, decode
+from models.network import use_threads
 from models.predictor import Predictor
 from service.form import Upload
 from service.lanes import Lanes
@@ -38,9 +39,7 @@ class Bench:
         self._meters = meters
         self._inside = 0
         self._lanes = Lanes(meters.minibatch)
-        self._threads = ThreadPoolExecutor(
-            torch.get_num_threads(), "compute", torch.set_num_threads, (1,)
-        )
+        self._threads = ThreadPoolExecutor(torch.get_num_threads(), "compute", use_threads, (1,))
 
     @property
     def waiting(self) -> int:

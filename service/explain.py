@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 from torch import Tensor
 
+from models.errors import UnreadableImage
 from models.explanation import explain
 from models.images import upright
 from models.overlay import FULL, lay_over, png
 from service.form import ScoreRequest, Upload
 from service.host import Served
-from service.refusals import BadInput
+from service.refusals import BadImage, BadInput
 
 PNG = "image/png"
 EDGE = 512  # pixels of the picture's longer side
@@ -48,10 +49,19 @@ def only_image(request: ScoreRequest) -> Upload:
 def picture(
     served: Served, image: Upload, pixels: Tensor, max_pixels: int
 ) -> tuple[bytes, dict[str, str]]:
-    """The photograph under its map as PNG, and the headers that go with it."""
+    """The photograph under its map as PNG, and the headers that go with it.
+
+    Raises:
+        BadInput: the photograph cannot be read in colour.
+    """
+    try:  # in colour now: what was read as grey may be damaged where its colours are
+        photo = upright(image.data, EDGE, max_pixels)
+    except UnreadableImage as error:
+        bad = BadImage(0, image.name, str(error))
+        raise BadInput("1 of 1 images cannot be read", [bad]) from error
     explanation = explain(served.predictor, pixels)
     size = served.predictor.preprocessing.size
-    shown = lay_over(upright(image.data, EDGE, max_pixels), explanation, size)
+    shown = lay_over(photo, explanation, size)
     rows, columns = explanation.evidence_HW.shape
     values = (
         hashlib.sha256(image.data).hexdigest(),

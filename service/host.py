@@ -17,8 +17,10 @@ from datetime import UTC, datetime, timedelta
 import torch
 
 from models.errors import VersionError, VersionNotFound, first_line
-from models.predictor import MINIBATCH, Predictor
+from models.network import use_threads
+from models.predictor import Predictor
 from models.registry import Version
+from service.lanes import SHARED
 from service.meters import Meters
 from service.refusals import NoSuchVersion, NotNow
 from service.sources import Source
@@ -87,6 +89,8 @@ class Host:
         self._looking = threading.Lock()
         self._closing = threading.Event()
         self._shelf = _Shelf(pinned, self._find_and_load)
+        self._looker = ThreadPoolExecutor(1, "look", use_threads, (1,))
+        self._asked_to_look: Future[None] | None = None
 
     def start(self, poll_seconds: float) -> None:
         """Look once, so that a worker begins with its model, then keep looking in a thread."""
@@ -100,6 +104,7 @@ class Host:
         """Stop looking and loading."""
         self._closing.set()
         self._shelf.close()
+        self._looker.shutdown(wait=False, cancel_futures=True)
 
     @property
     def name(self) -> str:
@@ -143,6 +148,12 @@ class Host:
         done: Future[Served] = Future()
         done.set_result(current)
         return done
+
+    def look_now(self) -> "Future[None]":
+        """Look, and try a refused version again: once for all who ask meanwhile."""
+        if self._asked_to_look is None or self._asked_to_look.done():
+            self._asked_to_look = self._looker.submit(self.look, insist=True)
+        return self._asked_to_look
 
     def look(self, *, insist: bool = False) -> None:
         """Look at the registry now, and swap if it names another version.
@@ -191,7 +202,7 @@ class Host:
         self._registry = RegistryState(reachable, self._clock(), error)
 
     def _poll(self, seconds: float) -> None:
-        torch.set_num_threads(1)  # of this thread: castings are scored while it loads and warms
+        use_threads(1)  # castings are scored while it loads and warms
         tidied, untidy = self._current, True
         while not self._closing.wait(seconds):
             self.look()
@@ -229,12 +240,17 @@ class _Shelf:
         self._load = load
         self._lock = threading.Lock()
         self._futures: OrderedDict[str, Future[Served]] = OrderedDict()
-        self._loader = ThreadPoolExecutor(1, "load", torch.set_num_threads, (1,))
+        self._loader = ThreadPoolExecutor(1, "load", use_threads, (1,))
 
     def take(self, number: str) -> "Future[Served]":
         with self._lock:
             future = self._futures.get(number)
             new = future is None
+            loading = sum(not other.done() for other in self._futures.values())
+            if future is None and loading > self._size:
+                future = Future()
+                future.set_exception(NotNow(f"{loading} versions are loaded now", _RETRY_SECONDS))
+                return future
             if future is None:
                 future = self._futures[number] = self._loader.submit(self._load, number)
             self._futures.move_to_end(number)
@@ -276,8 +292,9 @@ def _loaded(future: "Future[Served]") -> bool:
 def _warm(predictor: Predictor) -> None:
     """Pay the first call's memory layout and kernel choices before a client waits for them."""
     form = predictor.preprocessing
-    blank = torch.zeros(MINIBATCH, form.channels, form.size, form.size, dtype=torch.uint8)
-    predictor.score(blank, _WARM_PASSES, seed=0)
+    blank = torch.zeros(SHARED, form.channels, form.size, form.size, dtype=torch.uint8)
+    for castings in (1, SHARED):
+        predictor.score(blank[:castings], _WARM_PASSES, seed=0)
 
 
 def _give_back_memory() -> None:

@@ -16,7 +16,8 @@ from service.libraries import quieten_libraries
 from service.request_log import JsonLines, RequestLog
 from service.traffic import PATHS, PROBES, TrafficMetrics
 
-_SECONDS = 600  # for a request that waits behind many others
+# For a request that waits behind many others. BentoML keeps something of every request so long.
+_SECONDS = 60
 
 
 class Shell(Starlette):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.network import use_threads
 from models.predictor import Predictor
 
 SHARED = 32  # castings of a minibatch
@@ -39,7 +40,8 @@ class Lanes:
 
     def __init__(self, on_minibatch: OnMinibatch = lambda _: None) -> None:
         self._cores = torch.get_num_threads()
-        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="trunk")
+        self._lanes = ThreadPoolExecutor(self._cores, "trunk", use_threads, (1,))
+        self._all_cores = ThreadPoolExecutor(1, "alone", use_threads, (self._cores,))
         self._waiting: deque[_Ask] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._on_minibatch = on_minibatch
@@ -51,14 +53,15 @@ class Lanes:
         self._waiting.extend(asks)
         self._start()
         try:
-            return torch.cat([await ask.features_N_F for ask in asks])
+            return torch.cat(await asyncio.gather(*(ask.features_N_F for ask in asks)))
         finally:  # who goes away, or has failed, does not have the rest computed
             for ask in asks:
                 ask.features_N_F.cancel()
 
     def close(self) -> None:
         """Finish the minibatches that are run and take nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._lanes, self._all_cores):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
         """Give every free lane a minibatch, as long as somebody waits."""
@@ -95,13 +98,12 @@ class Lanes:
 
     async def _run(self, asks: Sequence[_Ask], *, alone: bool) -> None:
         """Run castings of one model, and give each who asked their own."""
-        pixels_N = torch.cat([ask.pixels_N for ask in asks])
-        threads = self._cores if alone else 1
+        threads = self._all_cores if alone else self._lanes
         loop = asyncio.get_running_loop()
         try:
-            features_N_F = await loop.run_in_executor(
-                self._threads, self._embed, asks[0].predictor, pixels_N, threads
-            )
+            pixels_N = torch.cat([ask.pixels_N for ask in asks])
+            self._on_minibatch(len(pixels_N))
+            features_N_F = await loop.run_in_executor(threads, asks[0].predictor.embed, pixels_N)
         except Exception as error:  # noqa: BLE001 -- it goes to those who asked; lanes go on
             for ask in asks:
                 if not ask.features_N_F.done():
@@ -111,8 +113,3 @@ class Lanes:
         for ask, features in zip(asks, features_N_F.split(sizes), strict=True):
             if not ask.features_N_F.done():
                 ask.features_N_F.set_result(features)
-
-    def _embed(self, predictor: Predictor, pixels_N: Tensor, threads: int) -> Tensor:
-        torch.set_num_threads(threads)  # of this thread alone
-        self._on_minibatch(len(pixels_N))
-        return predictor.embed(pixels_N)

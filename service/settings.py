@@ -35,7 +35,7 @@ class Settings:
     max_waiting: int = 64
     max_images: int = 256
     max_body: int = 64 * _MEBIBYTE
-    max_in_flight: int = 256 * _MEBIBYTE
+    max_in_flight: int = 512 * _MEBIBYTE
     max_pixels: int = MAX_PIXELS
     owner_pid: int | None = None
 
@@ -58,7 +58,7 @@ class Settings:
             model=environment.get("CASTING_MODEL")
             or (str(packed) if packed.is_dir() else cls.model),
             pinned=number.whole("CASTING_PINNED", cls.pinned, least=0),
-            api_key=environment.get("CASTING_API_KEY") or None,
+            api_key=environment.get("CASTING_API_KEY", "").strip() or None,
             poll_seconds=number.seconds("CASTING_POLL_SECONDS", cls.poll_seconds),
             max_waiting=number.whole("CASTING_MAX_WAITING", cls.max_waiting, least=0),
             max_images=number.whole("CASTING_MAX_IMAGES", cls.max_images),

@@ -105,7 +105,11 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   document.body.classList.remove("dragging");
-  add(await dropped(event.dataTransfer));
+  try {
+    add(await dropped(event.dataTransfer));
+  } catch (error) {
+    tell(`What was dropped cannot be read: ${error.message}`);
+  }
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) lookAtModel();

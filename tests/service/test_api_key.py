@@ -44,3 +44,8 @@ def test_the_scheme_is_not_case_sensitive():
 
 def test_without_a_key_everybody_may():
     assert status("/model", key=None) == 200
+
+
+def test_a_key_may_end_in_any_letter():
+    """The last byte of à is a space to who reads the header as latin-1."""
+    assert status("/model", key="voilà", authorization="Bearer voilà") == 200

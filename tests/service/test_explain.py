@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.errors import UnreadableImage
 from models.predictor import Operating
 from service.explain import HEADERS
 from tests.service.fakes import CLASSES, photo
@@ -100,3 +101,17 @@ def test_without_a_model_it_says_when_to_come_again(registry, serve, photos):
     response = explain(serve(), photos[0])
     assert response.status_code == 503
     assert "Retry-After" in response.headers
+
+
+def test_a_photograph_whose_colours_are_damaged_is_refused_by_name(client, photos, monkeypatch):
+    """A grey model reads such a JPEG, the picture for people does not."""
+
+    def damaged(*_):
+        raise UnreadableImage("damaged or truncated: broken data stream")
+
+    monkeypatch.setattr("service.explain.upright", damaged)
+    response = explain(client, photos[0])
+    assert response.status_code == 400
+    assert response.json()["images"] == [
+        {"index": 0, "name": "a.png", "reason": "damaged or truncated: broken data stream"}
+    ]

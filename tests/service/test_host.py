@@ -158,6 +158,25 @@ def test_no_pinned_version_is_kept_where_none_may_be(registry):
     host.close()
 
 
+def test_no_more_versions_are_loaded_at_a_time_than_may_be_kept_and_one(registry, host):
+    registry.may_load.clear()
+    loading = [host.take(number) for number in ("2", "3", "4")]
+    with pytest.raises(NotNow, match="3 versions are loaded now"):
+        host.take("5").result(0)
+    registry.may_load.set()
+    assert [future.result(10).version.number for future in loading] == ["2", "3", "4"]
+
+
+def test_who_asks_for_a_look_while_one_is_awaited_shares_it(registry, host):
+    registry.alias = "2"
+    registry.may_load.clear()
+    looks = {id(host.look_now()) for _ in range(20)}
+    registry.may_load.set()
+    host.look_now().result(10)
+    assert len(looks) == 1
+    assert number(host) == "2"
+
+
 def test_concurrent_requests_for_one_version_load_it_once(registry, host):
     registry.may_load.clear()
     futures = [host.take("2") for _ in range(5)]

@@ -10,7 +10,7 @@ from service.settings import Settings
 
 
 def test_an_empty_environment_gives_the_defaults_of_the_contract():
-    settings = Settings.read({"CASTING_API_KEY": "", "CASTING_PINNED": ""})
+    settings = Settings.read({"CASTING_API_KEY": " \n", "CASTING_PINNED": ""})
     assert settings == Settings()
     assert (settings.model, settings.pinned) == ("models:/casting-defects@current", 2)
     assert settings.api_key is None

@@ -1,0 +1,35 @@
+"""Work for a client is worth doing while it is there to take the answer."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+T = TypeVar("T")
+
+
+async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do the work of a request whose body has been read, and drop it when its client has gone.
+
+    Servers do not cancel a request when its connection closes: work for clients that gave up, and
+    ask anew, would keep the places of those who wait.
+
+    Raises:
+        ClientDisconnect: the client has gone; what was to be done is cancelled.
+    """
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return await working
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
