@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.predictor import MINIBATCH, Answer
 from service.form import ScoreRequest
-from service.host import Served
+from service.shelf import Served
 
 JSON = "application/json"
 BINARY = "application/octet-stream"

@@ -16,7 +16,7 @@ from service.answer import BINARY, JSON, answer, wants_binary
 from service.bench import Bench
 from service.explain import PNG, only_image, picture
 from service.form import EXPLAIN_FIELDS, ScoreRequest, read_form
-from service.host import Host, Served
+from service.host import Host
 from service.intake import Intake
 from service.meters import Meters
 from service.openapi import (
@@ -31,6 +31,7 @@ from service.presence import while_there
 from service.refusals import NotNow, Refusal
 from service.request_log import note
 from service.settings import Settings
+from service.shelf import Served
 from service.sources import Source, open_source
 
 

@@ -14,8 +14,8 @@ from models.explanation import explain
 from models.images import upright
 from models.overlay import FULL, lay_over, png
 from service.form import ScoreRequest, Upload
-from service.host import Served
 from service.refusals import BadImage, BadInput
+from service.shelf import Served
 
 PNG = "image/png"
 EDGE = 512  # pixels of the picture's longer side
