@@ -31,18 +31,18 @@ from models.predictor import Operating, Predictor
 from models.synthetic import SyntheticSpec, draw_castings
 from models.training import Recipe, fit
 
-GOOD = "ok"
+GOOD, WHITE = "ok", 128
 CANDIDATES = [(128, DILATED), (128, ()), (128, (4,)), (256, ()), (256, (4,)), (512, ())]
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A casting with its truth; the mask is `[height, width]`, None where it is good."""
+    """A casting with its truth; the mask is `[height, width]`, empty where it is good."""
 
     data: bytes
     label: str
     part: str
-    mask: NDArray[np.bool_] | None
+    mask: NDArray[np.bool_]
 
 
 def synthetic(parts: int = 500, seed: int = 7) -> Iterator[Labelled]:
@@ -50,18 +50,17 @@ def synthetic(parts: int = 500, seed: int = 7) -> Iterator[Labelled]:
     for casting in draw_castings(SyntheticSpec(parts=parts, shots=2, seed=seed)):
         file = io.BytesIO()
         Image.fromarray(casting.image).save(file, "PNG")
-        mask = casting.mask if casting.kind else None
-        yield Labelled(file.getvalue(), casting.label, casting.part, mask)
+        yield Labelled(file.getvalue(), casting.label, casting.part, casting.mask)
 
 
 def magnetic_tile(folder: Path) -> Iterator[Labelled]:
     """The castings of a manifest with masks."""
     with (folder / "manifest.csv").open(newline="") as manifest:
         for row in csv.DictReader(manifest):
-            mask = None
+            mask = np.zeros((1, 1), np.bool_)
             if row["mask"]:
-                mask = np.asarray(Image.open(folder / row["mask"]).convert("1"))
-                mask = mask if mask.any() else None  # good ones have empty masks
+                with Image.open(folder / row["mask"]) as drawn:
+                    mask = np.asarray(drawn.convert("L")) >= WHITE
             yield Labelled((folder / row["path"]).read_bytes(), row["label"], row["path"], mask)
 
 
@@ -94,7 +93,7 @@ def train(castings: list[Labelled], size: int = 128, seed: int = 0) -> Predictor
 
 def rejected(predictor: Predictor, castings: list[Labelled]) -> tuple[list[Labelled], list[int]]:
     """The defective castings that are rejected, each with its likeliest defect."""
-    defective = [casting for casting in castings if casting.mask is not None]
+    defective = [casting for casting in castings if casting.label != GOOD]
     pixels_N = torch.stack([decode(c.data, predictor.preprocessing) for c in defective])
     probs_N_C = predictor.deterministic(predictor.embed(pixels_N))
     good = predictor.classes.index(GOOD)
