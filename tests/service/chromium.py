@@ -1,6 +1,8 @@
 """A Chromium to drive: the part of the WebDriver protocol that the tests need."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -82,7 +84,9 @@ def chromium(folder: Path) -> Iterator[Browser]:
         "goog:chromeOptions": options,
         "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
     }
-    driver = subprocess.Popen([DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL)
+    driver = subprocess.Popen(
+        [DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
             _wait_for(http)
@@ -92,7 +96,7 @@ def chromium(folder: Path) -> Iterator[Browser]:
             yield Browser(http)
             http.delete("")
     finally:
-        driver.terminate()
+        os.killpg(driver.pid, signal.SIGTERM)  # the browser too, if its session is still there
         driver.wait()
 
 
