@@ -22,12 +22,11 @@ from models.registry import Version
 from service.lanes import SHARED
 from service.meters import Meters
 from service.refusals import NoSuchVersion, NotNow
-from service.shelf import Served, Shelf
+from service.shelf import RETRY_SECONDS, Served, Shelf
 from service.sources import Source
 
 REFUSED_FOR = timedelta(minutes=1)  # a version that failed its self-check is not loaded every look
 _WARM_PASSES = 2
-_RETRY_SECONDS = 5
 
 log = logging.getLogger("casting.host")
 
@@ -125,7 +124,7 @@ class Host:
         """
         if self._current is None:
             reason = self._registry.error or "the registry has not answered yet"
-            raise NotNow(f"no model is served: {reason}", _RETRY_SECONDS)
+            raise NotNow(f"no model is served: {reason}", RETRY_SECONDS)
         return self._current
 
     def take(self, number: str) -> "Future[Served]":
@@ -211,7 +210,7 @@ class Host:
             raise NoSuchVersion(str(error), served=served, asked=number) from error
         except Exception as error:
             raise NotNow(
-                f"version {number} cannot be loaded: {first_line(error)}", _RETRY_SECONDS
+                f"version {number} cannot be loaded: {first_line(error)}", RETRY_SECONDS
             ) from error
 
     def _load(self, version: Version) -> Served:

@@ -12,7 +12,7 @@ from models.predictor import Predictor
 from models.registry import Version
 from service.refusals import NotNow
 
-_RETRY_SECONDS = 5
+RETRY_SECONDS = 5  # for a version that cannot be had just now
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Shelf:
             loading = sum(not other.done() for other in self._futures.values())
             if future is None and loading > self._size:
                 future = Future()
-                future.set_exception(NotNow(f"{loading} versions are loaded now", _RETRY_SECONDS))
+                future.set_exception(NotNow(f"{loading} versions are loaded now", RETRY_SECONDS))
                 return future
             if future is None:
                 future = self._futures[number] = self._loader.submit(self._load, number)

@@ -38,9 +38,7 @@ def serving(folder: Path, **variables: str) -> Iterator[Served]:
             anywhere is found in it.
         variables: of the environment.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     log, temporary = folder / "log", folder / "tmp"
     temporary.mkdir()
     environment = {
@@ -67,6 +65,12 @@ def serving(folder: Path, **variables: str) -> Iterator[Served]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 90) -> bool:

@@ -2,10 +2,8 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from service import page
-from tests.service.real import publish
+from tests.service.real import eventually, free_port, publish
 
 ROOT = Path(__file__).parents[2]
 KEY = "geheim"
@@ -111,21 +109,6 @@ def test_a_real_server_from_first_answer_to_its_owners_death(store, served, phot
     owner.kill()
     owner.wait()
     assert eventually(lambda: not any(runs(pid) for pid in (parent, *workers)), 10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def eventually(condition, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.2)
-    return True
 
 
 def answers(client: httpx.Client) -> bool:

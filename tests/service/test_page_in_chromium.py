@@ -25,8 +25,8 @@ from tests.service.chromium import (
     TAB,
     Browser,
     chromium,
-    free_port,
 )
+from tests.service.real import free_port
 
 ROOT = Path(__file__).parents[2]
 KEY = "geheim-ä"

@@ -18,6 +18,19 @@ def request(*messages):
     return Request({"type": "http"}, receive)
 
 
+def endless():
+    """Work that never ends, and a list that is no longer empty once it has been dropped."""
+    dropped = []
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            dropped.append(True)
+
+    return dropped, work
+
+
 def test_work_is_done_while_the_client_is_there():
     async def work():
         await asyncio.sleep(0)
@@ -35,14 +48,7 @@ def test_an_error_of_the_work_is_the_error_of_the_request():
 
 
 def test_work_is_dropped_when_the_client_has_gone():
-    dropped = []
-
-    async def work():
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            dropped.append(True)
-            raise
+    dropped, work = endless()
 
     async def story():
         with pytest.raises(ClientDisconnect):
@@ -54,14 +60,7 @@ def test_work_is_dropped_when_the_client_has_gone():
 
 
 def test_work_is_dropped_with_the_request_itself():
-    dropped = []
-
-    async def work():
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            dropped.append(True)
-            raise
+    dropped, work = endless()
 
     async def story():
         asking = asyncio.ensure_future(while_there(request(), work()))
