@@ -17,6 +17,7 @@ from torch.nn import functional
 from models.errors import DataError
 from models.images import Preprocessing, normalise
 from models.mc_dropout import draw_masks
+from models.muon import Muon
 from models.network import Network, NetworkSpec, best_device, build
 
 _REFRESH_MINIBATCH = 64
@@ -34,11 +35,11 @@ class Recipe:
         steps: SGD steps; 0 lets `steps_for` choose from the number of labels, and the learning
             rate stay at its peak while the labels are not fitted.
         minibatch: castings a step.
-        learning_rate: peak of the one-cycle schedule (AdamW).
+        learning_rate: peak of the one-cycle schedule.
         fitted: the labels are fitted when the loss is this share of what the class counts alone
             would give.
         patience: the peak is held for at most this many times the steps.
-        weight_decay: of AdamW, on matrices and filters only.
+        weight_decay: on filters only.
         warm_up: share of the steps until the peak.
         upright: share of castings that are turned by right angles only, which leaves every pixel
             as sharp as it will be when castings are scored; the others are turned freely.
@@ -48,7 +49,7 @@ class Recipe:
 
     steps: int = 0
     minibatch: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 8e-3
     fitted: float = 0.5
     patience: float = 1.0
     weight_decay: float = 0.05
@@ -60,7 +61,7 @@ class Recipe:
 
 def steps_for(labels: int) -> int:
     """Steps that the recipe gives a round of `labels` castings."""
-    return 40 + 2 * labels // 3
+    return 20 + labels // 3
 
 
 def fit(  # noqa: PLR0913 -- a training has this many inputs
@@ -97,23 +98,21 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     network = build(spec, weights, generator).to(device).train()
     weights_C = loss_weights(targets_N, spec.classes)
     pace = Pace.of(recipe, targets_N, weights_C)
-    optimiser = _optimiser(network, recipe)
+    optimiser = Muon(network, recipe.weight_decay)
     class_weights = weights_C.to(device)
     for rows in _minibatches(len(targets_N), recipe.minibatch, generator):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * pace.share_of_peak
         upright = normalise(pixels_N[rows], preprocessing).to(device)
         images = augment(upright, recipe, generator)
         features_BF = network.features(images)
         mask_BF = draw_masks(len(rows), features_BF.shape[1], spec.dropout, generator).to(device)
         logits_BC = network.head(features_BF * mask_BF)
         loss = functional.cross_entropy(logits_BC, targets_N[rows].to(device), class_weights)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimiser.step(recipe.learning_rate * pace.share_of_peak)
         pace.step(loss.item())
         if on_step is not None:
-            on_step(pace.position, pace.steps, loss.item())
+            on_step(pace.position, pace.steps, pace.losses[-1])
         if pace.position == pace.steps:
             break
     refresh_batch_norm(network, pixels_N, preprocessing)
@@ -251,16 +250,3 @@ def _minibatches(count: int, minibatch: int, generator: torch.Generator) -> Iter
             queue = torch.cat([queue, torch.randperm(count, generator=generator)])
         yield queue[:size]
         queue = queue[size:]
-
-
-def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    free = [p for p in network.parameters() if p.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-            {"params": free, "weight_decay": 0.0},
-        ],
-        lr=recipe.learning_rate,
-        fused=True,
-    )
