@@ -48,19 +48,19 @@ class Muon:
         for group in self._others.param_groups:
             group["lr"] = learning_rate
         self._others.step()
-        ahead = [self._ahead(filters) for filters in self._momenta]
+        ahead = [_ahead(filters, momentum) for filters, momentum in self._momenta.items()]
         for filters, step in zip(self._momenta, orthogonal(ahead), strict=True):
             scale = _OF_ADAM * math.sqrt(max(BLOCK, filters[0].numel()))
             filters.mul_(1 - learning_rate * self._weight_decay)
             filters.sub_(step, alpha=learning_rate * scale)
 
-    def _ahead(self, filters: Tensor) -> Tensor:
-        """The gradient with momentum, a step ahead (Nesterov)."""
-        momentum = self._momenta[filters]
-        if filters.grad is None:
-            return momentum
-        momentum.mul_(MOMENTUM).add_(filters.grad)
-        return filters.grad.add(momentum, alpha=MOMENTUM)
+
+def _ahead(filters: Tensor, momentum: Tensor) -> Tensor:
+    """The gradient with momentum, a step ahead (Nesterov)."""
+    if filters.grad is None:
+        return momentum
+    momentum.mul_(MOMENTUM).add_(filters.grad)
+    return filters.grad.add(momentum, alpha=MOMENTUM)
 
 
 def orthogonal(tensors: Sequence[Tensor]) -> list[Tensor]:
