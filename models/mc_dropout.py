@@ -13,6 +13,9 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+
+_ROWS, _COLUMNS = 16, 48  # what kernels of a double matrix product compute at a time
 
 
 def draw_masks(rows: int, features: int, dropout: float, generator: torch.Generator) -> Tensor:
@@ -37,9 +40,18 @@ def posterior(
     masks_K_F: Tensor,
     temperature: float = 1.0,
 ) -> Tensor:
-    """Class probabilities of every pass, `probs_N_K_C`."""
+    """Class probabilities of every pass, `probs_N_K_C`.
+
+    A matrix product adds up in another order where its kernels are not filled. Castings and passes
+    are padded to whole ones, or the last bits of a casting would depend on how many were with it,
+    and on the number of threads.
+    """
+    count = len(features_N_F)
     weights_K_C_F = masks_K_F.double().unsqueeze(1) * weight_C_F.double()
-    logits_N_KC = features_N_F.double() @ weights_K_C_F.flatten(0, 1).T
-    logits_N_K_C = logits_N_KC.unflatten(1, weights_K_C_F.shape[:2]) + bias_C.double()
+    passes, classes = weights_K_C_F.shape[:2]
+    padded_N_F = pad(features_N_F.double(), (0, 0, 0, -count % _ROWS))
+    padded_KC_F = pad(weights_K_C_F.flatten(0, 1), (0, 0, 0, -(passes * classes) % _COLUMNS))
+    logits_N_KC = (padded_N_F @ padded_KC_F.T)[:count, : passes * classes]
+    logits_N_K_C = logits_N_KC.unflatten(1, (passes, classes)) + bias_C.double()
     probs_N_K_C: Tensor = (logits_N_K_C / temperature).softmax(dim=-1)
     return probs_N_K_C

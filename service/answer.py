@@ -1,13 +1,14 @@
-"""From features to the body of an answer: JSON, or safetensors with the JSON in its metadata."""
+"""The body of an answer: JSON, or safetensors with the JSON in its metadata."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from models.predictor import MINIBATCH, Answer
+from models.predictor import Answer
 from service.form import ScoreRequest
 from service.shelf import Served
 
@@ -27,12 +28,16 @@ def wants_binary(accept: str) -> bool:
     return False
 
 
-def answer(
-    served: Served, request: ScoreRequest, embeddings_N_F: Tensor, *, binary: bool
-) -> tuple[bytes, list[Answer]]:
-    """The body of the answer to a request whose features are known, and the rows in it."""
-    castings, posterior_N_K_C = _score(served, request, embeddings_N_F)
-    body: dict[str, Any] = {
+def body(
+    served: Served,
+    request: ScoreRequest,
+    rows: Sequence[Answer],
+    included: Sequence[Mapping[str, Tensor]],
+    *,
+    binary: bool,
+) -> bytes:
+    """The answer to a request, from its rows and the tensors asked for, given in parts."""
+    answer: dict[str, Any] = {
         "model": {
             "name": served.version.name,
             "version": served.version.number,
@@ -41,35 +46,13 @@ def answer(
         },
         "passes": request.passes,
         "seed": request.seed,
-        "castings": castings,
+        "castings": rows,
     }
-    tensors = {"posterior": posterior_N_K_C, "embedding": embeddings_N_F}
-    included = {n: t.contiguous() for n, t in tensors.items() if n in request.include}
+    tensors = {name: torch.cat([part[name] for part in included]) for name in included[0]}
     if binary:
-        return save(included, metadata={"json": _json(body)}), castings
-    lists = {name: tensor.tolist() for name, tensor in included.items()}
-    return _json(body | lists).encode(), castings
-
-
-def _score(
-    served: Served, request: ScoreRequest, embeddings_N_F: Tensor
-) -> tuple[list[Answer], Tensor]:
-    """Rows and, if it is asked for, the float32 posterior.
-
-    Castings go through in minibatches: float64 numbers of 1000 passes are needed for one only.
-    """
-    contents = [image.data for image in request.images]
-    rows: list[Answer] = []
-    posteriors: list[Tensor] = []
-    for start in range(0, len(contents), MINIBATCH):
-        stop = start + MINIBATCH
-        scores = served.predictor.score_embeddings(
-            embeddings_N_F[start:stop], request.passes, request.seed
-        )
-        rows += served.predictor.answers(contents[start:stop], scores)
-        if "posterior" in request.include:
-            posteriors.append(scores.probs_N_K_C.float())
-    return rows, torch.cat(posteriors) if posteriors else torch.empty(0)
+        return save(tensors, metadata={"json": _json(answer)})
+    lists = {name: tensor.tolist() for name, tensor in tensors.items()}
+    return _json(answer | lists).encode()
 
 
 def _json(body: object) -> str:

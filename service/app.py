@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from models.predictor import Answer
 from service import bodies, metrics, page
-from service.answer import BINARY, JSON, answer, wants_binary
+from service.answer import BINARY, JSON, wants_binary
 from service.bench import Bench
 from service.explain import PNG, only_image, picture
 from service.form import EXPLAIN_FIELDS, ScoreRequest, read_form
@@ -132,12 +132,7 @@ async def _score(
 ) -> tuple[Served, bytes, list[Answer]]:
     """Who scored, the body of the answer, and the rows in it."""
     served = await _choose(desk.host, form)
-    pixels_N = await desk.bench.decode(form.images, served.predictor.preprocessing)
-    embeddings_N_F = await desk.bench.embed(served.predictor, pixels_N)
-    content, rows = await desk.bench.compute(
-        lambda: answer(served, form, embeddings_N_F, binary=binary)
-    )
-    return served, content, rows
+    return served, *await desk.bench.score(served, form, binary=binary)
 
 
 async def explain(request: Request, desk: AtDesk) -> Response:
@@ -153,9 +148,8 @@ async def _explain(desk: Desk, form: ScoreRequest) -> tuple[Served, bytes, dict[
     """Who explained, the picture, and its headers."""
     image = only_image(form)
     served = await _choose(desk.host, form)
-    (pixels,) = await desk.bench.decode(form.images, served.predictor.preprocessing)
     content, headers = await desk.bench.compute(
-        lambda: picture(served, image, pixels, desk.settings.max_pixels)
+        lambda: picture(served, image, desk.settings.max_pixels)
     )
     return served, content, headers
 

@@ -1,8 +1,4 @@
-"""Where castings are computed: off the event loop, by threads of its own, in stages.
-
-Decoding, and what is left once the features are known, take a thread a core, of one torch thread
-each; the trunk is run in lanes (`service.lanes`).
-"""
+"""Where castings are computed: off the event loop, by threads of its own."""
 
 import asyncio
 import time
@@ -13,18 +9,17 @@ from functools import partial
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
-from models.errors import UnreadableImage
-from models.images import Preprocessing, decode
 from models.network import use_threads
-from models.predictor import Predictor
-from service.form import Upload
-from service.lanes import Lanes
+from models.predictor import Answer, Predictor
+from service.answer import body
+from service.form import ScoreRequest
+from service.lanes import SHARED, Lanes
 from service.meters import Meters
-from service.refusals import BadImage, BadInput, NotNow
+from service.minibatch import Part, Question, answer_together, questions
+from service.refusals import BadInput, NotNow
+from service.shelf import Served
 
-_DECODED_TOGETHER = 16  # images a task: enough that handing tasks over costs nothing
 _RETRY_SECONDS = 1
 
 T = TypeVar("T")
@@ -38,7 +33,7 @@ class Bench:
         self._max_pixels = max_pixels
         self._meters = meters
         self._inside = 0
-        self._lanes = Lanes(meters.minibatch)
+        self._lanes = Lanes(self._minibatch)
         self._threads = ThreadPoolExecutor(torch.get_num_threads(), "compute", use_threads, (1,))
 
     @property
@@ -63,54 +58,40 @@ class Bench:
         finally:
             self._inside -= 1
 
-    async def decode(self, images: Sequence[Upload], preprocessing: Preprocessing) -> Tensor:
-        """Pixels of all images, uint8 `[N, channels, size, size]`.
+    async def score(
+        self, served: Served, request: ScoreRequest, *, binary: bool
+    ) -> tuple[bytes, list[Answer]]:
+        """The body of the answer to a request, and the rows in it.
 
         Raises:
-            BadInput: some cannot be read; it lists every one of them.
+            BadInput: some images cannot be read; it lists every one of them.
         """
-        with self._timed("decode"):
-            tasks = [
-                self._run(partial(self._decode, images, start, preprocessing))
-                for start in range(0, len(images), _DECODED_TOGETHER)
-            ]
-            decoded = [image for part in await asyncio.gather(*tasks) for image in part]
-        bad = [image for image in decoded if isinstance(image, BadImage)]
+        asked = questions(request, self._lanes.count, SHARED)
+        parts = await self._lanes.ask(served.predictor, asked)
+        bad = [image for part in parts for image in part.bad]
         if bad:
-            raise BadInput(f"{len(bad)} of {len(images)} images cannot be read", bad)
-        return torch.stack([image for image in decoded if isinstance(image, Tensor)])
-
-    async def embed(self, predictor: Predictor, pixels_N: Tensor) -> Tensor:
-        """Features `[N, F]` of decoded castings."""
-        with self._timed("trunk"):
-            return await self._lanes.embed(predictor, pixels_N)
+            raise BadInput(f"{len(bad)} of {len(request.images)} images cannot be read", bad)
+        rows = [row for part in parts for row in part.rows]
+        included = [part.included for part in parts]
+        write = partial(body, served, request, rows, included, binary=binary)
+        short = len(parts) == 1 and not request.include
+        return write() if short else await self.compute(write), rows
 
     async def compute(self, work: Callable[[], T]) -> T:
         """Run something in a thread that computes."""
-        with self._timed("answer"):
-            return await self._run(work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
         """Finish what is being computed and take nothing more."""
         self._lanes.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    def _minibatch(self, predictor: Predictor, asked: Sequence[Question]) -> list[Part]:
+        self._meters.minibatch(sum(len(question.images) for question in asked))
+        return answer_together(predictor, asked, self._max_pixels, self._timed)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.monotonic()
         yield
         self._meters.stage(stage, time.monotonic() - start)
-
-    def _decode(
-        self, images: Sequence[Upload], start: int, preprocessing: Preprocessing
-    ) -> list[Tensor | BadImage]:
-        decoded: list[Tensor | BadImage] = []
-        for index, image in enumerate(images[start : start + _DECODED_TOGETHER], start):
-            try:
-                decoded.append(decode(image.data, preprocessing, self._max_pixels))
-            except UnreadableImage as error:
-                decoded.append(BadImage(index, image.name, str(error)))
-        return decoded

@@ -7,11 +7,9 @@ always.
 import hashlib
 from urllib.parse import quote
 
-from torch import Tensor
-
 from models.errors import UnreadableImage
 from models.explanation import explain
-from models.images import upright
+from models.images import decode, upright
 from models.overlay import FULL, lay_over, png
 from service.form import ScoreRequest, Upload
 from service.refusals import BadImage, BadInput
@@ -46,16 +44,15 @@ def only_image(request: ScoreRequest) -> Upload:
     return request.images[0]
 
 
-def picture(
-    served: Served, image: Upload, pixels: Tensor, max_pixels: int
-) -> tuple[bytes, dict[str, str]]:
+def picture(served: Served, image: Upload, max_pixels: int) -> tuple[bytes, dict[str, str]]:
     """The photograph under its map as PNG, and the headers that go with it.
 
     Raises:
-        BadInput: the photograph cannot be read in colour.
+        BadInput: the photograph cannot be read, as the network sees it or in colour.
     """
-    try:  # in colour now: what was read as grey may be damaged where its colours are
-        photo = upright(image.data, EDGE, max_pixels)
+    try:
+        pixels = decode(image.data, served.predictor.preprocessing, max_pixels)
+        photo = upright(image.data, EDGE, max_pixels)  # its colours may be damaged
     except UnreadableImage as error:
         bad = BadImage(0, image.name, str(error))
         raise BadInput("1 of 1 images cannot be read", [bad]) from error

@@ -1,10 +1,11 @@
-"""The trunk in lanes, one a core: each takes what waits, in small shared minibatches.
+"""Castings in lanes, one a core: each takes what waits, in small shared minibatches.
 
 Requests share minibatches whatever their passes and seed, those of one version with one another;
-each finds its own castings' features again. A lane has one thread: threads that share a minibatch
+each finds its own castings' rows again. A lane has one thread: threads that share a minibatch
 wait for one another at every layer, and for long where other programs run. On one thread a casting
 costs the same in a minibatch of eight as of sixty-four, and small ones let the answers of one lane
-be written while the other computes. A lone casting has all cores.
+be sent while the other computes. A lane does everything from bytes to rows, so that a request is
+handed from thread to thread once. A lone casting has all cores.
 """
 
 import asyncio
@@ -14,49 +15,53 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from models.network import use_threads
 from models.predictor import Predictor
+from service.minibatch import Part, Question
 
 SHARED = 32  # castings of a minibatch
 
-OnMinibatch = Callable[[int], object]
+Work = Callable[[Predictor, Sequence[Question]], Sequence[Part]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Ask:
     predictor: Predictor
-    pixels_N: Tensor
-    features_N_F: "asyncio.Future[Tensor]"
+    question: Question
+    part: "asyncio.Future[Part]"
+
+    @property
+    def castings(self) -> int:
+        return len(self.question.images)
 
 
 class Lanes:
-    """Runs the trunk; used from one event loop at a time.
+    """Runs minibatches; used from one event loop at a time.
 
     Args:
-        on_minibatch: told the number of castings of each minibatch that is run.
+        work: computes the parts of questions, in their order.
     """
 
-    def __init__(self, on_minibatch: OnMinibatch = lambda _: None) -> None:
-        self._cores = torch.get_num_threads()
-        self._lanes = ThreadPoolExecutor(self._cores, "trunk", use_threads, (1,))
-        self._all_cores = ThreadPoolExecutor(1, "alone", use_threads, (self._cores,))
+    def __init__(self, work: Work) -> None:
+        self.count = torch.get_num_threads()
+        self._work = work
+        self._lanes = ThreadPoolExecutor(self.count, "lane", use_threads, (1,))
+        self._all_cores = ThreadPoolExecutor(1, "alone", use_threads, (self.count,))
         self._waiting: deque[_Ask] = deque()
         self._running: set[asyncio.Task[None]] = set()
-        self._on_minibatch = on_minibatch
 
-    async def embed(self, predictor: Predictor, pixels_N: Tensor) -> Tensor:
-        """Features `[N, F]` of decoded castings."""
+    async def ask(self, predictor: Predictor, questions: Sequence[Question]) -> list[Part]:
+        """What becomes of questions of at most `SHARED` castings each, in their order."""
         loop = asyncio.get_running_loop()
-        asks = [_Ask(predictor, some, loop.create_future()) for some in pixels_N.split(SHARED)]
+        asks = [_Ask(predictor, question, loop.create_future()) for question in questions]
         self._waiting.extend(asks)
         self._start()
         try:
-            return torch.cat(await asyncio.gather(*(ask.features_N_F for ask in asks)))
+            return await asyncio.gather(*(ask.part for ask in asks))
         finally:  # who goes away, or has failed, does not have the rest computed
             for ask in asks:
-                ask.features_N_F.cancel()
+                ask.part.cancel()
 
     def close(self) -> None:
         """Finish the minibatches that are run and take nothing more."""
@@ -65,7 +70,7 @@ class Lanes:
 
     def _start(self) -> None:
         """Give every free lane a minibatch, as long as somebody waits."""
-        while len(self._running) < self._cores and (asks := self._next()):
+        while len(self._running) < self.count and (asks := self._next()):
             alone = not self._running and not self._waiting
             lane = asyncio.get_running_loop().create_task(self._run(asks, alone=alone))
             self._running.add(lane)
@@ -77,20 +82,20 @@ class Lanes:
 
     def _next(self) -> list[_Ask]:
         """Those who have waited longest for one model, a fair share of all for this lane."""
-        waiting = [ask for ask in self._waiting if not ask.features_N_F.done()]
+        waiting = [ask for ask in self._waiting if not ask.part.done()]
         if not waiting:
             self._waiting.clear()
             return []
-        castings = sum(len(ask.pixels_N) for ask in waiting)
-        most = min(SHARED, -(-castings // (self._cores - len(self._running))))
+        castings = sum(ask.castings for ask in waiting)
+        most = min(SHARED, -(-castings // (self.count - len(self._running))))
         asks: list[_Ask] = []
         left: deque[_Ask] = deque()
         taken = 0
         for ask in waiting:
-            shares = ask.predictor is waiting[0].predictor and taken + len(ask.pixels_N) <= most
+            shares = ask.predictor is waiting[0].predictor and taken + ask.castings <= most
             if shares or not asks:
                 asks.append(ask)
-                taken += len(ask.pixels_N)
+                taken += ask.castings
             else:
                 left.append(ask)
         self._waiting = left
@@ -99,17 +104,15 @@ class Lanes:
     async def _run(self, asks: Sequence[_Ask], *, alone: bool) -> None:
         """Run castings of one model, and give each who asked their own."""
         threads = self._all_cores if alone else self._lanes
+        questions = [ask.question for ask in asks]
         loop = asyncio.get_running_loop()
         try:
-            pixels_N = torch.cat([ask.pixels_N for ask in asks])
-            self._on_minibatch(len(pixels_N))
-            features_N_F = await loop.run_in_executor(threads, asks[0].predictor.embed, pixels_N)
+            parts = await loop.run_in_executor(threads, self._work, asks[0].predictor, questions)
         except Exception as error:  # noqa: BLE001 -- it goes to those who asked; lanes go on
             for ask in asks:
-                if not ask.features_N_F.done():
-                    ask.features_N_F.set_exception(error)
+                if not ask.part.done():
+                    ask.part.set_exception(error)
             return
-        sizes = [len(ask.pixels_N) for ask in asks]
-        for ask, features in zip(asks, features_N_F.split(sizes), strict=True):
-            if not ask.features_N_F.done():
-                ask.features_N_F.set_result(features)
+        for ask, part in zip(asks, parts, strict=True):
+            if not ask.part.done():
+                ask.part.set_result(part)

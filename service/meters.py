@@ -34,7 +34,7 @@ class Meters:
         )
         self._stage = self._histogram(
             "casting_stage_seconds",
-            "Time of a request by stage, waiting included",
+            "Time of a minibatch by stage",
             _SECONDS,
             "stage",
         )

@@ -248,18 +248,16 @@ def test_a_registry_that_goes_down_is_reported_and_scoring_goes_on(client, regis
 
 
 def test_a_request_finishes_on_the_version_that_it_began_with(client, registry, photos):
-    predictor = registry.predictors["1"]
     desk = client.app.state.desk
-    embed = desk.bench.embed
+    score = desk.bench.score
 
-    async def swap_then_embed(chosen, pixels):
+    async def swap_then_score(served, asked, *, binary):
         registry.alias = "2"
         desk.host.look()
-        assert chosen is predictor
-        return await embed(chosen, pixels)
+        return await score(served, asked, binary=binary)
 
     before = rows(client.score(photos))
-    desk.bench.embed = swap_then_embed
+    desk.bench.score = swap_then_score
     response = client.score(photos)
     assert (response.json()["model"]["version"], rows(response)) == ("1", before)
     assert desk.host.current().version.number == "2"
@@ -305,13 +303,13 @@ def test_a_full_line_is_a_503_that_says_when_to_come_back(serve, photos):
 
 def test_the_event_loop_stays_free_while_a_request_is_computed(client, photos):
     bench, computing = client.app.state.desk.bench, asyncio.Event()
-    compute = bench.compute
+    score = bench.score
 
-    async def note_and_compute(work):
+    async def note_and_score(served, asked, *, binary):
         computing.set()
-        return await compute(work)
+        return await score(served, asked, binary=binary)
 
-    bench.compute = note_and_compute
+    bench.score = note_and_score
 
     async def both():
         scoring = asyncio.create_task(client.scoring(photos * 20, passes="1000"))
