@@ -20,12 +20,12 @@ from jobs.world import World
 from models.castings import Casting
 from models.cold_start import cold_features
 from models.errors import DataError
-from models.images import Preprocessing
+from models.images import Preprocessing, at_model_size
 from models.strategies import Evidence, find_strategy, needs_of
 from models.vaal import SIDE
 
 CHUNK = 64  # castings a request
-CONCURRENCY = 2  # requests under way
+CONCURRENCY = 3  # requests under way: one is made while the service's cores have two
 _INCLUDE = {"probs_N_K_C": "posterior", "embeddings_N_F": "embedding"}
 _OF_THE_MODEL = {*_INCLUDE, "deterministic_N_C", "labelled_embeddings_M_F"}
 
@@ -144,15 +144,24 @@ def _score(
 def _score_chunk(
     scorer: Scorer, campaign: Campaign, chunk: Sequence[Casting], request: Request
 ) -> Scored:
-    """Score what is still there; what went away since stock was taken has no answer."""
+    """Score what is still there; what went away since stock was taken has no answer.
+
+    Large photographs are sent at the model's size, hence answered under another id than their own.
+    """
     contents: dict[int, bytes] = {}
     for position, casting in enumerate(chunk):
         with suppress(DataError):
-            contents[position] = campaign.data.read(casting)
+            photograph = campaign.data.read(casting)
+            contents[position] = at_model_size(photograph, campaign.preprocessing)
     positions = list(contents)
     scored = scorer.score([(chunk[p].id, contents[p]) for p in positions], request)
     refused = {positions[i]: reason for i, reason in scored.refused.items()}
-    return Scored(scored.answers, scored.tensors, refused)
+    readable = [chunk[p].id for p in positions if p not in refused]
+    answers = [
+        answer | {"casting": casting}
+        for answer, casting in zip(scored.answers, readable, strict=True)
+    ]
+    return Scored(answers, scored.tensors, refused)
 
 
 def _evidence(

@@ -123,9 +123,8 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
         raise ValueError(f"classes {names} with {good} as the good one do not fit the network")
     network = network.to_empty(device="cpu")
     network.load_state_dict(weights)
-    network = network.to(memory_format=torch.channels_last).to(best_device())
     return Predictor(
-        network=network.eval(),
+        network=network.to(best_device()).for_inference(),
         preprocessing=Preprocessing(**description["preprocessing"]),
         classes=tuple(description["classes"]),
         operating=Operating(**description["operating"]),

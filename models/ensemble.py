@@ -57,6 +57,10 @@ class Ensemble(nn.Module):
         count = self.spec.members
         return torch.eye(count).repeat_interleave(self.feature_count // count, dim=1)
 
+    def for_inference(self) -> "Ensemble":
+        """Its twin whose members answer sooner."""
+        return Ensemble.of([network.for_inference() for network in self.networks()])
+
     def networks(self) -> list[Network]:
         """Its members."""
         return [member for member in self.members if isinstance(member, Network)]

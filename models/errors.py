@@ -20,10 +20,10 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, fit for logs and clients.
 
-    Database drivers append whole statements; MLflow's client repeats the tracking URI, with the
-    password that may stand in it.
+    Database drivers append whole statements, and SQLAlchemy begins with when it happened; MLflow's
+    client repeats the tracking URI, with the password that may stand in it.
     """
-    lines = str(error).splitlines()
+    lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a")]
     return _CREDENTIALS.sub("***@", lines[0]) if lines else type(error).__name__
 
 

@@ -81,6 +81,23 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXE
     return torch.from_numpy(pixels.copy()).reshape(*edge, -1).permute(2, 0, 1).contiguous()
 
 
+def at_model_size(data: bytes, preprocessing: Preprocessing) -> bytes:
+    """A PNG of the very pixels that `decode` makes of a photograph, to send in its place.
+
+    A photograph that takes fewer bytes than its pixels stays as it is, and one that cannot be read
+    too: whoever receives it says why.
+    """
+    if len(data) <= preprocessing.channels * preprocessing.size**2:
+        return data
+    try:
+        pixels = decode(data, preprocessing)
+    except UnreadableImage:
+        return data
+    file = io.BytesIO()
+    Image.fromarray(pixels.permute(1, 2, 0).squeeze(2).numpy()).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
 def upright(data: bytes, edge: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read one photograph for people: uint8 `[height, width, 3]`, its longer side `edge` pixels.
 

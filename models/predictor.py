@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypedDict
 
 import torch
@@ -186,9 +187,14 @@ class Predictor:
             )
 
     def _trunk(self, pixels_N: Tensor) -> Tensor:
-        """Features of one minibatch; a single casting is doubled, since fp32 rounds one apart."""
+        """Features of one minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
         count = len(pixels_N)
         images = normalise(pixels_N, self.preprocessing).to(self.device)
-        if count == 1:
+        if count == 1 and self.precision == "fp32":
             images = pad(images, (0, 0, 0, 0, 0, 0, 0, 1))
-        return self.network.features(images)[:count].cpu()
+        return self._twin.features(images)[:count].cpu()
+
+    @cached_property
+    def _twin(self) -> Network | Ensemble:
+        """Runs the trunk: before a version is written as after it has been read."""
+        return self.network.for_inference()

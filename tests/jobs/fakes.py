@@ -149,6 +149,7 @@ class FakeScorer:
     tracker: FakeTracker
     name: str = "casting-defects"
     requests: list[Request] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)  # bytes of each casting
     refuse: Mapping[str, str] = field(default_factory=dict)
     explained: list[tuple[str, str]] = field(default_factory=list)
     explains: bool = True
@@ -161,6 +162,7 @@ class FakeScorer:
 
     def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
         self.requests.append(request)
+        self.sent += [len(data) for _, data in images]
         predictor = self.tracker.predictor(self.name, request.version)
         contents, pixels, refused = [], [], {}
         for position, (casting, data) in enumerate(images):
@@ -251,6 +253,7 @@ class TinyNetwork(nn.Module):
     readout = Network.readout
     pass_masks = Network.pass_masks
     plain_masks = Network.plain_masks
+    for_inference = Network.for_inference  # without a batch norm: itself
 
     def features(self, images: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), 4).flatten(1)

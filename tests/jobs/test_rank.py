@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import train
+from jobs import rank, train
 from jobs.options import RunOptions
 from jobs.run import run
 from models.errors import DataError
@@ -55,6 +55,24 @@ def test_an_ensemble_is_one_version_whose_passes_are_its_members(
     single = fake.tracker.predictor("casting-defects", alone["rounds"][0]["version"])
     first = predictor.network.members[0].head.weight  # type: ignore[union-attr]
     assert first.equal(single.network.head.weight)  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("quick")
+def test_large_photographs_are_sent_at_the_models_size_and_rank_as_they_would_themselves(
+    fake: FakeWorld, options: RunOptions, monkeypatch: pytest.MonkeyPatch
+):
+    """The castings of 32 pixels that the fixture makes, seen by a model of 16."""
+    result = run(fake.open(), replace(options, image_size=16, campaign="small"))
+    assert max(fake.scorer.sent) < min(c.stat().st_size for c in Path(options.data).rglob("*.png"))
+    monkeypatch.setattr(rank, "at_model_size", lambda data, _: data)
+    fake.scorer.sent.clear()
+    whole = run(fake.open(), replace(options, image_size=16, campaign="whole"))
+    assert max(fake.scorer.sent) > 16 * 16
+    asked = [
+        [(a.casting, a.round, a.rank) for a in fake.ledger.asked(r["campaign"])]
+        for r in (result, whole)
+    ]
+    assert asked[0] == asked[1]
 
 
 @pytest.mark.usefixtures("quick")

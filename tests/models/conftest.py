@@ -65,10 +65,13 @@ def photograph():
 
 
 @pytest.fixture
-def in_fp32(monkeypatch):
+def in_fp32(monkeypatch, predictor):
     """Trunks compute in fp32, whatever this machine would choose."""
+    vars(predictor).pop("_twin", None)
     for module in ("models.network", "models.predictor"):
         monkeypatch.setattr(f"{module}.precision", lambda _device: "fp32")
+    yield
+    vars(predictor).pop("_twin", None)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageFile
 
 from models.errors import UnreadableImage
-from models.images import MAX_PIXELS, Preprocessing, decode, is_colour, normalise
+from models.images import (
+    MAX_PIXELS,
+    Preprocessing,
+    at_model_size,
+    decode,
+    is_colour,
+    normalise,
+)
 
 EDGE = 24
 GREY = Preprocessing(size=EDGE, channels=1)
@@ -196,6 +203,26 @@ def test_colour_is_told_from_grey_stored_as_colour():
     assert not is_colour(encoded(stored))
     assert not is_colour(encoded(stored, "JPEG"))
     assert is_colour(encoded(Image.new("RGB", (64, 64), (200, 100, 100)), "JPEG"))
+
+
+@pytest.mark.parametrize("preprocessing", [GREY, COLOUR])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "turned"])
+def test_at_model_size_a_photograph_has_the_same_pixels_in_fewer_bytes(preprocessing, kind):
+    if kind == "turned":
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        photograph = encoded(Image.fromarray(noise(300, 3)), "JPEG", exif=exif)
+    else:
+        photograph = encoded(Image.fromarray(noise(300, 3)), kind)
+    small = at_model_size(photograph, preprocessing)
+    assert len(small) < len(photograph) / 10
+    assert decode(small, preprocessing).equal(decode(photograph, preprocessing))
+
+
+def test_what_is_small_or_no_image_is_sent_as_it_is():
+    small = encoded(Image.fromarray(smooth(64)), "JPEG", quality=10)
+    assert at_model_size(small, Preprocessing(128)) == small
+    assert at_model_size(b"no image" * 1000, GREY) == b"no image" * 1000
 
 
 def test_normalising_centres_and_scales_and_leaves_the_bytes_alone():

@@ -215,6 +215,30 @@ def test_the_trunk_runs_in_bf16_where_the_processor_has_it(monkeypatch):
         assert product.dtype == (torch.bfloat16 if native else torch.float32)
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("native", [True, False])
+def test_the_twin_for_inference_gives_the_same_features_without_a_batch_norm(
+    backbone, native, monkeypatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    generator = torch.Generator().manual_seed(0)
+    network = build(NetworkSpec(backbone, 1, 2), "scratch", generator).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 2, generator=generator)
+    images = torch.randn(4, 1, 64, 64, generator=generator)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with torch.inference_mode():
+        expected, found = network.features(images), network.for_inference().features(images)
+    difference = (found - expected).norm() / expected.norm()
+    assert difference < (0.02 if native else 1e-5)
+    twin = network.for_inference()
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in twin.modules())
+    assert twin.head.weight.dtype == torch.float32
+    torch.testing.assert_close(dict(network.state_dict()), before)
+
+
 def test_without_cuda_the_best_device_is_the_processor(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert best_device() == torch.device("cpu")
