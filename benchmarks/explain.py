@@ -32,7 +32,7 @@ from models.synthetic import SyntheticSpec, draw_castings
 from models.training import Recipe, fit
 
 GOOD, WHITE = "ok", 128
-CANDIDATES = [(128, DILATED), (128, ()), (128, (4,)), (256, ()), (256, (4,)), (512, ())]
+CANDIDATES = [(128, DILATED), (128, ()), (128, (3, 4)), (256, ()), (256, (4,)), (512, ())]
 
 
 @dataclass(frozen=True)

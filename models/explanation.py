@@ -4,11 +4,10 @@ The head is linear behind a global average pool, so the logit of a class is the 
 cells of the trunk's last map, of what the head makes of each cell (Zhou 2016, section 2). Nothing
 is approximated: a cell's value is the logit that a casting made of such cells alone would get.
 
-The trunk's own map is coarse, 4 x 4 for 128 pixels. Its last two stages are therefore computed
-without their strides, with filters spread apart instead (Yu & Koltun 2016). That lays fifteen more
-grids of cells between those of the trunk's own, which stay as they are: each is what the network
-makes of the casting moved by some pixels. It was never trained to average over those, so they are
-levelled to the mean of its own grid, and the mean of the whole map is the verdict's logit again.
+The trunk's own map is coarse, 4 x 4 for 128 pixels. Its last stage is therefore computed without
+its stride, with filters spread apart instead (Yu & Koltun 2016). That lays three more grids of
+cells between those of the trunk's own, which stay as they are: each is what the network makes of
+the casting moved by some pixels. It was never trained to average over those, so they are levelled to the mean of its own grid, and the mean of the whole map is the verdict's logit again.
 `benchmarks.explain` holds the maps against masks of defects.
 """
 
@@ -26,7 +25,7 @@ from models.network import Network, autocast
 from models.predictor import Predictor, verdicts
 
 OWN_STRIDE = 32  # pixels of the input between two cells of the trunk's own map
-DILATED = (3, 4)  # the stages without stride: each halves the way to the next cell
+DILATED = (4,)  # the stages without stride: each halves the way to the next cell
 STRIDE = OWN_STRIDE >> len(DILATED)
 
 

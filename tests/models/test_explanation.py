@@ -45,7 +45,7 @@ def logits(predictor, pixels_N):
     return torch.stack(of_members).mean(dim=0) / predictor.operating.temperature
 
 
-@pytest.mark.parametrize("dilated", [(), (4,), DILATED])
+@pytest.mark.parametrize("dilated", [(), DILATED, (3, 4)])
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
 @pytest.mark.usefixtures("in_fp32")
 def test_the_mean_of_a_map_is_the_logit_of_the_verdict(castings, backbone, dilated):
@@ -61,7 +61,7 @@ def test_the_mean_of_a_map_is_the_logit_of_the_verdict(castings, backbone, dilat
 def test_the_cells_of_the_trunks_own_map_stay_as_they_are(castings):
     predictor = predictor_of(network())
     own = logit_maps(predictor, castings, dilated=())
-    fine = logit_maps(predictor, castings)[..., ::4, ::4]
+    fine = logit_maps(predictor, castings)[..., ::2, ::2]
     torch.testing.assert_close(fine, own, atol=1e-4, rtol=1e-4)
 
 
@@ -119,9 +119,9 @@ def test_grids_are_levelled_to_the_mean_of_the_first():
     assert torch.equal(levelled(maps, 2), expected)  # means 4, 15, 0 and 5
 
 
-def test_cells_lie_around_every_eighth_pixel_of_the_input():
-    assert nearest_cells(16, size=16).tolist() == [0] * 4 + [1] * 12
-    assert nearest_cells(8, size=32).tolist() == [0, 1, 1, 2, 2, 3, 3, 3]
+def test_cells_lie_around_every_sixteenth_pixel_of_the_input():
+    assert nearest_cells(16, size=32).tolist() == [0] * 4 + [1] * 12
+    assert nearest_cells(8, size=64).tolist() == [0, 1, 1, 2, 2, 3, 3, 3]
     assert nearest_cells(2, size=32, stride=32).tolist() == [0, 0]
 
 
@@ -133,11 +133,11 @@ def test_there_are_as_many_cells_as_the_trunk_gives(size):
     assert edge == -(-size // STRIDE)
 
 
-def spotted(count, seed):
+def spotted(count, seed, size):
     """Noise, on every second casting a bright spot; and its middle."""
     rng = np.random.default_rng(seed)
-    pixels = rng.integers(60, 120, (count, 1, SIZE, SIZE)).astype(np.uint8)
-    places = rng.integers(8, SIZE - 8, (count, 2))
+    pixels = rng.integers(60, 120, (count, 1, size, size)).astype(np.uint8)
+    places = rng.integers(8, size - 8, (count, 2))
     for index in range(0, count, 2):
         row, column = places[index]
         pixels[index, 0, row - 4 : row + 4, column - 4 : column + 4] = 250
@@ -146,22 +146,24 @@ def spotted(count, seed):
 
 @pytest.mark.slow
 def test_the_peak_lies_on_what_the_network_learnt_to_see():
-    pixels_N, _ = spotted(48, seed=0)
+    size = 96
+    pixels_N, _ = spotted(48, seed=0, size=size)
     made, _ = fit(
         pixels_N,
         torch.arange(48) % 2,
         NetworkSpec("resnet18", channels=1, classes=2),
-        Preprocessing(SIZE),
+        Preprocessing(size),
         recipe=Recipe(steps=40, minibatch=16),
         weights="scratch",
         seed=0,
     )
     predictor = predictor_of(made, classes=("def", "ok"), temperature=1.0)
-    castings, places = spotted(40, seed=1)
+    predictor = replace(predictor, preprocessing=Preprocessing(size))
+    castings, places = spotted(40, seed=1, size=size)
     hits = []
     for pixels, (row, column) in zip(castings[::2], places[::2], strict=True):
         explanation = explain(predictor, pixels)
         assert explanation.label == "def"
-        x, y = (SIZE * fraction for fraction in explanation.peak)
+        x, y = (size * fraction for fraction in explanation.peak)
         hits.append(max(abs(x - column), abs(y - row)) <= 4 + 1.5 * STRIDE)
-    assert sum(hits) >= 0.6 * len(hits)  # a quarter of them would be chance
+    assert sum(hits) >= 0.8 * len(hits)  # a third of them would be chance

@@ -45,7 +45,7 @@ def test_the_headers_say_what_score_says(client, photos):
     assert (headers["Casting-Class"], headers["Casting-Against"]) == CLASSES
     defect = float(headers["Casting-Probability"])
     assert defect == pytest.approx(row["probabilities"]["def_front"], abs=1e-5)
-    assert headers["Casting-Map"] == "4x4"
+    assert headers["Casting-Map"] == "2x2"
     x, y = map(float, headers["Casting-Peak"].split(","))
     assert 0 <= x < 1
     assert 0 <= y < 1
