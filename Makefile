@@ -38,11 +38,17 @@ bento: $(VENV)/.installed  ## A Bento that carries a model version: VERSION=7, o
 test: $(VENV)/.installed-dev  ## Every test
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.installed  ## The service under load, maps against masks, strategies on 100,000 castings
+bench: $(VENV)/.installed  ## Speed beside peers and limits, into docs/benchmarks; CASTING=… MAGNETIC_TILE=… for all
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
-	$(BIN)/python -m benchmarks.serving
-	$(BIN)/python -m benchmarks.explain $(MAGNETIC_TILE)
-	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.ranking > docs/benchmarks/ranking.md
+	$(BIN)/python -m benchmarks.latency > docs/benchmarks/latency.md
+	$(BIN)/python -m benchmarks.serving > docs/benchmarks/serving.md
+ifdef CASTING
+	$(BIN)/python -m benchmarks.training $(CASTING) > docs/benchmarks/training.md
+	$(BIN)/python -m benchmarks.campaign $(CASTING) > docs/benchmarks/campaign.md
+endif
+	$(BIN)/python -m benchmarks.explain $(MAGNETIC_TILE) > docs/benchmarks/explain.md
+	$(BIN)/python -m benchmarks.scale > docs/benchmarks/scale.md
 
 check: $(VENV)/.installed-dev  ## Formatting, lint, types, layers, dependencies, dead code, docs
 	ruff format --check .

@@ -12,30 +12,23 @@ that is missed is marked.
 
 import argparse
 import asyncio
-import io
 import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import aiohttp
-import numpy as np
 import psutil
 import torch
 from mlflow import MlflowClient
-from numpy.typing import NDArray
-from PIL import Image
 
+from benchmarks.castings import jpegs, side_by_side, untrained
 from benchmarks.empty import SIZE
 from benchmarks.load import CLIENTS, Load, for_seconds, load, serving
 from benchmarks.machine import machine
 from models import registry
-from models.images import Preprocessing, decode
-from models.network import NetworkSpec, build
-from models.predictor import MINIBATCH, Operating, Predictor
-from models.synthetic import SyntheticSpec, draw_castings
+from models.images import decode
 
 MODEL = "casting-defects"
 SERVICE = "service.inspector:CastingInspector"
@@ -43,42 +36,20 @@ _TIDIED = 12  # seconds until the service has looked at the registry twice more
 SHARE = 0.75  # of what parser and model allow one after the other
 
 
-def jpegs(count: int) -> list[bytes]:
-    """Synthetic castings of 300 x 300 as JPEG."""
-    drawn = draw_castings(SyntheticSpec(parts=count, shots=1, defect_share=0.5, size=300, seed=0))
-    return [_jpeg(casting.image) for casting in drawn]
-
-
-def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=90)
-    return file.getvalue()
-
-
-def untrained(seed: int) -> Predictor:
-    """A network of the default size; what it answers does not matter."""
-    spec = NetworkSpec("resnet18", channels=1, classes=2)
-    network = build(spec, "scratch", torch.Generator().manual_seed(seed)).eval()
-    return Predictor(network, Preprocessing(), ("def", "ok"), Operating("ok"))
-
-
 def in_process(images: Sequence[bytes], seconds: float) -> float:
     """Castings a second, decoded and scored with 50 passes, a thread and a minibatch a core."""
-    predictor, cores = untrained(0), torch.get_num_threads()
+    predictor, done = untrained(0), 0
 
     def score(chunk: Sequence[bytes]) -> None:
-        torch.set_num_threads(1)
         pixels_N = torch.stack([decode(data, predictor.preprocessing) for data in chunk])
         predictor.answers(chunk, predictor.score(pixels_N, 50, 0))
 
-    with ThreadPoolExecutor(cores) as pool:
-        chunk, done = list(images[:MINIBATCH]), 0
-        list(pool.map(score, [chunk] * cores))
-        start = time.monotonic()
-        while time.monotonic() - start < seconds:
-            list(pool.map(score, [chunk] * cores))
-            done += cores * len(chunk)
-        return done / (time.monotonic() - start)
+    side_by_side(score, images)
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        side_by_side(score, images)
+        done += len(images)
+    return done / (time.monotonic() - start)
 
 
 @contextmanager

@@ -1,0 +1,47 @@
+"""What several benchmarks measure on: drawn castings as JPEG, and a network that has seen none."""
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.images import Preprocessing
+from models.network import NetworkSpec, build, use_threads
+from models.predictor import Operating, Predictor
+from models.synthetic import SyntheticSpec, draw_castings
+
+SHARED = 32  # castings of a minibatch, as in the service's lanes
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def jpegs(count: int, width: int = 300, height: int = 300) -> list[bytes]:
+    """Synthetic castings as JPEG; larger ones are drawn at 300 x 300 and enlarged."""
+    drawn = draw_castings(SyntheticSpec(parts=count, shots=1, defect_share=0.5, size=300, seed=0))
+    return [_jpeg(casting.image, width, height) for casting in drawn]
+
+
+def _jpeg(pixels: NDArray[np.uint8], width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((width, height)).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def untrained(seed: int, size: int = 128) -> Predictor:
+    """A network of the default kind; what it answers does not matter."""
+    spec = NetworkSpec("resnet18", channels=1, classes=2)
+    network = build(spec, "scratch", torch.Generator().manual_seed(seed)).eval()
+    return Predictor(network, Preprocessing(size), ("def", "ok"), Operating("ok"))
+
+
+def side_by_side(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
+    """Do the work on `SHARED` items at a time, a thread of one torch thread on each core."""
+    chunks = [items[start : start + SHARED] for start in range(0, len(items), SHARED)]
+    with ThreadPoolExecutor(torch.get_num_threads(), "", use_threads, (1,)) as threads:
+        return list(threads.map(work, chunks))

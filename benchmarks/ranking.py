@@ -1,0 +1,174 @@
+"""Ranking a pool by BALD: ours, its peers and its limits, in the same run.
+
+    python -m benchmarks.ranking                       # some fifteen minutes
+    python -m benchmarks.ranking --rounds 1 --sizes 128 --photographs 300x300
+
+Everything is measured in turn, `--rounds` times; a ratio is that of two measurements of one round,
+and what is printed is the median with the least and the largest. The toolkit's algorithm is a loop
+of K full passes, decoding included, in fp32; baal's is its cached MC dropout, on the fly in an
+environment of its own (`build/peer`, made once).
+"""
+
+import argparse
+import io
+import statistics
+import subprocess
+import sysconfig
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import nn
+from torchvision import models, transforms
+
+from benchmarks.castings import jpegs, side_by_side, untrained
+from benchmarks.machine import machine
+from models import scores
+from models.images import decode
+from models.predictor import Predictor
+
+PEER = Path("build/peer")
+PEER_NEEDS = ("baal==2.1.0", "structlog<23", "torchmetrics<2", "lightning-utilities", "tqdm")
+PASSES = (1, 25, 100)
+PHOTOGRAPHS = {"300x300": (300, 300), "12MP": (4000, 3000)}
+POOL = {"300x300": 512, "12MP": 64}
+BOUNDS = {
+    ("baal", 25): 17.0,
+    ("baal", 100): 65.0,
+    ("toolkit", 100): 200.0,
+}
+
+
+def ours(predictor: Predictor, passes: int, images: Sequence[bytes]) -> None:
+    """Rank the images in this process."""
+
+    def rank(chunk: Sequence[bytes]) -> torch.Tensor:
+        pixels_N = torch.stack([decode(data, predictor.preprocessing) for data in chunk])
+        return scores.bald(predictor.score(pixels_N, passes, 0).probs_N_K_C)
+
+    torch.cat(side_by_side(rank, images)).argsort(descending=True)
+
+
+def decode_alone(predictor: Predictor, images: Sequence[bytes]) -> None:
+    """The one limit."""
+    side_by_side(lambda chunk: [decode(d, predictor.preprocessing) for d in chunk], images)
+
+
+def trunk_alone(predictor: Predictor, images: Sequence[bytes]) -> None:
+    """The other limit: features of pixels that are ready."""
+    size = predictor.preprocessing.size
+    pixels = torch.randint(0, 256, (1, 1, size, size), dtype=torch.uint8)
+    side_by_side(lambda chunk: predictor.embed(pixels.expand(len(chunk), -1, -1, -1)), images)
+
+
+def toolkit(predictor: Predictor, passes: int, images: Sequence[bytes]) -> None:
+    """K full passes, each over the whole pool and from its files; 1 is a plain forward pass."""
+    size = predictor.preprocessing.size
+    look = transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()])
+    network = models.resnet18()
+    network.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+    network.fc = nn.Sequential(nn.Dropout(0.5), nn.Linear(512, 2))
+    network.eval()
+    network.fc.train()
+    with torch.no_grad():
+        for _ in range(passes):
+            for start in range(0, len(images), 64):
+                opened = [Image.open(io.BytesIO(d)).convert("L") for d in images[start:][:64]]
+                network(torch.stack([look(image) for image in opened])).softmax(dim=1)
+
+
+def peer_python() -> Path:
+    """The peer's interpreter: baal from PyPI, torch and the rest from our environment."""
+    python = PEER / "bin" / "python"
+    if not python.exists():
+        venv.create(PEER, with_pip=True)
+        subprocess.run(  # noqa: S603 -- our own command
+            [python, "-m", "pip", "install", "--quiet", "--no-deps", *PEER_NEEDS], check=True
+        )
+        site = next((PEER / "lib").glob("python*/site-packages"))
+        (site / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return python
+
+
+def baal_rate(images: Sequence[bytes], size: int, passes: int) -> float:
+    """Images a second of the peer."""
+    with tempfile.TemporaryDirectory() as folder:
+        for index, data in enumerate(images):
+            (Path(folder) / f"{index:04}.jpg").write_bytes(data)
+        found = subprocess.run(  # noqa: S603 -- our own command
+            [peer_python(), "-m", "benchmarks.peer", folder, str(size), str(passes)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+    return float(found.stdout.splitlines()[-1])
+
+
+def rate(work: Callable[[Sequence[bytes]], None], images: Sequence[bytes]) -> float:
+    """Images a second, the first few apart."""
+    work(images[:2])
+    start = time.perf_counter()
+    work(images)
+    return len(images) / (time.perf_counter() - start)
+
+
+def one_round(images: Sequence[bytes], size: int) -> dict[tuple[str, int], float]:
+    """Images a second of everyone, by name and passes."""
+    predictor = untrained(0, size)
+    few = len(images) // 32  # of the slow ones: castings by the dozen tell enough
+    found = {
+        ("decode alone", 0): rate(partial(decode_alone, predictor), images),
+        ("trunk alone", 0): rate(partial(trunk_alone, predictor), images),
+    }
+    for passes in PASSES:
+        found["ours", passes] = rate(partial(ours, predictor, passes), images)
+        some = images[: few if passes > 1 else 4 * few]
+        found["toolkit", passes] = rate(partial(toolkit, predictor, passes), some)
+        found["baal", passes] = baal_rate(images[: 4 * few], size, passes)
+    return found
+
+
+def table(rounds: Sequence[Mapping[tuple[str, int], float]], photographs: str, size: int) -> None:
+    """Print the medians, and what ours is beside each."""
+    for name, passes in rounds[0]:
+        shown = f"{name}, K = {passes}" if passes else name
+        median = statistics.median(found[name, passes] for found in rounds)
+        ratios = [ratio(found, name, passes) for found in rounds]
+        bound = BOUNDS.get((name, passes))
+        low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+        missed = " **missed**" if bound and middle < bound else ""
+        asked = f"at least {bound:g}" if bound else ""
+        print(
+            f"| {photographs} | {size} | {shown} | {median:.4g} | "
+            f"{middle:.3g} ({low:.3g} to {high:.3g}) | {asked}{missed} |",
+            flush=True,
+        )
+
+
+def ratio(found: Mapping[tuple[str, int], float], name: str, passes: int) -> float:
+    """Ours of as many passes, K = 1 beside limits and itself, over the rate of another."""
+    return found["ours", 1 if name == "ours" or not passes else passes] / found[name, passes]
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sizes", default="128,224")
+    parser.add_argument("--photographs", default=",".join(PHOTOGRAPHS))
+    given = parser.parse_args()
+    print(f"{machine()}; K = 1 of the toolkit is a plain fp32 pass\n")
+    print("| photographs | pixels | | images/s | ours beside it | bound |")
+    print("|---|---|---|---|---|---|")
+    for photographs in given.photographs.split(","):
+        images = jpegs(32, *PHOTOGRAPHS[photographs]) * (POOL[photographs] // 32)
+        for size in map(int, given.sizes.split(",")):
+            rounds = [one_round(images, size) for _ in range(given.rounds)]
+            table(rounds, photographs, size)
+
+
+if __name__ == "__main__":
+    main()
