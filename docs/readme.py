@@ -6,6 +6,7 @@ A part lies between `<!-- NAME -->` and `<!-- /NAME -->`.
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,6 +18,8 @@ from jobs.cli import cli  # noqa: E402 -- the packages are run from the reposito
 from models.strategies import STRATEGIES, needs_of  # noqa: E402
 
 README = ROOT / "README.md"
+BENCHMARKS = ROOT / "docs" / "benchmarks"
+IN_README = ("ranking", "latency", "serving", "training")
 
 
 def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -57,10 +60,16 @@ def strategies() -> str:
     return "\n".join(["| strategy | asks for | needs |", "|---|---|---|", *rows])
 
 
+def measured(name: str) -> str:
+    """The table that `make bench` has written; the machine and the versions stand above it."""
+    return (BENCHMARKS / f"{name}.md").read_text().strip()
+
+
 def current(text: str) -> str:
     """The README with every generated part made anew."""
-    for part in (commands, options, strategies):
-        name = part.__name__
+    parts = {part.__name__: part for part in (commands, options, strategies)}
+    parts |= {table: partial(measured, table) for table in IN_README}
+    for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         text, found = re.subn(
             pattern, lambda m, p=part: m[1] + p() + "\n" + m[2], text, flags=re.DOTALL

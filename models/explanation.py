@@ -7,7 +7,8 @@ is approximated: a cell's value is the logit that a casting made of such cells a
 The trunk's own map is coarse, 4 x 4 for 128 pixels. Its last stage is therefore computed without
 its stride, with filters spread apart instead (Yu & Koltun 2016). That lays three more grids of
 cells between those of the trunk's own, which stay as they are: each is what the network makes of
-the casting moved by some pixels. It was never trained to average over those, so they are levelled to the mean of its own grid, and the mean of the whole map is the verdict's logit again.
+the casting moved by some pixels. It was never trained to average over those, so they are levelled
+to the mean of its own grid, and the mean of the whole map is the verdict's logit again.
 `benchmarks.explain` holds the maps against masks of defects.
 """
 
