@@ -18,7 +18,7 @@ from models.explanation import STRIDE, Explanation, nearest_cells
 FULL = 30.0  # log odds; the highest cell of a plain defect has 15 to 30
 _ORANGE = np.array([230.0, 97.0, 0.0])
 _OPACITY = 0.65
-_RING = 1.5  # cells from its middle
+_RING = 1.0  # cells from its middle
 
 
 def lay_over(photo: NDArray[np.uint8], explanation: Explanation, size: int) -> Image.Image:
