@@ -1,8 +1,8 @@
 """The optimiser of a training: Muon on filters, AdamW on what is none.
 
 Muon (Jordan et al. 2024) makes the singular values of each step alike, so that what is rare in a
-gradient is learned as fast as what is common: a few hundred castings are fitted in half the steps
-that AdamW alone would take. Filters are taken in blocks of 64, each for itself (Boreiko et al.
+gradient is learned as fast as what is common: a few hundred castings are fitted in fewer steps
+than AdamW alone would take. Filters are taken in blocks of 64, each for itself (Boreiko et al.
 2025), so that the iteration runs on small Gram matrices and costs a tenth of a step. The size of a
 step is that of AdamW's (Liu et al. 2025), hence one learning rate for both. `torch.optim.Muon`
 takes matrices only, whole ones, and would cost as much as the network itself.

@@ -61,7 +61,7 @@ class Recipe:
 
 def steps_for(labels: int) -> int:
     """Steps that the recipe gives a round of `labels` castings."""
-    return 20 + labels // 3
+    return 30 + labels // 2
 
 
 def fit(  # noqa: PLR0913 -- a training has this many inputs
