@@ -14,8 +14,7 @@ from models.images import Preprocessing
 from models.network import NetworkSpec, build, use_threads
 from models.predictor import Operating, Predictor
 from models.synthetic import SyntheticSpec, draw_castings
-
-SHARED = 32  # castings of a minibatch, as in the service's lanes
+from service.lanes import SHARED
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -15,7 +15,6 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from benchmarks.castings import SHARED
 from benchmarks.machine import machine
 from models import scores
 from models.images import Preprocessing, normalise
@@ -23,6 +22,7 @@ from models.mc_dropout import pass_masks, posterior
 from models.network import Network, NetworkSpec, use_threads
 from models.synthetic import SyntheticSpec, draw_castings
 from models.training import Recipe, fit
+from service.lanes import SHARED
 
 Engine = Callable[[Tensor], Tensor]
 SIZE, LABELS, POOL, SECONDS = 128, 100, 400, 4.0

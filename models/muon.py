@@ -2,10 +2,10 @@
 
 Muon (Jordan et al. 2024) makes the singular values of each step alike, so that what is rare in a
 gradient is learned as fast as what is common: a few hundred castings are fitted in fewer steps
-than AdamW alone would take. Filters are taken in blocks of 64, each for itself (Boreiko et al.
-2025), so that the iteration runs on small Gram matrices and costs a tenth of a step. The size of a
-step is that of AdamW's (Liu et al. 2025), hence one learning rate for both. `torch.optim.Muon`
-takes matrices only, whole ones, and would cost as much as the network itself.
+than AdamW alone would take. Filters are taken in blocks of 64, each for itself (Khaled et al.
+2025), and the iteration runs on their small Gram matrices (Dao 2026), or it would cost as much as
+the network itself. The size of a step is that of AdamW's (Liu et al. 2025), hence one learning
+rate for both. `torch.optim.Muon` takes matrices only, and whole ones.
 """
 
 import math
