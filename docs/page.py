@@ -16,6 +16,8 @@ sys.path.insert(0, str(ROOT))
 from tests.service.chromium import chromium  # noqa: E402 -- run from the root
 
 PICTURE = ROOT / "docs" / "figures" / "page.png"
+SHOWN = """[...document.querySelectorAll('.map img')].every(
+    map => map.parentElement.getBoundingClientRect().top > innerHeight || map.naturalWidth)"""
 
 
 def main() -> None:
@@ -28,7 +30,7 @@ def main() -> None:
         browser.send("#files", "\n".join(files))
         browser.wait(f"document.querySelectorAll('#rows > *').length === {len(files)}", 60)
         browser.wait("document.querySelector('#progress').hidden", 60)
-        browser.wait("[...document.images].every(image => image.complete)", 60)
+        browser.wait(SHOWN, 60)
         PICTURE.write_bytes(base64.b64decode(browser.ask("GET", "screenshot")))
 
 
