@@ -89,10 +89,13 @@ COMPARISONS = {
 
 
 def run(*arguments: str) -> None:
-    """Run a verb of the jobs; its result is in MLflow and the ledger."""
-    subprocess.run(  # noqa: S603 -- our own program
-        [sys.executable, "-m", "jobs", *arguments], check=True, stdout=subprocess.DEVNULL
-    )
+    """Run a verb of the jobs, which ends with us; its result is in MLflow and the ledger."""
+    command = [sys.executable, "-m", "jobs.worker", *arguments]
+    with subprocess.Popen(  # noqa: S603 -- our own program
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as job:
+        if code := job.wait():
+            sys.exit(code)
 
 
 def main() -> None:

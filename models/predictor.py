@@ -124,8 +124,10 @@ class Predictor:
 
     def score_embeddings(self, embeddings_N_F: Tensor, passes: int, seed: int) -> Scores:
         """Everything about N castings whose features are known."""
-        posterior_N_K_C = self._posterior(embeddings_N_F, self.network.pass_masks(passes, seed))
-        return Scores(embeddings_N_F, self.deterministic(embeddings_N_F), posterior_N_K_C)
+        plain_P_F, masks_K_F = self.network.plain_masks(), self.network.pass_masks(passes, seed)
+        probs_N_PK_C = self._posterior(embeddings_N_F, torch.cat([plain_P_F, masks_K_F]))
+        plain_N_P_C, probs_N_K_C = probs_N_PK_C.split([len(plain_P_F), len(masks_K_F)], dim=1)
+        return Scores(embeddings_N_F, plain_N_P_C.mean(dim=1), probs_N_K_C)
 
     def answers(self, contents: Sequence[bytes], results: Scores) -> list[Answer]:
         """The service's row for each casting, in the order given."""

@@ -56,13 +56,15 @@ class CastingInspector:
     def __init__(self) -> None:
         quieten_libraries(os.environ)
         _log_to_stderr()
-        from service.app import open_app  # here, where the parent of the workers never comes
+        from models.network import use_threads  # here, where the parent of workers never comes
+        from service.app import open_app
         from service.settings import Settings
 
         settings = Settings.read(os.environ)
         if settings.owner_pid is not None:
             leash.hold(settings.owner_pid)
-        app.filling = filling = open_app(settings)
+        app.filling = filling = open_app(settings)  # its lanes have counted the cores
+        use_threads(1)  # a second team of threads anywhere, and OpenMP lets both sleep at barriers
         app.api_key = settings.api_key
         desk = filling.state.desk
         self._host, self._bench = desk.host, desk.bench
