@@ -13,6 +13,7 @@ that is missed is marked.
 import argparse
 import asyncio
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,8 @@ MODEL = "casting-defects"
 SERVICE = "service.inspector:CastingInspector"
 _TIDIED = 12  # seconds until the service has looked at the registry twice more
 SHARE = 0.75  # of what parser and model allow one after the other
+FLAT = 0.02  # by how much memory may differ in the course of the requests
+_KEPT, _LEVELS = 75, 12  # seconds that BentoML keeps something of a request, and some; looks
 
 
 def in_process(images: Sequence[bytes], seconds: float) -> float:
@@ -149,13 +152,32 @@ def measure(uri: str, mlflow: MlflowClient, given: argparse.Namespace) -> None:
         swapped = asyncio.run(load(url, images, lambda _: ended.is_set(), swapping))
         time.sleep(_TIDIED)
         swaps(plain, swapped, given.swaps, megabytes(worker) - before)
-        before = megabytes(worker)
-        many = asyncio.run(load(url, images, lambda found: len(found.seconds) >= given.requests))
-        grown = megabytes(worker) - before
-        row(
-            f"memory after {len(many.seconds):,} requests more",
-            f"{grown:+.0f} MiB of {before:.0f}",
-        )
+        memory(worker, url, images, given.requests)
+
+
+def memory(worker: psutil.Process, url: str, images: Sequence[bytes], requests: int) -> None:
+    """Rows about what the worker holds, once all that it keeps of a request for a while is there.
+
+    It is looked at under load: an idle service gives memory back, and takes it again.
+    """
+    asyncio.run(load(url, images, for_seconds(_KEPT)))
+    levels: list[float] = []
+
+    def enough(found: Load) -> bool:
+        if len(found.seconds) >= len(levels) * requests / _LEVELS:
+            levels.append(megabytes(worker))
+        return len(found.seconds) >= requests
+
+    asyncio.run(load(url, images, enough))
+    third = len(levels) // 3
+    first, last = (statistics.median(some) for some in (levels[:third], levels[-third:]))
+    row(f"MiB held in the course of {requests:,} requests", ", ".join(f"{m:.0f}" for m in levels))
+    row(
+        "last third beside the first",
+        f"{last / first - 1:+.1%}",
+        f"at most {FLAT:+.0%}",
+        held=last <= (1 + FLAT) * first,
+    )
 
 
 def main() -> None:

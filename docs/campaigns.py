@@ -29,6 +29,7 @@ OTHERS = (
     "probcover,vaal,diverse-bald"
 )
 SMALL = "--image-size 64 --initial 20 --batch 20 --rounds 5 --steps 40"
+FIRST_DEFECTS = f"{MAIN},novelty"
 RARE = "--parts 1500 --shots 1 --defect-share 0.01 --size 96"
 
 
@@ -77,7 +78,11 @@ COMPARISONS = {
     "castings-by-part": Comparison("Castings, split by part", castings_by_part, MAIN, "0-9"),
     "magnetic-tile": Comparison("Magnetic tiles, six classes", tiles, MAIN, "0-9"),
     "rare-defects": Comparison(
-        "Synthetic castings, 1 % defective", rare_defects, MAIN, "0-9", "labels/defects_found"
+        "Synthetic castings, 1 % defective",
+        rare_defects,
+        FIRST_DEFECTS,
+        "0-9",
+        "labels/defects_found",
     ),
     "every-strategy": Comparison(
         "Every other strategy, on castings split by part: no claim",

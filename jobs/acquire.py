@@ -20,8 +20,10 @@ from jobs.standing import Standing, audit_pool, pool
 from jobs.world import World
 from models.castings import Casting
 from models.errors import CampaignError
-from models.strategies import choose_batch, find_strategy
+from models.strategies import choose_batch, find_strategy, needs_of
 
+_OF_CLASSES = {"probs_N_K_C", "deterministic_N_C"}
+_UNTIL_THEN = "novelty"
 _SCORES = (
     "entropy", "least_confidence", "margin", "predictive_entropy", "expected_entropy", "bald",
     "variation_ratio",
@@ -58,8 +60,8 @@ def ask_first(world: World, campaign: Campaign, now: Standing) -> None:
         )
     generator = generator_for(campaign.options.seed, 0, "acquire")
     parts = [casting.part_key for casting in castings]
-    evidence = cold_evidence(campaign, castings)
     strategy = find_strategy(campaign.options.cold_start)
+    evidence = cold_evidence(campaign, castings, needs_of(strategy))
     picked = choose_batch(strategy, evidence, parts, wanted, generator)
     _record(world, campaign, 0, [castings[i] for i in picked], audit)
 
@@ -81,14 +83,18 @@ def ask_next(world: World, campaign: Campaign, now: Standing) -> bool:
     wanted = min(campaign.options.batch - len(audit), len(ranked.castings))
     if wanted == 0 and not audit:
         return False
-    strategy = find_strategy(campaign.options.strategy)
+    name, evidence = campaign.options.strategy, ranked.evidence
+    if _cannot_tell_yet(world, campaign, now):
+        name = _UNTIL_THEN
+        evidence = cold_evidence(campaign, ranked.castings, needs_of(find_strategy(name)))
+    strategy = find_strategy(name)
     generator = generator_for(campaign.options.seed, number, "acquire")
     parts = [casting.part_key for casting in ranked.castings]
-    with stepping(world.progress, f"choosing by {campaign.options.strategy}") as on_step:
-        picked = choose_batch(strategy, ranked.evidence, parts, wanted, generator, on_step=on_step)
+    with stepping(world.progress, f"choosing by {name}") as on_step:
+        picked = choose_batch(strategy, evidence, parts, wanted, generator, on_step=on_step)
     chosen = [ranked.castings[i] for i in picked]
     seconds = time.monotonic() - started
-    title = f"{campaign.options.name}: chosen for round {number} by {campaign.options.strategy}"
+    title = f"{campaign.options.name}: chosen for round {number} by {name}"
     sheet = contact_sheet(world, campaign, latest, ranked, chosen, title)
     files = _tables(ranked, chosen, audit) | {"contact_sheet.png": sheet}
     world.tracker.log_files(latest.run_id, files)
@@ -125,6 +131,23 @@ def _audit(
             drawn.append(parts[name].pop(row))
         parts = {name: rest for name, rest in parts.items() if rest}
     return drawn
+
+
+def _cannot_tell_yet(world: World, campaign: Campaign, now: Standing) -> bool:
+    """Whether the strategy asks a model how sure it is that has seen castings of one class only.
+
+    Such a model is the surer the more there is to see on a casting, a defect too: it is the least
+    sure of the emptiest, and finds defects later than chance does (docs/strategies.md).
+    """
+    name = campaign.options.strategy
+    labels = [now.labels[asked.casting] for asked in now.trained_on()]
+    if len(set(labels)) > 1 or not _OF_CLASSES & set(needs_of(find_strategy(name))):
+        return False
+    world.say(
+        f"all {len(labels)} labels are {labels[0]}: {name} cannot tell yet what another class "
+        f"looks like, so this batch is chosen by {_UNTIL_THEN}"
+    )
+    return True
 
 
 def _latest(campaign: Campaign, now: Standing) -> Trained:

@@ -71,11 +71,17 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
     return Ranked(readable, _scored(evidence, needs, chunks, known), answers, refused)
 
 
-def cold_evidence(campaign: Campaign, castings: Sequence[Casting]) -> Evidence:
-    """What `--cold-start` may know about castings before one has a label."""
+def cold_evidence(
+    campaign: Campaign, castings: Sequence[Casting], needs: Sequence[str]
+) -> Evidence:
+    """What a strategy that starts cold may know about castings: nothing of models and labels."""
     options = campaign.options
     count, parts = len(castings), [casting.part_key for casting in castings]
-    if not set(needs_of(find_strategy(options.cold_start))) - {"parts_N"}:
+    if "images" in needs:
+        look = Preprocessing(size=SIDE, channels=campaign.channels)
+        images = load_pixels(campaign.data, castings, look)
+        return Evidence(count, parts_N=parts, images=images, labelled_images=images[:0])
+    if not set(needs) - {"parts_N"}:
         return Evidence(count, parts_N=parts)
     pixels_N = load_pixels(campaign.data, castings, campaign.preprocessing)
     spec = campaign.network_spec(("good", "defect"))  # any two: the head is not used

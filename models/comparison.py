@@ -116,10 +116,14 @@ class Comparison:
 
     @property
     def claim(self) -> str:
-        """Which differences are supported, or that there are too few seeds."""
+        """Which differences are supported, signed, or that there are too few seeds."""
         if self.seeds < SEEDS_TO_CLAIM:
             return f"{NO_CLAIM}: {self.seeds} of {SEEDS_TO_CLAIM}"
-        found = [row.strategy for row in self.rows if self.supports(row)]
+        found = [
+            f"{row.strategy} {row.difference.mean:+.3g}"
+            for row in self.rows
+            if row.difference is not None and self.supports(row)
+        ]
         return f"supported differences: {', '.join(found) or 'none'}"
 
     def supports(self, row: Row) -> bool:

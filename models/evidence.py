@@ -108,8 +108,8 @@ class Strategy(Protocol):
 
     Attributes of the function, all optional: `needs`, default the posterior; `ranks`, true where
     it orders the castings by a score each, so that a smaller batch is the beginning of a larger;
-    `members`, true where the posterior must come from separately trained networks; `ranking`, the
-    strategy that a composition chooses from.
+    `members`, true where the posterior must come from separately trained networks; `cold`, true
+    where it needs images but no labels; `ranking`, the strategy that a composition chooses from.
     """
 
     def __call__(
@@ -124,12 +124,12 @@ EVIDENCE = frozenset(f.name for f in fields(Evidence)) - {
 
 
 def needing(
-    *needs: str, ranks: bool = False, members: bool = False
+    *needs: str, ranks: bool = False, members: bool = False, cold: bool = False
 ) -> Callable[[Strategy], Strategy]:
     """Say what a strategy needs and is, on the function itself."""
 
     def mark(strategy: Strategy) -> Strategy:
-        strategy.__dict__.update(needs=needs, ranks=ranks, members=members)
+        strategy.__dict__.update(needs=needs, ranks=ranks, members=members, cold=cold)
         return strategy
 
     return mark
@@ -156,9 +156,14 @@ def wants_members(strategy: Strategy) -> bool:
 
 
 def starts_cold(strategy: Strategy) -> bool:
-    """Whether it can choose before anything is labelled: from features alone, or from nothing."""
-    features = {"embeddings_N_F", "labelled_embeddings_M_F", "labelled_classes_M", "parts_N"}
-    return set(needs_of(strategy)) <= features
+    """Whether it can choose before anything is labelled: from features alone, or from nothing.
+
+    One that needs images may look at the labelled ones too, unless it says that it is `cold`.
+    """
+    known = {"embeddings_N_F", "labelled_embeddings_M_F", "labelled_classes_M", "parts_N"}
+    if getattr(strategy, "cold", False):
+        known.add("images")
+    return set(needs_of(strategy)) <= known
 
 
 def _present(tensor: Tensor | None, name: str) -> Tensor:

@@ -33,6 +33,7 @@ from models.evidence import (
 )
 from models.geometry import spaced
 from models.joint import batchbald
+from models.novelty import novelty
 from models.vaal import OnStep, vaal
 
 __all__ = [
@@ -136,6 +137,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "typiclust": typiclust,
         "probcover": probcover,
         "vaal": vaal,
+        "novelty": novelty,
     }
 )
 

@@ -4,6 +4,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -217,6 +218,38 @@ def test_a_strategy_gets_only_what_it_needs(fake: FakeWorld, castings: Path):
     assert [r.include for r in fake.scorer.requests] == [(), ("posterior",)]
 
 
+def test_until_a_second_class_is_labelled_batches_are_chosen_by_what_is_odd_to_look_at(
+    fake: FakeWorld, tmp_path: Path
+):
+    data = _with_rare_defects(tmp_path)
+    world = fake.open()
+    options = small(data, initial=5, audit_share=0.0, campaign="rare", seed=1)
+    result = run(world, options)
+    first, second, third = (
+        [a.casting for a in world.ledger.asked("rare") if a.round == number] for number in range(3)
+    )
+    labels = world.ledger.labels()
+    assert {labels[casting] for casting in first} == {"ok"}
+    assert [labels[casting] for casting in second[:2]] == ["def", "def"]
+    told = [line for line in fake.said if "cannot tell yet" in line]
+    assert told == [
+        "all 5 labels are ok: bald cannot tell yet what another class looks like, so this batch "
+        "is chosen by novelty"
+    ]
+    last = fake.tracker.runs[result["rounds"][1]["run_id"]].files["acquired.csv"]
+    acquired = pd.read_csv(io.BytesIO(last))
+    assert list(acquired["casting"]) == third
+    assert acquired["bald"].is_monotonic_decreasing
+
+
+def test_a_strategy_that_asks_for_no_classes_goes_its_own_way_from_the_beginning(
+    fake: FakeWorld, tmp_path: Path
+):
+    data = _with_rare_defects(tmp_path)
+    run(fake.open(), small(data, initial=5, audit_share=0.0, strategy="coreset"))
+    assert not [line for line in fake.said if "cannot tell yet" in line]
+
+
 def test_castings_that_the_service_cannot_read_are_set_aside_for_good(
     fake: FakeWorld, castings: Path
 ):
@@ -366,6 +399,17 @@ def test_leaked_and_duplicate_castings_are_counted(fake: FakeWorld, tmp_path: Pa
     metrics = result["rounds"][0]["metrics"]
     assert metrics["data/leaked_test_castings"] == 8  # parts 4 to 11 stand on both sides
     assert metrics["data/duplicate_test_castings"] == 0
+
+
+def _with_rare_defects(folder: Path) -> Path:
+    """Sixty castings, and six that have a spot of white each where no other has one."""
+    data = write_castings(folder / "rare", {"ok": 60})
+    (data / "def").mkdir()
+    for number in range(6):
+        pixels = np.array(Image.open(data / "ok" / f"{number:03d}.png"))
+        pixels[5 * number : 5 * number + 3, 10:13] = 255
+        Image.fromarray(pixels).save(data / "def" / f"{number:03d}.png")
+    return data
 
 
 def _numbers(result: dict[str, object]) -> list[dict[str, float]]:

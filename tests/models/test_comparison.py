@@ -122,7 +122,7 @@ def test_ten_seeds_may_claim_and_nine_may_not():
     noise = np.linspace(0, 0.01, 10)[:, None]
     enough = curves({"random": noise, "bald": noise * 1.1 + 0.3}, labels=[40.0])
     found = compare(enough)
-    assert found.claim == "supported differences: bald"
+    assert found.claim == "supported differences: bald +0.3"
     assert found.supports(found.rows[1])
     fewer = curves({k: v[:9] for k, v in enough.by_strategy.items()}, labels=[40.0])
     assert compare(fewer).claim.startswith(NO_CLAIM)

@@ -54,7 +54,7 @@ def test_only_the_ensemble_wants_members():
 
 def test_what_starts_cold_reads_features_alone_or_nothing():
     cold = [name for name in STRATEGIES if starts_cold(STRATEGIES[name])]
-    assert cold == ["random", "coreset", "typiclust", "probcover"]
+    assert cold == ["random", "coreset", "typiclust", "probcover", "novelty"]
     assert not starts_cold(needing("images")(lambda *_: []))
 
 

@@ -23,7 +23,15 @@ from models.strategies import (
 )
 
 NOISY = {"random", "power-bald"}
-OF_THEIR_OWN = {"batchbald", "badge", "coreset", "typiclust", "probcover", "vaal"}  # their files
+OF_THEIR_OWN = {
+    "batchbald",
+    "badge",
+    "coreset",
+    "typiclust",
+    "probcover",
+    "vaal",
+    "novelty",
+}  # their files
 quick = settings(max_examples=25, deadline=None)
 every_but_vaal = pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "vaal"])
 
@@ -409,5 +417,6 @@ GOLDEN = {
     "coreset": [12, 1, 16, 3, 0],
     "typiclust": [5, 9, 19, 10, 18],
     "probcover": [5, 0, 1, 2, 3],
+    "novelty": [2, 5, 13, 18, 4],
     "diverse-bald": [13, 15, 2, 18, 14],
 }
