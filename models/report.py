@@ -20,6 +20,7 @@ from models.evaluation import calibration_bins
 SHEET = 40  # castings on a contact sheet, so that each can still be seen
 _DPI = 110
 _LINES = ("-", "--", ":")  # of the first ten curves, of the next ten, ...
+_BANDS = 7  # more that overlap tell nothing
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,16 @@ def learning_curves(
 def learning_bands(panels: Sequence[Panel], title: str, note: str, *, same_y: bool) -> Figure:
     """Mean curves over seeds with their intervals, panels side by side.
 
-    A name has one colour in all panels; the note stands under them.
+    A name has one colour in all panels; the note stands under them. Of more than seven names only
+    the means are drawn.
     """
-    figure = Figure(figsize=(5.6 * len(panels), 4.6), layout="constrained")
-    figure.suptitle(_plain(title), fontsize=12)
-    figure.supxlabel(_plain(note), fontsize=8)
     names = list(dict.fromkeys(name for panel in panels for name in panel.bands))
+    banded = len(names) <= _BANDS
+    figure = Figure(figsize=(5.6 * len(panels) + 1.4, 4.6), layout="constrained")
+    figure.suptitle(_plain(title), fontsize=12)
+    figure.supxlabel(
+        _plain(note if banded else f"{note}; bands of so many are not drawn"), fontsize=8
+    )
     looks = {name: (f"C{i}", _LINES[i // 10 % len(_LINES)]) for i, name in enumerate(names)}
     axes = figure.subplots(1, len(panels), sharey=same_y, squeeze=False)[0]
     for axis, panel in zip(axes, panels, strict=True):
@@ -159,12 +164,15 @@ def learning_bands(panels: Sequence[Panel], title: str, note: str, *, same_y: bo
             colour, line = looks[name]
             x_T = panel.labels_T
             axis.plot(x_T, band.mean_T, line, color=colour, marker="o", label=_plain(name))
-            axis.fill_between(x_T, band.low_T, band.high_T, color=colour, alpha=0.18, lw=0)
+            if banded:
+                axis.fill_between(x_T, band.low_T, band.high_T, color=colour, alpha=0.18, lw=0)
         axis.set_title(_plain(panel.title), fontsize=10)
         axis.set_xlabel("labels paid for")
         axis.set_ylabel(_plain(panel.measure))
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+    lines = {line.get_label(): line for axis in axes for line in axis.get_lines()}
+    shown = [lines[_plain(name)] for name in names]
+    figure.legend(handles=shown, loc="outside right upper", fontsize=8)
     return figure
 
 

@@ -184,3 +184,10 @@ def test_more_strategies_than_colours_are_told_apart_by_their_lines():
     axis = learning_bands([bands(*map(str, range(12)))], "t", "n", same_y=True).axes[0]
     looks = {(line.get_color(), line.get_linestyle()) for line in axis.lines}
     assert len(looks) == 12
+
+
+@pytest.mark.parametrize(("count", "drawn"), [(7, 7), (8, 0)])
+def test_bands_are_drawn_of_no_more_strategies_than_can_be_told_apart(count: int, drawn: int):
+    figure = learning_bands([bands(*map(str, range(count)))], "t", "n", same_y=True)
+    assert len(figure.axes[0].collections) == drawn
+    assert len(figure.legends[0].get_lines()) == count
