@@ -35,7 +35,7 @@ MODEL = "casting-defects"
 SERVICE = "service.inspector:CastingInspector"
 _TIDIED = 12  # seconds until the service has looked at the registry twice more
 SHARE = 0.75  # of what parser and model allow one after the other
-FLAT = 0.02  # by how much memory may differ in the course of the requests
+FLAT = 0.05  # memory comes and goes in steps of 16 MiB; requests that are kept would be 30 %
 _KEPT, _LEVELS = 75, 12  # seconds that BentoML keeps something of a request, and some; looks
 
 
