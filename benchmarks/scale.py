@@ -30,6 +30,7 @@ BOUNDS = {
     "typiclust": 60,
     "epig": 60,
     "batchbald": 60,
+    "novelty": 60,
     "probcover": 120,
 }
 NO_BOUND = {"vaal": None, "diverse-bald": None}

@@ -13,7 +13,7 @@ from models.evidence import Evidence, needing
 from models.geometry import spaced
 
 _COMPONENTS, _A_COMPONENT = 100, 5  # at most so many, and castings for each
-_SAMPLE = 20_000  # castings whose components are found; evenly spaced ones of more
+_SAMPLE = 5_000  # castings whose components are found; evenly spaced ones of more
 _CHUNK = 4096
 _TINY = 1e-9
 
