@@ -1,6 +1,6 @@
 """One-image clients against the service: throughput, latency, swaps, memory.
 
-    python -m benchmarks.serving                 # about five minutes
+    python -m benchmarks.serving                 # about seven minutes
     python -m benchmarks.serving --seconds 10 --swaps 4 --requests 1000
 
 64 kept-alive clients send one casting each, again and again, on the same machine. Throughput is
@@ -35,7 +35,7 @@ MODEL = "casting-defects"
 SERVICE = "service.inspector:CastingInspector"
 _TIDIED = 12  # seconds until the service has looked at the registry twice more
 SHARE = 0.75  # of what parser and model allow one after the other
-FLAT = 0.05  # memory comes and goes in steps of 16 MiB; requests that are kept would be 30 %
+FLAT = 0.05  # by how much memory may grow under load; it comes and goes in steps of 16 MiB
 _KEPT, _LEVELS = 75, 12  # seconds that BentoML keeps something of a request, and some; looks
 
 

@@ -83,11 +83,11 @@ def ask_next(world: World, campaign: Campaign, now: Standing) -> bool:
     wanted = min(campaign.options.batch - len(audit), len(ranked.castings))
     if wanted == 0 and not audit:
         return False
-    name, evidence = campaign.options.strategy, ranked.evidence
-    if _cannot_tell_yet(world, campaign, now):
-        name = _UNTIL_THEN
-        evidence = cold_evidence(campaign, ranked.castings, needs_of(find_strategy(name)))
-    strategy = find_strategy(name)
+    too_early = _cannot_tell_yet(world, campaign, now)
+    name = _UNTIL_THEN if too_early else campaign.options.strategy
+    strategy, evidence = find_strategy(name), ranked.evidence
+    if too_early:
+        evidence = cold_evidence(campaign, ranked.castings, needs_of(strategy))
     generator = generator_for(campaign.options.seed, number, "acquire")
     parts = [casting.part_key for casting in ranked.castings]
     with stepping(world.progress, f"choosing by {name}") as on_step:

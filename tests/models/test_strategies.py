@@ -23,15 +23,9 @@ from models.strategies import (
 )
 
 NOISY = {"random", "power-bald"}
-OF_THEIR_OWN = {
-    "batchbald",
-    "badge",
-    "coreset",
-    "typiclust",
-    "probcover",
-    "vaal",
-    "novelty",
-}  # their files
+OF_THEIR_OWN = {  # their files
+    "batchbald", "badge", "coreset", "typiclust", "probcover", "vaal", "novelty",
+}  # fmt: skip
 quick = settings(max_examples=25, deadline=None)
 every_but_vaal = pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "vaal"])
 
