@@ -35,8 +35,8 @@ bento: $(VENV)/.installed  ## A Bento that carries a model version: VERSION=7, o
 	$(BIN)/python -m jobs export build/bento/version --version $(VERSION)
 	bentoml build build/bento
 
-test: $(VENV)/.installed-dev  ## Every test
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev  ## Every test, two files at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.installed  ## Speed beside peers and limits, into docs/benchmarks; CASTING=… MAGNETIC_TILE=… for all
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

@@ -79,7 +79,9 @@ def why_away(error: Exception) -> str | None:
             reason = first_line(error.orig or error)
             return None if "unable to open database file" in reason else reason
         case VersionError() if isinstance(error.__cause__, OSError):  # its files, not itself
-            return first_line(error)
+            return why_away(error.__cause__) and first_line(error)
+        case FileExistsError() | NotADirectoryError() | IsADirectoryError() | PermissionError():
+            return None  # nobody but the user can mend it
         case OSError():  # a full disk, a connection that broke
             return first_line(error)
     return None

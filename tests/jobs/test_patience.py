@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from jobs.environment import why_away
 from jobs.patience import PATIENCE, patient
-from models.errors import CampaignError, OutageError
+from models.errors import CampaignError, OutageError, VersionError
 
 
 @dataclass
@@ -90,6 +90,12 @@ def _operational(text: str) -> OperationalError:
     return OperationalError("INSERT", {}, Exception(text))
 
 
+def _version_error(cause: Exception) -> VersionError:
+    error = VersionError("it cannot be had")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -102,6 +108,10 @@ def _operational(text: str) -> OperationalError:
         (MlflowException("locked", TEMPORARILY_UNAVAILABLE), "locked"),
         (MlflowException("no such run", RESOURCE_DOES_NOT_EXIST), None),
         (RuntimeError("a mistake"), None),
+        (FileExistsError(17, "File exists"), None),
+        (PermissionError(13, "Permission denied"), None),
+        (_version_error(FileExistsError(17, "File exists")), None),
+        (_version_error(TimeoutError("timed out")), "it cannot be had"),
     ],
 )
 def test_outages_are_told_from_errors(error: Exception, reason: str | None):

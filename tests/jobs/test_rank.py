@@ -26,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("name", [*STRATEGIES.keys() - {"ensemble"}, "diverse-bald"])
+@pytest.mark.parametrize("name", [*sorted(STRATEGIES.keys() - {"ensemble"}), "diverse-bald"])
 def test_a_strategy_is_sent_what_it_needs_and_nothing_more(
     fake: FakeWorld, options: RunOptions, name: str
 ):
