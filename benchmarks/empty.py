@@ -31,7 +31,11 @@ app = Starlette(routes=[Route("/score", score, methods=["POST"])])
 
 
 @bentoml.service(
-    name="empty", workers=1, metrics={"enabled": False}, logging={"access": {"enabled": False}}
+    name="empty",
+    workers=1,
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},
 )
 @bentoml.asgi_app(app, path="/")
 class Empty:

@@ -28,7 +28,7 @@ OTHERS = (
     "random,least-confidence,entropy,dbal,variation-ratio,ensemble,epig,batchbald,coreset,"
     "probcover,vaal,diverse-bald"
 )
-SMALL = "--image-size 64 --initial 20 --batch 20 --rounds 5 --steps 40"
+SMALL = "--image-size 64 --initial 20 --batch 20 --rounds 5"
 FIRST_DEFECTS = f"{MAIN},novelty"
 RARE = "--parts 1500 --shots 1 --defect-share 0.01 --size 96"
 
@@ -42,6 +42,7 @@ class Comparison:
     strategies: str
     seeds: str
     measure: str = "test/accuracy"
+    steps: int = 40
 
 
 def castings_by_part(castings: Path, _: Path) -> Path:
@@ -76,7 +77,7 @@ def rare_defects(_castings: Path, _tiles: Path) -> Path:
 
 COMPARISONS = {
     "castings-by-part": Comparison("Castings, split by part", castings_by_part, MAIN, "0-9"),
-    "magnetic-tile": Comparison("Magnetic tiles, six classes", tiles, MAIN, "0-9"),
+    "magnetic-tile": Comparison("Magnetic tiles, six classes", tiles, MAIN, "0-9", steps=25),
     "rare-defects": Comparison(
         "Synthetic castings, 1 % defective",
         rare_defects,
@@ -118,6 +119,7 @@ def main() -> None:
             "strategies": asked.strategies,
             "seeds": asked.seeds,
             "measure": asked.measure,
+            "steps": str(asked.steps),
         }
         own = [f"--{flag}={value}" for flag, value in flags.items()]
         run("compare", *own, *SMALL.split())

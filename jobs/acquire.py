@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from jobs.campaign import Campaign
+from jobs.campaign import Campaign, check_initial
 from jobs.ledger import Trained, Use
 from jobs.options import generator_for
 from jobs.progress import stepping
@@ -49,15 +49,9 @@ def ask_first(world: World, campaign: Campaign, now: Standing) -> None:
         CampaignError: there are fewer castings than `--initial`.
         DataError: `--cold-start` names a strategy that needs a model or labels.
     """
-    size = campaign.options.initial
-    audit = _audit(world, campaign, now, 0, size)
+    audit = _audit(world, campaign, now, 0, campaign.options.initial)
     castings = pool(campaign, now)
-    wanted = size - len(audit)
-    if len(castings) < wanted:
-        raise CampaignError(
-            f"--initial {size} wants {wanted} castings to train on, only {len(castings)} of the "
-            f"train side are unlabelled; give a smaller --initial"
-        )
+    wanted = check_initial(campaign.options, len(castings), len(audit))
     generator = generator_for(campaign.options.seed, 0, "acquire")
     parts = [casting.part_key for casting in castings]
     strategy = find_strategy(campaign.options.cold_start)
@@ -109,9 +103,12 @@ def _audit(
 ) -> list[Casting]:
     """The share of a batch that comes from the test side: parts drawn uniformly, one casting each.
 
-    When every part has given one, parts may give another.
+    When every part has given one, parts may give another. Batches too small for a share of their
+    own take turns.
     """
-    wanted = round(size * campaign.options.audit_share)
+    before = sum(asked.use == "audit" for asked in now.asked)
+    wanted = campaign.options.audited(len(now.asked) + size) - before
+    wanted = min(max(wanted, 0), size)
     generator = generator_for(campaign.options.seed, number, "audit")
     castings = audit_pool(campaign, now)
     if len(castings) < wanted:

@@ -1,6 +1,7 @@
 """A campaign: what it was asked to be, and its castings."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +24,7 @@ from models.castings import (
 )
 from models.errors import CampaignError, DataError
 from models.images import Preprocessing
-from models.network import NetworkSpec, best_device, precision
+from models.network import NetworkSpec, best_device, check_weights, precision
 from models.strategies import STRATEGIES, find_strategy, starts_cold
 
 
@@ -106,7 +107,7 @@ class Campaign:
     @property
     def data_counts(self) -> dict[str, int]:
         """What was found in the data set."""
-        counts = {side: sum(s == side for s in self.sides.values()) for side in ("train", "test")}
+        counts = Counter(self.sides.values())
         return {
             "train_castings": counts["train"],
             "test_castings": counts["test"],
@@ -133,7 +134,28 @@ def look_up(world: World, options: RunOptions) -> Campaign:
     run_id = recorded.run_id if recorded else None
     campaign = Campaign(options, stock.data, stock.sides, channels, run_id or "")
     campaign.classes(())  # options that cannot be met fail here
+    if recorded is None:
+        check_weights(options.weights)
+        count = Counter(stock.sides.values())
+        check_initial(
+            options, count["train"], min(options.audited(options.initial), count["test"])
+        )
     return campaign
+
+
+def check_initial(options: RunOptions, train: int, audit: int) -> int:
+    """How many castings of the first batch are trained on, when so many are audited.
+
+    Raises:
+        CampaignError: the train side has fewer.
+    """
+    wanted = options.initial - audit
+    if train < wanted:
+        raise CampaignError(
+            f"--initial {options.initial} wants {wanted} castings to train on, only {train} of "
+            f"the train side are unlabelled; give a smaller --initial"
+        )
+    return wanted
 
 
 def _check_cold_start(name: str) -> None:
@@ -166,13 +188,20 @@ def worked_on(world: World, options: RunOptions) -> Iterator[Campaign]:
         DataError: its data set or an option is not usable.
     """
     campaign = open_campaign(world, options)
-    try:
+    with ending(world, campaign.run_id):
         yield campaign
+
+
+@contextmanager
+def ending(world: World, run_id: str) -> Iterator[None]:
+    """End an MLflow run at the end, as failed after an error."""
+    try:
+        yield
     except BaseException:
         with suppress(Exception):  # the tracking server may be what failed; continuing ends it too
-            world.tracker.close_run(campaign.run_id, failed=True)
+            world.tracker.close_run(run_id, failed=True)
         raise
-    world.tracker.close_run(campaign.run_id)
+    world.tracker.close_run(run_id)
 
 
 def open_campaign(world: World, options: RunOptions) -> Campaign:
@@ -207,23 +236,23 @@ def log_data_set(world: World, campaign: Campaign, run_id: str) -> None:
 
 
 def recorded_options(world: World, name: str, service_url: str = "auto") -> RunOptions:
-    """The options of a campaign in the ledger; `auto` means the only unfinished one.
+    """The options of a campaign in the ledger; `auto`: the only one, or only unfinished one.
 
     Raises:
         CampaignError: there is none of that name, or not exactly one that is unfinished.
     """
     rows = world.ledger.campaigns()
+    known = ", ".join(row.name for row in rows) or "none"
     if name == "auto":
-        rows = [r for r in rows if len(world.ledger.rounds(r.name)) < r.rounds]
+        open_ones = [r for r in rows if len(world.ledger.rounds(r.name)) < r.rounds]
+        rows = rows if len(rows) == 1 else open_ones
         if len(rows) != 1:
-            names = ", ".join(row.name for row in rows) or "none"
             raise CampaignError(
-                f"{len(rows)} unfinished campaigns in the ledger ({names}); "
+                f"{len(rows)} unfinished campaigns in the ledger, which has: {known}; "
                 f"say which with --campaign, or begin one with `run`"
             )
     else:
         rows = [row for row in rows if row.name == name]
         if not rows:
-            known = ", ".join(row.name for row in world.ledger.campaigns()) or "none"
             raise CampaignError(f"no campaign {name} in the ledger; there are: {known}")
     return RunOptions.recorded(rows[0].name, rows[0].options, rows[0].rounds, service_url)

@@ -16,7 +16,7 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.acquire import ask_next
+from jobs.acquire import ask
 from jobs.campaign import Campaign, look_up, recorded_options, worked_on
 from jobs.compare import compare
 from jobs.compare_flags import flags_of_compare
@@ -30,11 +30,11 @@ from jobs.options import RunOptions
 from jobs.promote import promote, promote_latest, roll_back
 from jobs.run import run
 from jobs.standing import Standing, standing
-from jobs.synthesize import synthesize
+from jobs.synthesize import new, synthesize
 from jobs.train import train_round
 from jobs.world import World
 from models.check_strategy import require_checks
-from models.errors import CastingError
+from models.errors import CastingError, first_line
 from models.network import BACKBONES
 from models.strategies import STRATEGIES, find_strategy
 from models.synthetic import SyntheticSpec
@@ -80,8 +80,8 @@ def _prints_json(
             raise click.ClickException(str(error)) from error
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise click.ClickException(
-                f"{type(error).__name__}: {error}. What was recorded stays; mend it and run the "
-                f"same command again"
+                f"{type(error).__name__}: {first_line(error)}. What was recorded stays; mend it "
+                f"and run the same command again"
             ) from error
         click.echo(json.dumps(result, indent=2))
 
@@ -149,8 +149,7 @@ def train_command(campaign: str) -> dict[str, Any]:
     Example: python -m jobs train --campaign synthetic-bald-0
     """
     with _job(campaign) as (world, opened, now):
-        ask_oracle(world, opened, now)
-        return asdict(train_round(world, opened, standing(world, opened)))
+        return asdict(train_round(world, opened, ask_oracle(world, opened, now)))
 
 
 @cli.command("acquire")
@@ -163,7 +162,7 @@ def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
     Example: python -m jobs acquire --service-url http://127.0.0.1:3000
     """
     with _job(campaign, service_url) as (world, opened, now):
-        found = ask_next(world, opened, now)
+        found = ask(world, opened, now)
         awaiting = standing(world, opened).unlabelled()
         return {
             "campaign": opened.options.name,
@@ -291,5 +290,5 @@ def synthesize_command(folder: Path, **spec: Any) -> dict[str, Any]:  # noqa: AN
 
     Example: python -m jobs synthesize castings --parts 100 --defect-share 0.01
     """
-    manifest = synthesize(SyntheticSpec(**spec), folder)
+    manifest = synthesize(SyntheticSpec(**spec), new(folder))
     return {"manifest": str(manifest), **asdict(SyntheticSpec(**spec))}

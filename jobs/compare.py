@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from jobs import compare_report as report
-from jobs.campaign import look_up
+from jobs.campaign import ending, look_up
 from jobs.compare_options import CompareOptions
 from jobs.crew import Crew, Ended
 from jobs.ledger import Trained
@@ -39,15 +39,10 @@ def compare(world: World, options: CompareOptions, crew: Crew) -> dict[str, Any]
         _check_labelled(world, missing[0])
     tags = {"comparison": options.name, "begun": options.digest()}
     run_id = world.tracker.open_campaign(options.name, None, options.parameters(), tags)
-    try:
+    with ending(world, run_id):
         if missing:
             _work_off(world, missing, crew, options.measure)
-        result = _result(world, options, run_id)
-    except BaseException:
-        world.tracker.close_run(run_id, failed=True)
-        raise
-    world.tracker.close_run(run_id)
-    return result
+        return _result(world, options, run_id)
 
 
 def _unfinished(world: World, campaigns: Sequence[RunOptions]) -> list[RunOptions]:
@@ -67,16 +62,18 @@ def _check_labelled(world: World, options: RunOptions) -> None:
     """Read the data set once, before many do, and see that it can play the oracle.
 
     Raises:
-        DataError: castings of the train side have no label.
+        DataError: castings that may be asked for have no label.
     """
     campaign = look_up(world, options)
     known = world.ledger.labels()
-    train = [c for c in campaign.data.castings if campaign.sides[c.id] == "train"]
-    bare = [c.paths[0] for c in train if c.label is None and c.id not in known]
+    sides = {"train", "test"} if options.audit_share else {"train"}
+    askable = [c for c in campaign.data.castings if campaign.sides[c.id] in sides]
+    bare = [c.paths[0] for c in askable if c.label is None and c.id not in known]
     if bare:
         raise DataError(
-            f"{len(bare)} of {len(train)} castings to train on have no label ({listed(bare)}); "
-            f"compare plays the oracle and needs them all: leave these out, or label them"
+            f"{len(bare)} of {len(askable)} castings to train or audit on have no label "
+            f"({listed(bare)}); compare plays the oracle and needs them all: "
+            f"leave these out, or label them"
         )
 
 

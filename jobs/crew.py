@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from jobs.options import RunOptions
+from jobs.rank import asks_the_service
 from jobs.service_process import OwnService, own_service
-from models.strategies import find_strategy, needs_of
 
 _LOOK = 0.5  # seconds between two looks at the workers
 _STOP = 15.0  # seconds that a worker has to unwind
@@ -108,17 +108,14 @@ class Workers:
     def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> OwnService | None:
         """The one service that all share; none is started where nobody asks it."""
         first = campaigns[0]
-        if first.service_url != "auto" or not any(_asks_the_service(c) for c in campaigns):
+        if first.service_url != "auto" or not any(asks_the_service(c.strategy) for c in campaigns):
             return None
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        pinned = max(int(os.environ.get("CASTING_PINNED") or 0), self.count + 1)
-        os.environ["CASTING_PINNED"] = str(pinned)
+        pinned = os.environ.get("CASTING_PINNED") or "0"
+        if pinned.isdecimal():  # what is none the service refuses
+            os.environ["CASTING_PINNED"] = str(max(int(pinned), self.count + 1))
         self.say("starting a scoring service for all campaigns")
         return stack.enter_context(own_service(first.model_name))
-
-
-def _asks_the_service(options: RunOptions) -> bool:
-    return bool(set(needs_of(find_strategy(options.strategy))) - {"parts_N"})
 
 
 def _start(command: Sequence[str], options: RunOptions) -> _Worker:

@@ -6,38 +6,26 @@ looks again reads only files whose time or size changed.
 """
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 import torch
 
 from jobs.ledger import Seen
+from jobs.manifest import SIDES, Found, read_manifest
 from jobs.progress import Progress, silent
 from models.castings import Casting, Side, duplicate_test_castings, listed, merge
 from models.errors import DataError, UnreadableImage
 from models.images import SUFFIXES, Preprocessing, decode, is_colour
 
 UNLABELLED = "unlabelled"
-_SIDES: tuple[Side, ...] = ("train", "test")
-_COLUMNS = ("path", "label", "part", "split", "mask")
 _COLOUR_SAMPLE = 32
 _THREADS = 4
 _PROBE = Preprocessing(size=32, channels=1)
-
-
-class Found(NamedTuple):
-    """One image file as the data set describes it; the path is relative to the data set."""
-
-    path: str
-    label: str | None = None
-    part: str | None = None
-    side: Side | None = None
-    mask: str | None = None
 
 
 class Stamp(NamedTuple):
@@ -103,7 +91,7 @@ def read_data_set(
     Raises:
         DataError: there is no readable image, or what the data set says contradicts itself.
     """
-    found = _manifest(source) if source.is_file() else _folder(source)
+    found = read_manifest(source) if source.is_file() else _folder(source)
     root = source.parent if source.is_file() else source
     castings, unreadable = [], []
     stock: dict[str, Seen] = {}
@@ -178,9 +166,10 @@ def _identify(
 def _folder(root: Path) -> list[Found]:
     if not root.is_dir():
         raise DataError(f"--data {root}: no such folder or manifest")
-    sides = [side for side in _SIDES if (root / side).is_dir()]
+    sides = [side for side in SIDES if (root / side).is_dir()]
     found: list[Found] = []
     if sides:
+        _refuse_beside(root)
         for side in sides:
             found += _class_folders(root / side, root, side)
         found += _images(root / UNLABELLED, root, None, None)
@@ -188,6 +177,26 @@ def _folder(root: Path) -> list[Found]:
         found = _class_folders(root, root, None)
     _refuse_shared_stems(found)
     return found
+
+
+def _refuse_beside(root: Path) -> None:
+    """Refuse images that belong to neither side.
+
+    Raises:
+        DataError: there are some.
+    """
+    beside = [
+        path.name
+        for path in sorted(root.iterdir())
+        if path.name not in {*SIDES, UNLABELLED}
+        and not path.name.startswith(".")
+        and (_images(path, root, None, None) if path.is_dir() else path.suffix.lower() in SUFFIXES)
+    ]
+    if beside:
+        raise DataError(
+            f"{root}: {listed(beside)} lies beside {' and '.join(SIDES)}; move it into one of "
+            f"them or into {UNLABELLED}, or describe the castings in a manifest"
+        )
 
 
 def _class_folders(folder: Path, root: Path, side: Side | None) -> list[Found]:
@@ -227,63 +236,3 @@ def _refuse_shared_stems(found: Sequence[Found]) -> None:
             f"{' and '.join(shared[0])}: is one of them a mask? Move it, or describe the "
             f"castings in a manifest (path,label,mask)"
         )
-
-
-def _manifest(source: Path) -> list[Found]:
-    """Read a manifest.
-
-    Raises:
-        DataError: a row is wrong; its line is named.
-    """
-    table = _read_table(source)
-    if "path" not in table:
-        raise DataError(f"{source}: no column 'path' among {', '.join(map(str, table.columns))}")
-    rows = [
-        {c: (str(row[c]).strip() or None) for c in _COLUMNS if c in row}
-        for row in table.fillna("").to_dict("records")
-    ]
-    _check_rows(source, rows)
-    return [
-        Found(
-            str(row["path"]),
-            row.get("label"),
-            row.get("part"),
-            _side(row.get("split")),
-            row.get("mask"),
-        )
-        for row in rows
-    ]
-
-
-def _read_table(source: Path) -> pd.DataFrame:
-    try:
-        if source.suffix.lower() == ".parquet":
-            return pd.read_parquet(source).astype("string")
-        if source.suffix.lower() == ".csv":
-            return pd.read_csv(source, dtype="string", keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{source}: not a readable manifest: {error}") from error
-    raise DataError(f"{source}: a manifest ends in .csv or .parquet")
-
-
-def _check_rows(source: Path, rows: Sequence[Mapping[str, str | None]]) -> None:
-    lines = list(enumerate(rows, start=2))  # the header is line 1
-    pathless = [str(n) for n, row in lines if not row["path"]]
-    if pathless:
-        raise DataError(f"{source}: no path in line {listed(pathless)}")
-    strange = [
-        f"{n} ({row['split']})" for n, row in lines if row.get("split") not in (*_SIDES, None)
-    ]
-    if strange:
-        raise DataError(f"{source}: split is neither train nor test in line {listed(strange)}")
-    twice = [path for path, n in Counter(row["path"] for row in rows).items() if n > 1]
-    if twice:
-        raise DataError(f"{source}: {len(twice)} paths stand in it twice: {listed(_text(twice))}")
-
-
-def _text(values: Iterable[str | None]) -> list[str]:
-    return [str(value) for value in values]
-
-
-def _side(value: str | None) -> Side | None:
-    return next((side for side in _SIDES if side == value), None)

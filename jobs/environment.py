@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import click
 import mlflow
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from jobs import progress
 from jobs.ledger import Ledger
@@ -19,7 +19,7 @@ from jobs.scoring_client import ScoringClient
 from jobs.service_process import own_service
 from jobs.tracking import MlflowTracker
 from jobs.world import World
-from models.errors import VersionError, first_line
+from models.errors import CampaignError, VersionError, first_line
 
 _DEFAULTS = {
     "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
@@ -30,6 +30,15 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+_LASTING = (
+    "unable to open database file",
+    "readonly database",
+    "no such column",
+    "no such table",
+    "does not exist",  # a PostgreSQL database, role or table
+    "authentication failed",
+    "out-of-date database schema",
+)
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
@@ -46,7 +55,7 @@ def real_world() -> Iterator[World]:
     # it logs the traceback of every failed attempt; the reason is told once, by `jobs.patience`
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        ledger = patient(lambda: Ledger(ledger_url()), "the ledger", why_away, _say)
+        ledger = patient(_ledger, "the ledger", why_away, _say)
         stack.callback(ledger.close)
 
         @functools.cache
@@ -68,16 +77,30 @@ def real_world() -> Iterator[World]:
         yield World(ledger, mlflow_, scorer, progress.bar, _say)
 
 
+def _ledger() -> Ledger:
+    """The ledger of this environment.
+
+    Raises:
+        CampaignError: no installed driver can open such a URL.
+    """
+    try:
+        return Ledger(ledger_url())
+    except (ImportError, ArgumentError) as error:
+        raise CampaignError(
+            f"CASTING_LEDGER: no driver for such a URL ({first_line(error)}); give "
+            f"sqlite:///ledger.db, or postgresql+psycopg://… with the extra `deploy` installed"
+        ) from error
+
+
 def why_away(error: Exception) -> str | None:
     """Why ledger or tracking server may be back soon: busy, full, gone; None for real errors."""
     match error:
         case MlflowException():
             status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
             if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
-                return first_line(error)
+                return _passing(first_line(error))
         case DBAPIError() if isinstance(error, OperationalError | InterfaceError):
-            reason = first_line(error.orig or error)
-            return None if "unable to open database file" in reason else reason
+            return _passing(first_line(error.orig or error))
         case VersionError() if isinstance(error.__cause__, OSError):  # its files, not itself
             return why_away(error.__cause__) and first_line(error)
         case FileExistsError() | NotADirectoryError() | IsADirectoryError() | PermissionError():
@@ -85,6 +108,11 @@ def why_away(error: Exception) -> str | None:
         case OSError():  # a full disk, a connection that broke
             return first_line(error)
     return None
+
+
+def _passing(reason: str) -> str | None:
+    """The reason, unless it is one that stays until somebody mends it."""
+    return None if any(words in reason for words in _LASTING) else reason
 
 
 def _say(line: str) -> None:

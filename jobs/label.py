@@ -9,7 +9,8 @@ import pandas as pd
 
 from jobs.campaign import Campaign
 from jobs.ledger import ORACLE
-from jobs.standing import Standing
+from jobs.manifest import Line, read_csv
+from jobs.standing import Standing, standing
 from jobs.world import World
 from models.castings import listed
 from models.errors import CampaignError, DataError
@@ -18,13 +19,22 @@ COLUMNS = ("casting", "path", "label", "annotator")
 _NOBODY = "person"  # who labelled, where the file does not say
 
 
-def ask_oracle(world: World, campaign: Campaign, now: Standing) -> int:
-    """Let the data set label what was asked for; returns how many castings it cannot label."""
+def ask_oracle(world: World, campaign: Campaign, now: Standing) -> Standing:
+    """Let the data set label what was asked for, and return where the campaign stands then.
+
+    Where the data set calls a casting otherwise than before, that counts; what people said stays.
+    """
     truth = {c.id: c.label for c in campaign.data.castings if c.label is not None}
-    missing = [asked.casting for asked in now.unlabelled()]
-    known = [(casting, truth[casting], ORACLE) for casting in missing if casting in truth]
-    world.ledger.record_labels(known)
-    return len(missing) - len(known)
+    asked = [a.casting for a in now.asked if a.casting in truth]
+    news = [casting for casting in asked if now.labels.get(casting) != truth[casting]]
+    if news:
+        by_people = world.ledger.labelled_by_people()
+        news = [casting for casting in news if casting not in by_people]
+    changed = [campaign.casting(casting).paths[0] for casting in news if casting in now.labels]
+    if changed:
+        world.say(f"{len(changed)} castings have another label now: {listed(changed)}")
+    world.ledger.record_labels([(casting, truth[casting], ORACLE) for casting in news])
+    return standing(world, campaign) if news else now
 
 
 def export_labels(campaign: Campaign, now: Standing, file: Path) -> int:
@@ -104,27 +114,21 @@ def label_status(campaign: Campaign, now: Standing) -> dict[str, Any]:
     }
 
 
-def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
+def _read(file: Path) -> list[Line]:
     """Lines that have a label, with their numbers.
 
     Raises:
         DataError: it is no such file.
     """
-    try:
-        table = pd.read_csv(file, dtype="string", keep_default_na=False, skip_blank_lines=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: not a readable CSV file: {error}") from error
-    missing = [column for column in ("casting", "label") if column not in table]
-    if missing:
-        raise DataError(
-            f"{file}: no column {' and '.join(missing)}; `label export` writes {','.join(COLUMNS)}"
-        )
-    rows = [
-        {column: str(row.get(column, "")).strip() for column in COLUMNS}
-        for row in table.to_dict("records")
+    lines = [
+        (line, {column: row.get(column, "") for column in COLUMNS})
+        for line, row in read_csv(file, ("casting", "label"))
     ]
-    rows = [row | {"annotator": row["annotator"] or _NOBODY} for row in rows]
-    return [(line, row) for line, row in enumerate(rows, start=2) if row["label"]]
+    return [
+        (line, row | {"annotator": row["annotator"] or _NOBODY})
+        for line, row in lines
+        if row["label"]
+    ]
 
 
 def _fault(row: Mapping[str, str], known: Set[str], classes: Sequence[str]) -> str | None:

@@ -206,15 +206,11 @@ class Ledger:
 
     def asked(self, campaign: str) -> list[Asked]:
         """Everything the campaign has asked for, in order."""
+        table = tables.batches
         query = (
-            sa.select(
-                tables.batches.c.round,
-                tables.batches.c.rank,
-                tables.batches.c.casting,
-                tables.batches.c.use,
-            )
-            .where(tables.batches.c.campaign == campaign)
-            .order_by(tables.batches.c.round, tables.batches.c.rank)
+            sa.select(table.c.round, table.c.rank, table.c.casting, table.c.use)
+            .where(table.c.campaign == campaign)
+            .order_by(table.c.round, table.c.rank)
         )
         with self.engine.connect() as connection:
             return [Asked(*row) for row in connection.execute(query)]
@@ -239,12 +235,19 @@ class Ledger:
         """The label of every casting that has one; the latest counts."""
         return self._labels_by(None)
 
+    def labelled_by_people(self) -> set[str]:
+        """The castings whose latest label is not the oracle's."""
+        table = tables.labels
+        query = sa.select(table.c.casting, table.c.annotator).order_by(table.c.id)
+        with self.engine.connect() as connection:
+            latest = {row.casting: row.annotator for row in connection.execute(query)}
+        return {casting for casting, annotator in latest.items() if annotator != ORACLE}
+
     def _labels_by(self, annotator: str | None) -> dict[str, str]:
-        query = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(
-            tables.labels.c.id
-        )
+        table = tables.labels
+        query = sa.select(table.c.casting, table.c.label).order_by(table.c.id)
         if annotator is not None:
-            query = query.where(tables.labels.c.annotator == annotator)
+            query = query.where(table.c.annotator == annotator)
         with self.engine.connect() as connection:
             return {row.casting: row.label for row in connection.execute(query)}
 
@@ -267,23 +270,12 @@ class Ledger:
 
     def rounds(self, campaign: str) -> list[Trained]:
         """The finished trainings of a campaign, in order."""
-        query = (
-            sa.select(
-                tables.rounds.c.round,
-                tables.rounds.c.run_id,
-                tables.rounds.c.version,
-                tables.rounds.c.labels_total,
-                tables.rounds.c.metrics,
-            )
-            .where(tables.rounds.c.campaign == campaign)
-            .order_by(tables.rounds.c.round)
-        )
+        table = tables.rounds
+        query = sa.select(table).where(table.c.campaign == campaign).order_by(table.c.round)
         with self.engine.connect() as connection:
             return [
-                Trained(
-                    row.round, row.run_id, row.version, row.labels_total, json.loads(row.metrics)
-                )
-                for row in connection.execute(query)
+                Trained(t.round, t.run_id, t.version, t.labels_total, json.loads(t.metrics))
+                for t in connection.execute(query)
             ]
 
     def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 
@@ -46,12 +47,15 @@ class RunOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.audit_share < 1:
             raise DataError(f"--audit-share {self.audit_share}: a share from 0 to below 1")
-        trained_on = self.initial - round(self.initial * self.audit_share)
+        trained_on = self.initial - self.audited(self.initial)
         if trained_on < 2:  # noqa: PLR2004 -- batch norm needs two castings
             raise DataError(
                 f"--initial {self.initial} with --audit-share {self.audit_share} leaves "
                 f"{trained_on} labels to train on; a training needs at least 2"
             )
+        if set(self.model_name) & set("/:@"):
+            raise DataError(f"--model-name {self.model_name}: a name without / : @")
+        _check_url(self.service_url)
         if set(self.name) & set("'\"`"):
             raise DataError(
                 f"--campaign {self.name}: a name without quotes, for MLflow's searches"
@@ -81,6 +85,10 @@ class RunOptions:
         if self.classes == "auto":
             return ()
         return tuple(name.strip() for name in self.classes.split(",") if name.strip())
+
+    def audited(self, labels: int) -> int:
+        """How many of so many labels measure instead of being trained on."""
+        return round(labels * self.audit_share)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same each time the campaign is continued."""
@@ -115,6 +123,21 @@ class RunOptions:
     ) -> "RunOptions":
         """The options of a campaign in the ledger."""
         return cls(**identity, rounds=rounds, campaign=name, service_url=service_url)
+
+
+def _check_url(url: str) -> None:
+    """Refuse what no request can be sent to.
+
+    Raises:
+        DataError: it is neither `auto` nor the address of a server.
+    """
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # the port is no number
+        whole = False
+    if url != "auto" and not whole:
+        raise DataError(f"--service-url {url}: auto, or an address such as http://127.0.0.1:3000")
 
 
 def seed_for(seed: int, number: int, purpose: str) -> int:

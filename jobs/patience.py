@@ -34,7 +34,7 @@ def patient(
     Once it has given up, it tries each further call only once, until one succeeds.
 
     Args:
-        make: opens ledger or tracker.
+        make: opens ledger or tracker, when it is first needed.
         name: what the user calls it.
         reason: tells outages from errors.
         say: told when the waiting begins.
@@ -42,16 +42,14 @@ def patient(
         clock: tells the time in seconds.
 
     Raises:
-        OutageError: at once or by its methods, when `PATIENCE` is over.
+        OutageError: by its methods, when `PATIENCE` is over.
     """
-    wrapped = _Patient(None, name, reason, say, sleep, clock)
-    wrapped.adapter = wrapped.call(make)
-    return cast("_Adapter", wrapped)
+    return cast("_Adapter", _Patient(make, name, reason, say, sleep, clock))
 
 
 @dataclass
 class _Patient:
-    adapter: object
+    make: Callable[[], object]
     name: str
     reason: Reason
     say: Callable[[str], None]
@@ -59,6 +57,11 @@ class _Patient:
     clock: Callable[[], float]
     patience: float = PATIENCE
     told: set[str] = field(default_factory=set)
+
+    @functools.cached_property
+    def adapter(self) -> object:
+        """What is called, once it could be opened."""
+        return self.call(self.make)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever the adapter has
         method = getattr(self.adapter, name)

@@ -1,5 +1,6 @@
 """Which version the service serves: the alias `current` of the registered model."""
 
+from jobs.campaign import Campaign
 from jobs.options import RunOptions
 from jobs.world import World
 from models.errors import CampaignError, VersionNotFound
@@ -57,19 +58,24 @@ def roll_back(world: World, name: str) -> Version:
     return version
 
 
-def offer(world: World, campaign: str, name: str, number: str) -> str | None:
+def offer(world: World, campaign: Campaign, number: str) -> str | None:
     """Make a campaign's version current, unless that would displace somebody else's.
+
+    One that a person left for an older one is not brought back.
 
     Returns:
         None when it is current now, else the command that would make it so.
     """
+    name = campaign.options.model_name
     command = f"python -m jobs promote --model-name {name} --version {number}"
     current = world.tracker.current(name)
     if not _is_ours(current, campaign):
         return command
-    version = world.tracker.find(name, number)
-    if (current is not None and current.number == number) or ROLLED_BACK in version.tags:
+    if current is not None and current.number == number:
         return None
+    version = world.tracker.find(name, number)
+    if ROLLED_BACK in version.tags:
+        return command
     world.tracker.prove(version)
     if not _is_ours(world.tracker.current(name), campaign):  # somebody was faster meanwhile
         return command
@@ -77,5 +83,6 @@ def offer(world: World, campaign: str, name: str, number: str) -> str | None:
     return None
 
 
-def _is_ours(current: Version | None, campaign: str) -> bool:
-    return current is None or current.tags.get("campaign") == campaign
+def _is_ours(current: Version | None, campaign: Campaign) -> bool:
+    """Whether it is of this very campaign; another ledger's may have the same name."""
+    return current is None or current.tags.get("campaign_run") == campaign.run_id

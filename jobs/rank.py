@@ -47,6 +47,11 @@ class Ranked:
     refused: Mapping[str, str]
 
 
+def asks_the_service(strategy: str) -> bool:
+    """Whether a strategy needs anything of the model."""
+    return bool(set(needs_of(find_strategy(strategy))) & _OF_THE_MODEL)
+
+
 def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) -> Ranked:
     """Ask the service about every unlabelled casting what the strategy needs to know.
 
@@ -56,7 +61,7 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
     castings = pool(campaign, now)
     needs = needs_of(find_strategy(campaign.options.strategy))
     labelled = [campaign.casting(asked.casting) for asked in now.trained_on()]
-    if not set(needs) & _OF_THE_MODEL or not castings:
+    if not asks_the_service(campaign.options.strategy) or not castings:
         return Ranked(castings, _evidence(campaign, now, needs, castings, labelled), {}, {})
     request = _request(campaign, needs, latest)
     chunks = _score(world, campaign, castings, request)
@@ -75,24 +80,22 @@ def cold_evidence(
     campaign: Campaign, castings: Sequence[Casting], needs: Sequence[str]
 ) -> Evidence:
     """What a strategy that starts cold may know about castings: nothing of models and labels."""
-    options = campaign.options
-    count, parts = len(castings), [casting.part_key for casting in castings]
+    evidence = Evidence(
+        count=len(castings),
+        labelled_classes_M=torch.empty(0, dtype=torch.int64),
+        parts_N=[casting.part_key for casting in castings],
+    )
     if "images" in needs:
         look = Preprocessing(size=SIDE, channels=campaign.channels)
         images = load_pixels(campaign.data, castings, look)
-        return Evidence(count, parts_N=parts, images=images, labelled_images=images[:0])
-    if not set(needs) - {"parts_N"}:
-        return Evidence(count, parts_N=parts)
-    pixels_N = load_pixels(campaign.data, castings, campaign.preprocessing)
-    spec = campaign.network_spec(("good", "defect"))  # any two: the head is not used
-    features_N_F = cold_features(pixels_N, spec, options.weights, campaign.preprocessing)
-    return Evidence(
-        count,
-        embeddings_N_F=features_N_F,
-        labelled_embeddings_M_F=features_N_F[:0],
-        labelled_classes_M=torch.empty(0, dtype=torch.int64),
-        parts_N=parts,
-    )
+        evidence = replace(evidence, images=images, labelled_images=images[:0])
+    if set(needs) & _OF_THE_MODEL:
+        look, weights = campaign.preprocessing, campaign.options.weights
+        spec = campaign.network_spec(("good", "defect"))  # any two: the head is not used
+        pixels_N = load_pixels(campaign.data, castings, look)
+        features = cold_features(pixels_N, spec, weights, look)
+        evidence = replace(evidence, embeddings_N_F=features, labelled_embeddings_M_F=features[:0])
+    return evidence
 
 
 def _request(campaign: Campaign, needs: Sequence[str], latest: Trained) -> Request:

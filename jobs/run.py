@@ -31,18 +31,18 @@ def _rounds(world: World, campaign: Campaign) -> tuple[Campaign, str, str | None
     """
     hint = None
     while True:
-        now = standing(world, campaign)
+        now = ask_oracle(world, campaign, standing(world, campaign))
         if now.trained:
             latest = now.trained[-1]
-            hint = offer(world, campaign.options.name, campaign.options.model_name, latest.version)
+            hint = offer(world, campaign, latest.version)
         step = now.next_step(campaign.options.rounds)
         if step == "done":
             return campaign, "finished", hint
         if step == "train":
             train_round(world, campaign, now)
-        elif step == "label" and ask_oracle(world, campaign, now):
+        elif step == "label":
             return campaign, "awaiting labels", hint
-        elif step == "ask" and not ask(world, campaign, now):
+        elif not ask(world, campaign, now):
             return campaign, "finished: no castings are left to ask for", hint
         campaign = refresh(world, campaign)
 

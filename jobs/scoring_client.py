@@ -131,7 +131,8 @@ class ScoringClient:
             response = self._post("/score", [images[i] for i in sent], request.fields())
             if response.is_success:
                 return self._parse(response.content, request, refused)
-            if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            slow = response.status_code == httpx.codes.REQUEST_TIMEOUT and len(images) > 1
+            if slow or response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
                 return self._in_halves(images, request)
             unreadable = _unreadable(response)
             if not unreadable:

@@ -20,14 +20,12 @@ class Standing:
         asked: every casting it asked for, in order.
         labels: label of each of these that has one.
         trained: its finished trainings, in order.
-        excluded: castings that turned out to be unreadable.
         gone: castings it asked for that its data set no longer has.
     """
 
     asked: Sequence[Asked]
     labels: Mapping[str, str]
     trained: Sequence[Trained]
-    excluded: frozenset[str]
     gone: frozenset[str]
 
     def batch(self, number: int) -> list[Asked]:
@@ -69,7 +67,6 @@ def standing(world: World, campaign: Campaign) -> Standing:
         asked=asked,
         labels={a.casting: labels[a.casting] for a in asked if a.casting in labels},
         trained=world.ledger.rounds(campaign.options.name),
-        excluded=frozenset(c for c, seen in world.ledger.stock().items() if seen.unreadable),
         gone=frozenset(a.casting for a in asked if a.casting not in campaign.castings),
     )
 
@@ -97,7 +94,7 @@ def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting
         for casting, label in labelled
         if label is not None
         and campaign.sides[casting.id] == "test"
-        and casting.id not in elsewhere | now.excluded
+        and casting.id not in elsewhere
     ]
 
 
@@ -112,7 +109,7 @@ def castings_to_calibrate_on(campaign: Campaign, now: Standing) -> list[tuple[Ca
 
 
 def _open(campaign: Campaign, now: Standing, side: Side) -> list[Casting]:
-    taken = {asked.casting for asked in now.asked} | now.excluded
+    taken = {asked.casting for asked in now.asked}
     return [
         casting
         for casting in campaign.data.castings
@@ -122,4 +119,4 @@ def _open(campaign: Campaign, now: Standing, side: Side) -> list[Casting]:
 
 def _calibrates(casting: Casting) -> bool:
     """Whether an audited casting sets thresholds, rather than measure what they give."""
-    return part_hash(casting.part_key, seed=1) < 0.5  # noqa: PLR2004 -- half of them
+    return part_hash(f"audit:{casting.part_key}", seed=0) < 0.5  # noqa: PLR2004 -- half of them

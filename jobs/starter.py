@@ -1,7 +1,7 @@
 """A job that `mlflow run` started ends with it.
 
 A killed `mlflow run` cannot stop its job, which would go on unseen and hold the campaign against
-the same command given again. Between the two there may be a shell, so both links are watched.
+the same command given again. Where there is a shell between the two, both links are watched.
 """
 
 import os
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 _LOOK = 0.5  # seconds
+_SHELLS = frozenset({"bash", "sh", "dash"})
 
 
 def end_with_starter() -> None:
@@ -25,10 +26,10 @@ def _watch(links: tuple[int, int | None]) -> None:
 
 
 def _links() -> tuple[int, int | None]:
-    """The parent of this process, and the parent's parent; None where there is no /proc."""
+    """The parent of this process and, where that is a shell, the shell's parent."""
     parent = os.getppid()
     try:
-        stat = Path(f"/proc/{parent}/stat").read_text()
-    except OSError:
+        name, _, rest = Path(f"/proc/{parent}/stat").read_text().partition("(")[2].rpartition(")")
+    except OSError:  # no /proc here
         return parent, None
-    return parent, int(stat.rpartition(")")[2].split()[1])
+    return parent, int(rest.split()[1]) if name in _SHELLS else None

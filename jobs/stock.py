@@ -83,10 +83,10 @@ def _place(world: World, options: RunOptions, data: DataSet) -> dict[str, Side]:
     It holds for whether the data set gives the split, for parts, and for castings.
     """
     source, hashed = options.source, f"{options.split}/{options.split_seed}"
-    given = bool(world.ledger.sides(source, "given"))
-    if not world.ledger.sides(source, hashed):
-        given |= any(casting.side == "test" for casting in data.castings)
-    if options.split == "given" and given:
+    given = options.split == "given" and not world.ledger.sides(source, hashed)
+    if given and not world.ledger.sides(source, "given"):
+        given = any(casting.side == "test" for casting in data.castings)
+    if given:
         split, says = "given", {c.id: c.side or "train" for c in data.castings}
     else:
         split = f"{hashed}/castings"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from models.errors import DataError
 from models.synthetic import SyntheticSpec, draw_castings
 
 HOME = Path("synthetic-castings")
@@ -44,6 +45,17 @@ def synthesize(spec: SyntheticSpec, folder: Path) -> Path:
             if not manifest.exists():  # else another job drew them meanwhile
                 raise
     return manifest
+
+
+def new(folder: Path) -> Path:
+    """The folder, if nothing is in it yet.
+
+    Raises:
+        DataError: something is.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} is not an empty folder; name another one, or remove it")
+    return folder
 
 
 def default_folder(spec: SyntheticSpec) -> Path:

@@ -65,6 +65,7 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
         "seconds/train": seconds,
     }
     tags = campaign.tags(number) | {"labels": str(total), "labels_sha256": _digest(now)}
+    tags["campaign_run"] = campaign.run_id
     version = world.tracker.publish(campaign.options.model_name, predictor, pixels_N, run_id, tags)
     trained = Trained(number, run_id, version.number, total, metrics)
     curve = _learning_curve(campaign, [*now.trained, trained])
@@ -152,9 +153,15 @@ def _calibrated(
     found = castings_to_calibrate_on(campaign, now)
     if not campaign.options.audit_share:
         return predictor
-    probs, targets_N, parts_N = _probabilities(campaign, predictor, found)
+    embeddings_N_F, targets_N, parts_N = _embedded(campaign, predictor, found)
     good = predictor.operating.good
-    point, shortfall = calibrate(probs, targets_N, parts_N, predictor.classes, good)
+
+    def probs_at(temperature: float) -> Floats:
+        tempered = replace(predictor, operating=Operating(good, temperature=temperature))
+        probs: Floats = tempered.deterministic(embeddings_N_F).numpy()
+        return probs
+
+    point, shortfall = calibrate(probs_at, targets_N, parts_N, predictor.classes, good)
     if shortfall:
         world.say(
             f"the half of the audit that calibrates has {len(found)} castings; "
@@ -163,15 +170,14 @@ def _calibrated(
     return replace(predictor, operating=point)
 
 
-def _probabilities(
+def _embedded(
     campaign: Campaign, predictor: Predictor, found: Sequence[tuple[Casting, str]]
-) -> tuple[Floats, Ints, list[str]]:
-    """Probabilities without dropout, class indices and parts of labelled castings."""
+) -> tuple[torch.Tensor, Ints, list[str]]:
+    """Features, class indices and parts of labelled castings."""
     castings = [casting for casting, _ in found]
     embeddings_N_F = predictor.embed(load_pixels(campaign.data, castings, campaign.preprocessing))
-    probs = predictor.deterministic(embeddings_N_F).numpy()
     targets_N = np.array([predictor.classes.index(label) for _, label in found], dtype=np.int64)
-    return probs, targets_N, [casting.part_key for casting in castings]
+    return embeddings_N_F, targets_N, [casting.part_key for casting in castings]
 
 
 def _evaluate(
@@ -186,7 +192,8 @@ def _evaluate(
                 f"{_FEWEST_AUDITED}"
             )
         return {}, {}
-    probs, targets_N, parts_N = _probabilities(campaign, predictor, found)
+    embeddings_N_F, targets_N, parts_N = _embedded(campaign, predictor, found)
+    probs = predictor.deterministic(embeddings_N_F).numpy()
     operating = predictor.operating
     metrics = evaluate(probs, targets_N, predictor.classes, operating, parts_N)
     predicted = verdicts(torch.from_numpy(probs), predictor.good, operating.threshold)

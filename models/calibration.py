@@ -4,7 +4,7 @@ Castings that set them never measure what they give. With too few castings nothi
 is missing is told: a threshold that three castings chose would promise something by accident.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,8 +18,12 @@ RESOLUTION = 1e-6  # probabilities closer than this differ by rounding
 _TEMPERATURES = np.geomspace(0.25, 8.0, 161)
 
 
+ProbsAt = Callable[[float], Floats]
+"""Probabilities `[N, C]` of the pass without dropout, as they are served at a temperature."""
+
+
 def calibrate(
-    probs_N_C: Floats,
+    probs_at: ProbsAt,
     targets_N: Ints,
     parts_N: Sequence[str],
     classes: Sequence[str],
@@ -28,7 +32,7 @@ def calibrate(
     """The operating point, and what is missing for a better one.
 
     Args:
-        probs_N_C: probabilities of the deterministic pass at temperature 1.
+        probs_at: what is served at a temperature; of an ensemble each member is tempered first.
         targets_N: class indices.
         parts_N: part of each casting, or its own id.
         classes: class names in the order of the columns.
@@ -39,7 +43,7 @@ def calibrate(
     if len(targets_N) < FEWEST or len(set(targets_N.tolist())) == 1:
         shortfall.append(f"a temperature needs {FEWEST} castings of two classes")
     else:
-        chosen = temperature(probs_N_C, targets_N)
+        chosen = temperature(probs_at, targets_N)
     point = Operating(good, temperature=chosen)
     if good is None:
         return point, shortfall
@@ -49,27 +53,16 @@ def calibrate(
             f"a threshold for {MAX_OVERKILL:.0%} overkill needs {FEWEST_GOOD} good castings"
         )
         return point, shortfall
-    defect_N = 1 - tempered(probs_N_C, chosen)[:, good_C]
+    defect_N = 1 - probs_at(chosen)[:, good_C]
     least = threshold(defect_N, targets_N == good_C, parts_N, MAX_OVERKILL)
     return Operating(good, least, chosen), shortfall
 
 
-def temperature(probs_N_C: Floats, targets_N: Ints) -> float:
+def temperature(probs_at: ProbsAt, targets_N: Ints) -> float:
     """What logits are to be divided by: the likelihood is highest then (Guo 2017, section 4.2)."""
     rows = np.arange(len(targets_N))
-    losses = [
-        -np.log(tempered(probs_N_C, t)[rows, targets_N].clip(min=1e-300)).mean()
-        for t in _TEMPERATURES
-    ]
+    losses = [-np.log(probs_at(t)[rows, targets_N].clip(min=1e-300)).mean() for t in _TEMPERATURES]
     return float(_TEMPERATURES[int(np.argmin(losses))])
-
-
-def tempered(probs_N_C: Floats, by: float) -> Floats:
-    """Probabilities `[N, C]` whose logits are divided by `by`."""
-    logits_N_C = np.log(probs_N_C.clip(min=1e-300)) / by
-    raised_N_C = np.exp(logits_N_C - logits_N_C.max(axis=1, keepdims=True))
-    quotients: Floats = raised_N_C / raised_N_C.sum(axis=1, keepdims=True)
-    return quotients
 
 
 def threshold(

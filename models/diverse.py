@@ -43,7 +43,7 @@ def diverse(name: str, ranking: Strategy) -> Strategy:
             if label not in taken:
                 taken.add(label)
                 first.append(place)
-        rest = [place for place in range(len(best_T)) if place not in set(first)]
+        rest = sorted(set(range(len(best_T))) - set(first))
         return best_T[[*first, *rest][:size]]
 
     spread.__doc__ = f"Best of each cluster among the castings that {ranking.__doc__}"

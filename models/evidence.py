@@ -6,12 +6,14 @@ A strategy says on itself, by attributes, what it reads (`needs`) and how it may
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from models.errors import DataError
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class Evidence:
     def classes(self) -> Tensor:
         """`labelled_classes_M`, for a strategy that needs it."""
         return _present(self.labelled_classes_M, "labelled_classes_M")
+
+    def parts(self) -> Sequence[str]:
+        """`parts_N`, for a strategy that needs it."""
+        return _given(self.parts_N, "parts_N")
 
     def known_embeddings(self) -> Tensor:
         """Embeddings `[M + picked, F]` of what is labelled or will be, in that order.
@@ -166,9 +172,14 @@ def starts_cold(strategy: Strategy) -> bool:
     return set(needs_of(strategy)) <= known
 
 
-def _present(tensor: Tensor | None, name: str) -> Tensor:
-    if tensor is None:
+def _given(value: _Value | None, name: str) -> _Value:
+    if value is None:
         raise DataError(f"the strategy reads {name} but does not name it in its `needs`")
+    return value
+
+
+def _present(value: Tensor | None, name: str) -> Tensor:
+    tensor = _given(value, name)
     if tensor.is_floating_point():
         missing = int(tensor.isnan().flatten(1).any(dim=1).sum())
         if missing:

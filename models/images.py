@@ -74,7 +74,7 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXE
     with _reading(data, max_pixels) as image:
         image.draft(mode, (2 * edge[0], 2 * edge[1]))  # JPEG only: decode no larger than needed
         image.load()
-        flat = _upright(_eight_bit(image, mode), image.getexif())
+        flat = _upright(_eight_bit(image, mode), image)
         if flat.size != edge:
             flat = flat.resize(edge, Image.Resampling.BILINEAR, reducing_gap=3.0)
         pixels = np.asarray(flat)
@@ -107,7 +107,7 @@ def upright(data: bytes, edge: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.
     with _reading(data, max_pixels) as image:
         image.draft("RGB", (edge, edge))
         image.load()
-        flat = _upright(_eight_bit(image, "RGB"), image.getexif())
+        flat = _upright(_eight_bit(image, "RGB"), image)
         scale = edge / max(flat.size)
         width, height = (max(1, round(side * scale)) for side in flat.size)
         return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))
@@ -177,8 +177,12 @@ def _tile_size(image: Image.Image) -> tuple[int, int]:
     return int(tags[ExifTags.Base.TileWidth]), int(rows)
 
 
-def _upright(flat: Image.Image, exif: Image.Exif) -> Image.Image:
-    method = _UPRIGHT.get(exif.get(ExifTags.Base.Orientation, 1))
+def _upright(flat: Image.Image, original: Image.Image) -> Image.Image:
+    try:
+        orientation = original.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 -- whatever Pillow raises for damaged tags; the pixels are sound
+        return flat
+    method = _UPRIGHT.get(orientation)
     return flat if method is None else flat.transpose(method)
 
 

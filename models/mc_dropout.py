@@ -46,11 +46,27 @@ def posterior(
     are padded to whole ones, or the last bits of a casting would depend on how many were with it,
     and on the number of threads.
     """
-    count = len(features_N_F)
-    weights_K_C_F = masks_K_F.double().unsqueeze(1) * weight_C_F.double()
-    passes, classes = weights_K_C_F.shape[:2]
+    return posterior_of(
+        features_N_F, pass_weights(weight_C_F, masks_K_F), len(masks_K_F), bias_C, temperature
+    )
+
+
+def pass_weights(weight_C_F: Tensor, masks_K_F: Tensor) -> Tensor:
+    """The last layer of every pass, float64 `[K·C, F]`, rows padded to whole kernels."""
+    weights_KC_F = (masks_K_F.double().unsqueeze(1) * weight_C_F.double()).flatten(0, 1)
+    return pad(weights_KC_F, (0, 0, 0, -len(weights_KC_F) % _COLUMNS))
+
+
+def posterior_of(
+    features_N_F: Tensor,
+    padded_KC_F: Tensor,
+    passes: int,
+    bias_C: Tensor,
+    temperature: float = 1.0,
+) -> Tensor:
+    """`posterior`, where `pass_weights` are known already."""
+    count, classes = len(features_N_F), len(bias_C)
     padded_N_F = pad(features_N_F.double(), (0, 0, 0, -count % _ROWS))
-    padded_KC_F = pad(weights_K_C_F.flatten(0, 1), (0, 0, 0, -(passes * classes) % _COLUMNS))
     logits_N_KC = (padded_N_F @ padded_KC_F.T)[:count, : passes * classes]
     logits_N_K_C = logits_N_KC.unflatten(1, (passes, classes)) + bias_C.double()
     probs_N_K_C: Tensor = (logits_N_K_C / temperature).softmax(dim=-1)

@@ -75,8 +75,10 @@ class Network(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Trunk output, float32 `[N, F]`, in the best precision that the device has."""
         images = images.contiguous(memory_format=torch.channels_last)
-        with autocast(images.device):
-            features: Tensor = self.trunk(images)
+        dtype = self.trunk.conv1.weight.dtype
+        mixed = dtype == torch.float32  # a twin `for_inference` may be bf16 throughout
+        with autocast(images.device) if mixed else nullcontext():
+            features: Tensor = self.trunk(images.to(dtype))
         return features.float()
 
     @property
@@ -191,6 +193,18 @@ def _initialise(network: Network, generator: torch.Generator) -> None:
             nn.init.zeros_(module.bias)
 
 
+def check_weights(weights: str) -> None:
+    """Refuse starting weights that are neither known by name nor a file.
+
+    Raises:
+        DataError: they are not.
+    """
+    if weights not in {"scratch", "imagenet"} and not Path(weights).is_file():
+        raise DataError(
+            f"--weights {weights}: no such file; give scratch, imagenet, or a safetensors file"
+        )
+
+
 def _starting_weights(spec: NetworkSpec, weights: str) -> dict[str, Tensor]:
     if weights == "imagenet":
         try:
@@ -201,10 +215,7 @@ def _starting_weights(spec: NetworkSpec, weights: str) -> dict[str, Tensor]:
                 f"use --weights scratch, or --weights PATH with a safetensors file"
             ) from error
         return dict(state)
-    if not Path(weights).is_file():
-        raise DataError(
-            f"--weights {weights}: no such file; give scratch, imagenet, or a safetensors file"
-        )
+    check_weights(weights)
     try:
         return load_file(weights)
     except SafetensorError as error:

@@ -6,10 +6,10 @@ function of weights, pixels, passes and seed: the same in any minibatch, order a
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TypedDict
+from functools import cached_property, lru_cache, partial
+from typing import TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -116,7 +116,13 @@ class Predictor:
 
     def deterministic(self, embeddings_N_F: Tensor) -> Tensor:
         """Class probabilities `[N, C]` without dropout; of an ensemble, its members' mean."""
-        return self._posterior(embeddings_N_F, self.network.plain_masks()).mean(dim=1)
+        weight_C_F, bias_C = self.network.readout()
+        masks_P_F, temperature = self.network.plain_masks(), self.operating.temperature
+        with torch.inference_mode():
+            probs = mc_dropout.posterior(
+                embeddings_N_F, weight_C_F, bias_C, masks_P_F, temperature
+            )
+            return probs.mean(dim=1)
 
     def score(self, pixels_N: Tensor, passes: int, seed: int) -> Scores:
         """Everything about N castings, uint8 `[N, channels, size, size]`."""
@@ -124,69 +130,40 @@ class Predictor:
 
     def score_embeddings(self, embeddings_N_F: Tensor, passes: int, seed: int) -> Scores:
         """Everything about N castings whose features are known."""
-        plain_P_F, masks_K_F = self.network.plain_masks(), self.network.pass_masks(passes, seed)
-        probs_N_PK_C = self._posterior(embeddings_N_F, torch.cat([plain_P_F, masks_K_F]))
-        plain_N_P_C, probs_N_K_C = probs_N_PK_C.split([len(plain_P_F), len(masks_K_F)], dim=1)
-        return Scores(embeddings_N_F, plain_N_P_C.mean(dim=1), probs_N_K_C)
+        padded_KC_F, plain, drawn = self._pass_weights(passes, seed)
+        _, bias_C = self.network.readout()
+        with torch.inference_mode():
+            probs_N_PK_C = mc_dropout.posterior_of(
+                embeddings_N_F, padded_KC_F, plain + drawn, bias_C, self.operating.temperature
+            )
+            plain_N_P_C, probs_N_K_C = probs_N_PK_C.split([plain, drawn], dim=1)
+            return Scores(embeddings_N_F, plain_N_P_C.mean(dim=1), probs_N_K_C)
 
+    @torch.inference_mode()
     def answers(self, contents: Sequence[bytes], results: Scores) -> list[Answer]:
         """The service's row for each casting, in the order given."""
         probs_N_K_C, probs_N_C = results.probs_N_K_C, results.deterministic_N_C
-        labels = [
-            self.classes[c] for c in verdicts(probs_N_C, self.good, self.operating.threshold)
-        ]
-        columns = zip(
-            contents,
-            labels,
-            probs_N_C.tolist(),
-            scores.entropy(probs_N_C).tolist(),
-            scores.least_confidence(probs_N_C).tolist(),
-            scores.margin(probs_N_C).tolist(),
-            probs_N_K_C.mean(dim=1).tolist(),
-            scores.predictive_entropy(probs_N_K_C).tolist(),
-            scores.expected_entropy(probs_N_K_C).tolist(),
-            scores.bald(probs_N_K_C).tolist(),
-            scores.bald_standard_error(probs_N_K_C).tolist(),
-            scores.variation_ratio(probs_N_K_C).tolist(),
-            strict=True,
-        )
-        return [
-            Answer(
-                casting=hashlib.sha256(data).hexdigest(),
-                label=label,
-                probabilities=dict(zip(self.classes, probabilities, strict=True)),
-                entropy=entropy,
-                least_confidence=least_confidence,
-                margin=margin,
-                mc_probabilities=dict(zip(self.classes, mc_probabilities, strict=True)),
-                predictive_entropy=predictive,
-                expected_entropy=expected,
-                bald=bald,
-                bald_standard_error=None if math.isnan(error) else error,
-                variation_ratio=ratio,
-            )
-            for (
-                data,
-                label,
-                probabilities,
-                entropy,
-                least_confidence,
-                margin,
-                mc_probabilities,
-                predictive,
-                expected,
-                bald,
-                error,
-                ratio,
-            ) in columns
-        ]
+        verdict_N = verdicts(probs_N_C, self.good, self.operating.threshold)
+        errors = scores.bald_standard_error(probs_N_K_C).tolist()
+        columns: dict[str, list[object]] = {
+            "casting": [hashlib.sha256(data).hexdigest() for data in contents],
+            "label": [self.classes[c] for c in verdict_N.tolist()],
+            "probabilities": self._by_class(probs_N_C),
+            "entropy": scores.entropy(probs_N_C).tolist(),
+            "least_confidence": scores.least_confidence(probs_N_C).tolist(),
+            "margin": scores.margin(probs_N_C).tolist(),
+            "mc_probabilities": self._by_class(probs_N_K_C.mean(dim=1)),
+            "predictive_entropy": scores.predictive_entropy(probs_N_K_C).tolist(),
+            "expected_entropy": scores.expected_entropy(probs_N_K_C).tolist(),
+            "bald": scores.bald(probs_N_K_C).tolist(),
+            "bald_standard_error": [None if math.isnan(error) else error for error in errors],
+            "variation_ratio": scores.variation_ratio(probs_N_K_C).tolist(),
+        }
+        rows = zip(*columns.values(), strict=True)
+        return [cast("Answer", dict(zip(columns, row, strict=True))) for row in rows]
 
-    def _posterior(self, embeddings_N_F: Tensor, masks_K_F: Tensor) -> Tensor:
-        weight_C_F, bias_C = self.network.readout()
-        with torch.inference_mode():
-            return mc_dropout.posterior(
-                embeddings_N_F, weight_C_F, bias_C, masks_K_F, self.operating.temperature
-            )
+    def _by_class(self, probs_N_C: Tensor) -> list[object]:
+        return [dict(zip(self.classes, row, strict=True)) for row in probs_N_C.tolist()]
 
     def _trunk(self, pixels_N: Tensor) -> Tensor:
         """Features of one minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
@@ -200,3 +177,16 @@ class Predictor:
     def _twin(self) -> Network | Ensemble:
         """Runs the trunk: before a version is written as after it has been read."""
         return self.network.for_inference()
+
+    @cached_property
+    def _pass_weights(self) -> Callable[[int, int], tuple[Tensor, int, int]]:
+        """The last layers of a request's passes; those of the latest requests are kept."""
+        return lru_cache(maxsize=2)(partial(_last_layers, self.network))
+
+
+def _last_layers(network: Network | Ensemble, passes: int, seed: int) -> tuple[Tensor, int, int]:
+    """`mc_dropout.pass_weights` without dropout and with it, and how many of either."""
+    plain_P_F, masks_K_F = network.plain_masks(), network.pass_masks(passes, seed)
+    weight_C_F, _ = network.readout()
+    both = mc_dropout.pass_weights(weight_C_F, torch.cat([plain_P_F, masks_K_F]))
+    return both, len(plain_P_F), len(masks_K_F)

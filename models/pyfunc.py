@@ -36,20 +36,21 @@ class CastingModel:
             A row of the service's fields a casting, in the order given.
 
         Raises:
-            DataError: there is no column `image`.
+            DataError: there is no column `image`, or a parameter is out of range.
             UnreadableImage: an image cannot be read.
         """
         if "image" not in model_input:
             raise DataError(f"a column 'image' is needed, there is {list(model_input.columns)}")
         options = {"passes": 50, "seed": 0, **(params or {})}
+        passes, seed = int(options["passes"]), int(options["seed"])
+        if passes < 1 or seed < 0:
+            raise DataError(f"passes {passes}, seed {seed}: at least 1 pass, and a seed from 0 on")
         contents = [_content(image) for image in model_input["image"]]
         rows: list[Answer] = []
         for start in range(0, len(contents), MINIBATCH):
             chunk = contents[start : start + MINIBATCH]
             pixels = [decode(data, self.predictor.preprocessing) for data in chunk]
-            scores = self.predictor.score(
-                torch.stack(pixels), int(options["passes"]), int(options["seed"])
-            )
+            scores = self.predictor.score(torch.stack(pixels), passes, seed)
             rows += self.predictor.answers(chunk, scores)
         return pd.DataFrame(rows, columns=list(Answer.__annotations__))
 

@@ -107,7 +107,7 @@ def save(
             signature=ModelSignature(
                 params=ParamSchema([ParamSpec("passes", "long", 50), ParamSpec("seed", "long", 0)])
             ),
-            pip_requirements=[f"{package}=={installed(package)}" for package in _REQUIREMENTS],
+            pip_requirements=[f"{p}=={installed(p).partition('+')[0]}" for p in _REQUIREMENTS],
         )
 
 

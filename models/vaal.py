@@ -79,7 +79,7 @@ def vaal(
             on_step(step, steps, error.item())
     with torch.no_grad():
         latents = [autoencoder.encode(_shrunk(some))[0] for some in images_N.split(1024)]
-        return top_scoring(-discriminator(torch.cat(latents))[:, 0].sigmoid(), size)
+        return top_scoring(-discriminator(torch.cat(latents))[:, 0], size)
 
 
 class _Autoencoder(nn.Module):

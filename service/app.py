@@ -1,6 +1,8 @@
 """The HTTP routes. What they need hangs at `app.state.desk`, put there when a worker starts."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -15,7 +17,7 @@ from service import bodies, metrics, page
 from service.answer import BINARY, JSON, wants_binary
 from service.bench import Bench
 from service.explain import PNG, only_image, picture
-from service.form import EXPLAIN_FIELDS, ScoreRequest, read_form
+from service.form import EXPLAIN_FIELDS, FIELDS, ScoreRequest, read_form
 from service.host import Host
 from service.intake import Intake
 from service.meters import Meters
@@ -27,8 +29,8 @@ from service.openapi import (
     complete,
     errors,
 )
-from service.presence import while_there
-from service.refusals import NotNow, Refusal
+from service.presence import ANSWER_SECONDS, by, while_there
+from service.refusals import NotNow, Refusal, TooSlow
 from service.request_log import note
 from service.settings import Settings
 from service.shelf import Served
@@ -83,6 +85,7 @@ def create_app() -> InspectorApp:
     refused = errors(
         s400=bodies.ErrorBody,
         s404=bodies.NoSuchVersionBody,
+        s408=bodies.ErrorBody,
         s413=bodies.ErrorBody,
         s415=bodies.ErrorBody,
         s503=bodies.ErrorBody,
@@ -118,9 +121,8 @@ def furnish(settings: Settings, source: Source) -> Desk:
 
 async def score(request: Request, desk: AtDesk) -> Response:
     """Score castings with the current version, or another one of the same model."""
-    with desk.bench.place(), desk.intake.counting(request.stream()) as body:
-        form = await read_form(request.headers, body, desk.settings)
-        binary = wants_binary(request.headers.get("accept", ""))
+    binary = wants_binary(request.headers.get("accept", ""))
+    async with _attending(request, desk, FIELDS) as form:
         served, content, rows = await while_there(request, _score(desk, form, binary=binary))
     desk.meters.scored(served.version.number, rows)
     note(version=served.version.number, castings=len(rows))
@@ -137,8 +139,7 @@ async def _score(
 
 async def explain(request: Request, desk: AtDesk) -> Response:
     """Show where on one casting the verdict comes from."""
-    with desk.bench.place(), desk.intake.counting(request.stream()) as body:
-        form = await read_form(request.headers, body, desk.settings, EXPLAIN_FIELDS)
+    async with _attending(request, desk, EXPLAIN_FIELDS) as form:
         served, content, headers = await while_there(request, _explain(desk, form))
     note(version=served.version.number)
     return Response(content, media_type=PNG, headers=headers)
@@ -152,6 +153,25 @@ async def _explain(desk: Desk, form: ScoreRequest) -> tuple[Served, bytes, dict[
         lambda: picture(served, image, desk.settings.max_pixels)
     )
     return served, content, headers
+
+
+@asynccontextmanager
+async def _attending(
+    request: Request, desk: Desk, fields: Sequence[str]
+) -> AsyncIterator[ScoreRequest]:
+    """The form of a request that has a place in the line; its answer is made in the block.
+
+    Raises:
+        Refusal: there is no place, or no time is left.
+    """
+    deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+    with desk.bench.place(), desk.intake.counting(request.stream()) as body:
+        slow = TooSlow(f"the body has not come within {ANSWER_SECONDS:.0f} s; send less at a time")
+        async with by(deadline, slow):
+            form = await read_form(request.headers, body, desk.settings, fields)
+        late = NotNow(f"no answer within {ANSWER_SECONDS:.0f} s; send fewer castings at a time", 1)
+        async with by(deadline, late):
+            yield form
 
 
 async def _choose(host: Host, form: ScoreRequest) -> Served:

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-import torch
-
 from models.network import use_threads
 from models.predictor import Answer, Predictor
 from service.answer import body
@@ -34,7 +32,8 @@ class Bench:
         self._meters = meters
         self._inside = 0
         self._lanes = Lanes(self._minibatch)
-        self._threads = ThreadPoolExecutor(torch.get_num_threads(), "compute", use_threads, (1,))
+        self._threads = ThreadPoolExecutor(self._lanes.count, "compute", use_threads, (1,))
+        self._free = asyncio.Semaphore(self._lanes.count)
 
     @property
     def waiting(self) -> int:
@@ -78,8 +77,15 @@ class Bench:
         return write() if short else await self.compute(write), rows
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """Run something in a thread that computes."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        """Run something in a thread that computes.
+
+        Who waits for one waits here, where going away lets go of all that the work would hold.
+        """
+        await self._free.acquire()
+        loop = asyncio.get_running_loop()
+        running = self._threads.submit(work)
+        running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._free.release))
+        return await asyncio.wrap_future(running)
 
     def close(self) -> None:
         """Finish what is being computed and take nothing more."""

@@ -13,11 +13,12 @@ from starlette.types import Receive, Scope, Send
 from service import leash, page
 from service.api_key import ApiKey
 from service.libraries import quieten_libraries
+from service.presence import ANSWER_SECONDS
 from service.request_log import JsonLines, RequestLog
 from service.traffic import PATHS, PROBES, TrafficMetrics
 
-# For a request that waits behind many others. BentoML keeps something of every request so long.
-_SECONDS = 60
+# BentoML's own, after ours. It keeps something of every request for so long.
+_SECONDS = round(ANSWER_SECONDS) + 5
 
 
 class Shell(Starlette):
@@ -48,6 +49,7 @@ app = Shell()
     traffic={"timeout": _SECONDS},
     metrics={"enabled": False},  # `TrafficMetrics` counts instead
     logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},  # spans of every message otherwise, though none is exported
 )
 @bentoml.asgi_app(app, path="/")
 class CastingInspector:

@@ -62,6 +62,8 @@ class Lanes:
         finally:  # who goes away, or has failed, does not have the rest computed
             for ask in asks:
                 ask.part.cancel()
+            if any(ask.part.cancelled() for ask in asks):
+                self._waiting = deque(ask for ask in self._waiting if not ask.part.done())
 
     def close(self) -> None:
         """Finish the minibatches that are run and take nothing more."""
@@ -82,9 +84,8 @@ class Lanes:
 
     def _next(self) -> list[_Ask]:
         """Those who have waited longest for one model, a fair share of all for this lane."""
-        waiting = [ask for ask in self._waiting if not ask.part.done()]
+        waiting = list(self._waiting)
         if not waiting:
-            self._waiting.clear()
             return []
         castings = sum(ask.castings for ask in waiting)
         most = min(SHARED, -(-castings // (self.count - len(self._running))))

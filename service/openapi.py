@@ -26,6 +26,7 @@ def errors(**models: type[bodies.ErrorBody]) -> Responses:
         "s400": "what was sent cannot be scored; nothing was",
         "s401": "CASTING_API_KEY is set and was not sent",
         "s404": "no such version",
+        "s408": "the body did not come in time",
         "s413": "too many bytes or images",
         "s415": "not multipart/form-data",
         "s503": "not now; Retry-After says when",

@@ -1,12 +1,31 @@
-"""Work for a client is worth doing while it is there to take the answer."""
+"""Work for a client is worth doing while it is there, and waits, to take the answer."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from service.refusals import Refusal
+
+ANSWER_SECONDS = 55.0  # from a request's headers to its answer
+
 T = TypeVar("T")
+
+
+@asynccontextmanager
+async def by(deadline: float, otherwise: Refusal) -> AsyncIterator[None]:
+    """Do what is in the block until the event loop's clock shows `deadline`.
+
+    Raises:
+        Refusal: that one, when it takes longer.
+    """
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as error:
+        raise otherwise from error
 
 
 async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:

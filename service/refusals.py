@@ -5,6 +5,7 @@ ServiceError
     ├── BadInput        400, whatever is wrong with what was sent
     ├── WrongMediaType  415, the body is no multipart form
     ├── TooLarge        413, more bytes or images than allowed
+    ├── TooSlow         408, the body did not come in time
     ├── NoSuchVersion   404, with what is served and what was asked
     └── NotNow          503 with Retry-After: the same request may succeed later
 """
@@ -56,6 +57,12 @@ class TooLarge(Refusal):
     """More bytes or images than a request may have."""
 
     status = 413
+
+
+class TooSlow(Refusal):
+    """The body has not come in time; a smaller one may."""
+
+    status = 408
 
 
 class NoSuchVersion(Refusal):

@@ -55,12 +55,15 @@ class Shelf:
         return future
 
     def release(self, number: str) -> Served | None:
-        """Take a version off the shelf, None where it is not on it."""
+        """Take a version off the shelf, waiting where it is being loaded; None where it is not."""
         with self._lock:
-            future = self._futures.get(number)
-            if future is None or not _loaded(future):
-                return None
-            return self._futures.pop(number).result()
+            future = self._futures.pop(number, None)
+        if future is None:
+            return None
+        try:
+            return future.result()
+        except Exception:  # noqa: BLE001 -- who asked for it is told; the next load says it again
+            return None
 
     def numbers(self) -> list[str]:
         """Those that are loaded, the least recently used first."""

@@ -45,7 +45,7 @@ async function call(path, options, waiting) {
     if (response.ok) return response;
     const body = await response.json().catch(() => ({}));
     if (response.status === 401) {
-      await anotherKey(key);
+      await unlessStopped(anotherKey(key), options.signal);
     } else if (response.status === 503) {
       const seconds = Number(response.headers.get("Retry-After")) || 2;
       waiting(body.error ?? "the service is not ready", seconds);
@@ -57,6 +57,14 @@ async function call(path, options, waiting) {
   }
 }
 
+function unlessStopped(work, signal) {
+  signal?.throwIfAborted();
+  const stopped = new Promise((_, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  return Promise.race([work, stopped]);
+}
+
 async function reach(path, options) {
   try {
     return await fetch(path, options);
@@ -66,13 +74,5 @@ async function reach(path, options) {
 }
 
 function pause(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    const end = () => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    };
-    signal?.addEventListener("abort", stop, { once: true });
-    setTimeout(end, 1000 * seconds);
-  });
+  return unlessStopped(new Promise((resolve) => setTimeout(resolve, 1000 * seconds)), signal);
 }

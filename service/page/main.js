@@ -23,8 +23,9 @@ async function run() {
   refresh();
   try {
     for await (const outcomes of scored(waiting, tellWaiting, mine.signal)) {
+      const model = await modelOf(outcomes);
       if (stopper !== mine) return; // cleared meanwhile
-      await take(outcomes);
+      take(outcomes, model);
       refresh();
     }
   } catch (error) {
@@ -34,9 +35,11 @@ async function run() {
   refresh();
 }
 
-async function take(outcomes) {
-  const [{ model: scoredBy }] = outcomes; // a list is all of one kind
-  const model = scoredBy && (await described(scoredBy));
+function modelOf([{ model: scoredBy }]) { // a list is all of one kind
+  return scoredBy && described(scoredBy);
+}
+
+function take(outcomes, model) {
   for (const { casting, answer, reason } of outcomes) {
     if (answer) results.addScored(casting, answer, model);
     else results.addFailed(casting, reason);

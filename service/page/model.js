@@ -3,11 +3,17 @@
 import { model } from "./api.js";
 
 let served = null;
+let looking = null;
 const field = (name) => document.querySelector(`#model-${name}`);
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** Ask the service, and show it. */
-export async function look() {
+/** Ask the service, and show it; everybody waits for the same answer. */
+export function look() {
+  looking ??= ask().finally(() => (looking = null));
+  return looking;
+}
+
+async function ask() {
   served = await model((reason) => reason && show("registry", reason, true));
   show("name", served.name);
   show("version", served.version);

@@ -59,7 +59,7 @@ async function* sentAgain(chunk, refusal, send) {
     const isBad = (_, i) => bad.has(i);
     yield chunk.map(({ casting }, i) => ({ casting, reason: bad.get(i) })).filter(isBad);
     yield* sent(chunk.filter((_, i) => !bad.has(i)), send);
-  } else if (refusal.status === 413 && chunk.length > 1) {
+  } else if ([408, 413].includes(refusal.status) && chunk.length > 1) {
     const half = Math.ceil(chunk.length / 2);
     yield* sent(chunk.slice(0, half), send);
     yield* sent(chunk.slice(half), send);

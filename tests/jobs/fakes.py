@@ -52,7 +52,8 @@ class FakeTracker:
         tags: Mapping[str, str],
     ) -> str:
         made = [r for r, run in self.runs.items() if run.tags.get("begun") == tags["begun"]]
-        run_id = recorded or next(iter(made), f"run-of-{name}")
+        again = "-again" if f"run-of-{name}" in self.runs else ""
+        run_id = recorded or next(iter(made), f"run-of-{name}{again}")
         run = self.runs.setdefault(run_id, FakeRun(name=name))
         run.params |= {k: str(v) for k, v in params.items()}
         run.tags |= tags

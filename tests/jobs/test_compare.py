@@ -158,7 +158,9 @@ def test_the_same_names_with_other_sizes_are_refused_before_anything_runs(
 
 def test_castings_without_labels_cannot_be_compared_on(fake: FakeWorld, tmp_path: Path):
     data = write_castings(tmp_path / "some", {"ok": 12, "def": 12, "unlabelled": 3})
-    with pytest.raises(DataError, match=r"castings to train on have no label \(unlabelled/"):
+    with pytest.raises(
+        DataError, match=r"castings to train or audit on have no label \(unlabelled/"
+    ):
         compare(fake.open(), small(data), no_crew)
     assert fake.tracker.runs == {}
 

@@ -70,7 +70,7 @@ def test_a_manifest_names_label_part_split_and_mask(castings: Path, name: str):
 @pytest.mark.parametrize(
     ("rows", "complaint"),
     [
-        ([{"file": "ok/000.png"}], r"no column 'path' among file"),
+        ([{"file": "ok/000.png"}], r"no column path among file"),
         ([{"path": "a.png", "split": "val"}], r"neither train nor test in line 2 \(val\)"),
         ([{"path": "a.png"}, {"path": "a.png"}], r"1 paths stand in it twice: a\.png"),
         ([{"path": "a.png", "label": "x"}, {"path": "", "label": "y"}], r"no path in line 3"),
@@ -145,3 +145,18 @@ def test_grey_castings_have_one_channel_and_load_in_order(castings: Path):
     assert pixels.shape == (40, 1, 32, 32)
     bright = [bool(p.max() > 200) for p in pixels]
     assert bright == [c.label == "def" for c in data.castings]
+
+
+def test_images_beside_train_and_test_are_refused_not_dropped(tmp_path: Path):
+    write_castings(tmp_path / "train", {"ok": 2, "def": 2})
+    write_castings(tmp_path / "val", {"ok": 1}, start=50)
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(DataError, match="val lies beside train and test; move it into"):
+        read_data_set(tmp_path, {})
+
+
+def test_a_manifest_with_a_field_too_many_is_refused_with_its_line(tmp_path: Path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("path,label\na, b.png,ok\nc.png,ok\n")
+    with pytest.raises(DataError, match=r"more fields than the 2 columns in line 2; .*quotes"):
+        read_data_set(manifest, {})

@@ -62,3 +62,15 @@ def test_one_folder_is_one_data_set_however_it_is_spelt(
 def test_a_name_with_quotes_is_refused():
     with pytest.raises(DataError, match="without quotes"):
         RunOptions(campaign="it's")
+
+
+@pytest.mark.parametrize("url", ["localhost:3000", "127.0.0.1:3000", "http://host:abc", "http://"])
+def test_a_service_that_no_request_can_reach_is_refused(url: str):
+    with pytest.raises(DataError, match=r"--service-url .* http://127\.0\.0\.1:3000"):
+        RunOptions(service_url=url)
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "a@b"])
+def test_a_model_name_that_the_registry_would_refuse_is_refused_first(name: str):
+    with pytest.raises(DataError, match="--model-name"):
+        RunOptions(model_name=name)

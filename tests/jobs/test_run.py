@@ -14,9 +14,9 @@ from jobs.campaign import open_campaign, recorded_options
 from jobs.options import RunOptions
 from jobs.promote import promote, roll_back
 from jobs.run import run
-from jobs.standing import pool, standing
+from jobs.standing import _calibrates, pool, standing
 from jobs.train import train_round
-from models.errors import CampaignError, DataError, OutageError, VersionNotFound
+from models.errors import CampaignError, CastingError, DataError, OutageError, VersionNotFound
 from tests.jobs.fakes import FakeWorld, casting_bytes, write_castings
 
 
@@ -430,3 +430,54 @@ def _full(*_: object) -> None:
 def _folder(path: Path) -> Path:
     path.mkdir()
     return path
+
+
+@pytest.mark.parametrize("wrong", [{"initial": 500}, {"weights": "typo.safetensors"}])
+def test_an_option_that_cannot_be_met_is_refused_before_it_is_recorded(
+    fake: FakeWorld, castings: Path, wrong: dict[str, object]
+):
+    with pytest.raises(CastingError, match=next(iter(wrong))):
+        run(fake.open(), small(castings, rounds=1, **wrong))
+    assert run(fake.open(), small(castings, rounds=1))["state"] == "finished"
+
+
+def test_current_is_not_taken_from_a_campaign_of_the_same_name_in_another_ledger(
+    fake: FakeWorld, castings: Path, tmp_path: Path
+):
+    mine = run(fake.open(), small(castings, rounds=2))
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = FakeWorld(tmp_path / "elsewhere", fake.tracker)
+    theirs = run(elsewhere.open(), small(castings, rounds=1))
+    elsewhere.ledger.close()
+    assert theirs["campaign"] == mine["campaign"]
+    assert fake.tracker.alias["casting-defects"] == mine["rounds"][-1]["version"]
+    assert "promote" in theirs
+
+
+def test_small_batches_take_turns_to_be_audited(fake: FakeWorld, castings: Path):
+    world = fake.open()
+    run(world, small(castings, rounds=6, batch=1, initial=10, audit_share=0.4, steps=1))
+    uses = [a.use for a in world.ledger.asked("castings-bald-0") if a.round > 0]
+    assert uses.count("audit") == 2
+    assert uses.count("train") == 3
+
+
+@pytest.mark.parametrize("split_seed", [0, 1, 2])
+def test_half_of_the_audit_calibrates_whatever_the_split(
+    fake: FakeWorld, castings: Path, split_seed: int
+):
+    campaign = open_campaign(
+        fake.open(), small(castings, split_seed=split_seed, campaign=f"split-{split_seed}")
+    )
+    test = [c for c in campaign.data.castings if campaign.sides[c.id] == "test"]
+    assert 0 < sum(map(_calibrates, test)) < len(test)
+
+
+def test_the_only_campaign_is_meant_though_it_has_ended(fake: FakeWorld, castings: Path):
+    run(fake.open(), small(castings, rounds=1))
+    assert recorded_options(fake.open(), "auto").name == "castings-bald-0"
+    run(fake.open(), small(castings, rounds=1, strategy="random"))
+    with pytest.raises(
+        CampaignError, match=r"0 unfinished.*has: castings-bald-0, castings-random"
+    ):
+        recorded_options(fake.open(), "auto")

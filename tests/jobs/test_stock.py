@@ -1,5 +1,6 @@
 """Pools that change while a campaign goes on."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,62 @@ def test_a_class_whose_files_are_gone_does_not_stop_a_campaign(fake: FakeWorld, 
     result = run(world, replace(options, rounds=2))
     assert [r["labels"] for r in result["rounds"]] == [12, 16]
     assert "labels/share_scrap" in result["rounds"][1]["metrics"]
+
+
+def test_a_file_that_moves_to_another_class_has_its_new_label(
+    fake: FakeWorld, castings: Path, options: RunOptions
+):
+    options = replace(options, audit_share=0.0)
+    world = fake.open()
+    run(world, replace(options, rounds=1))
+    first = world.ledger.asked("castings-bald-0")[0].casting
+    path = look_up(world, options).casting(first).paths[0]
+    other = "def" if path.startswith("ok") else "ok"
+    (castings / path).rename(castings / other / "moved.png")
+    run(world, replace(options, rounds=2))
+    assert f"1 castings have another label now: {other}/moved.png" in fake.said
+    assert world.ledger.labels()[first] == other
+
+
+def test_what_a_person_said_of_a_casting_stays_whatever_its_folder_says(
+    fake: FakeWorld, castings: Path, options: RunOptions
+):
+    world = fake.open()
+    run(world, replace(options, rounds=1))
+    first = world.ledger.asked("castings-bald-0")[0].casting
+    other = "def" if world.ledger.labels()[first] == "ok" else "ok"
+    world.ledger.record_labels([(first, other, "ann")])
+    run(world, replace(options, rounds=2))
+    assert world.ledger.labels()[first] == other
+
+
+def test_classes_that_were_renamed_are_no_further_classes(
+    fake: FakeWorld, castings: Path, options: RunOptions
+):
+    world = fake.open()
+    run(world, replace(options, rounds=1))
+    (castings / "ok").rename(castings / "good")
+    result = run(world, replace(options, rounds=1, campaign="renamed"))
+    _, predictor = fake.tracker.versions[-1]
+    assert (predictor.classes, predictor.operating.good) == (("def", "good"), "good")
+    assert result["state"] == "finished"
+
+
+def test_another_campaigns_split_moves_nobody(fake: FakeWorld, tmp_path: Path):
+    rows = []
+    for number in range(30):
+        kind, path = ("ok", "def")[number % 2], f"{number}.png"
+        (tmp_path / path).write_bytes(casting_bytes(kind, number))
+        rows.append({"path": path, "label": kind})
+    manifest = tmp_path / "manifest.csv"
+    pd.DataFrame(rows).to_csv(manifest, index=False)
+    options = RunOptions(data=str(manifest), rounds=1, initial=4, image_size=32)
+    before = look_up(fake.open(), options)
+    given = [row | {"split": "test" if n < 10 else "train"} for n, row in enumerate(rows)]
+    pd.DataFrame(given).to_csv(manifest, index=False)
+    other = look_up(fake.open(), replace(options, split_seed=1))
+    assert Counter(other.sides.values()) == {"test": 10, "train": 20}
+    assert look_up(fake.open(), options).sides == before.sides
 
 
 def _between_rounds(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:

@@ -447,3 +447,10 @@ def test_a_png_with_a_chunk_of_anything_is_read_or_unreadable(name, body):
 def test_a_flat_photograph_stays_flat_whatever_its_size(width, height, light):
     pixels = decode(encoded(Image.new("L", (width, height), light)), GREY)
     assert pixels.unique().tolist() == [light]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_damaged_orientation_is_no_orientation(kind):
+    plain = encoded(Image.fromarray(smooth()), kind, **BEST[kind])
+    damaged = encoded(Image.fromarray(smooth()), kind, exif=b"garbage", **BEST[kind])
+    assert np.array_equal(grey(damaged), grey(plain))

@@ -8,6 +8,7 @@ import torch
 
 from models.images import decode
 from models.predictor import Answer
+from service import app as app_module
 from service import bodies
 from tests.service.fakes import CLASSES, multipart, named, photo, unpack
 
@@ -329,3 +330,25 @@ def test_wrong_routes_are_refused_in_the_same_form(client, method, path, status)
     response = asyncio.run(client.send(method, path))
     assert response.status_code == status
     bodies.ErrorBody.model_validate_json(response.content)
+
+
+def test_a_body_that_does_not_come_in_time_is_refused(client, monkeypatch):
+    monkeypatch.setattr(app_module, "ANSWER_SECONDS", 0.05)
+
+    async def slowly():
+        yield b"--x"
+        await asyncio.sleep(1)
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    response = client.post("/score", content=slowly(), headers=headers)
+    assert response.status_code == 408
+    assert "has not come within" in response.json()["error"]
+
+
+def test_an_answer_that_takes_too_long_is_asked_for_later(client, photos, registry, monkeypatch):
+    monkeypatch.setattr(app_module, "ANSWER_SECONDS", 0.05)
+    registry.may_load.clear()
+    response = client.score(photos, model_version="2")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert "send fewer castings" in response.json()["error"]

@@ -242,3 +242,15 @@ def wait_until(condition, seconds: float = 5.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def test_a_version_that_is_being_loaded_when_it_becomes_current_is_loaded_once(registry, host):
+    registry.may_load.clear()
+    pinned = host.take("2")
+    registry.alias = "2"
+    looking = host.look_now()
+    time.sleep(0.05)
+    registry.may_load.set()
+    looking.result(10)
+    assert host.current().predictor is pinned.result(10).predictor
+    assert registry.loads == ["1", "2"]

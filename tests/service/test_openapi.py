@@ -34,11 +34,11 @@ def test_score_documents_its_form_its_answers_and_its_errors(document):
     operation = document["paths"]["/score"]["post"]
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert set(form["properties"]) == set(FIELDS)
-    assert set(operation["responses"]) == {"200", "400", "401", "404", "413", "415", "503"}
+    assert set(operation["responses"]) == {"200", "400", "401", "404", "408", "413", "415", "503"}
     content = operation["responses"]["200"]["content"]
     assert set(content) == {"application/json", "application/octet-stream"}
     assert content["application/json"]["schema"]["$ref"].endswith("/ScoreBody")
-    for status in ("400", "401", "404", "413", "415", "503"):
+    for status in ("400", "401", "404", "408", "413", "415", "503"):
         assert "application/json" in operation["responses"][status]["content"]
 
 
@@ -46,7 +46,7 @@ def test_explain_documents_its_form_its_picture_and_its_errors(document):
     operation = document["paths"]["/explain"]["post"]
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert set(form["properties"]) == set(EXPLAIN_FIELDS)
-    assert set(operation["responses"]) == {"200", "400", "401", "404", "413", "415", "503"}
+    assert set(operation["responses"]) == {"200", "400", "401", "404", "408", "413", "415", "503"}
     assert set(operation["responses"]["200"]["content"]) == {"image/png"}
     assert set(operation["responses"]["200"]["headers"]) == set(HEADERS)
 
