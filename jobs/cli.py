@@ -228,14 +228,18 @@ def promote_command(campaign: str, model_name: str, number: str, rollback: bool)
 
     Example: python -m jobs promote --version 3
     """
+    context = click.get_current_context()
     if rollback and number != "auto":
-        click.get_current_context().fail("give either --version N or --rollback")
+        context.fail("give either --version N or --rollback")
     with real_world() as world:
         if rollback:
             return asdict(roll_back(world, model_name))
         if number != "auto":
             return asdict(promote(world, model_name, number))
-        return asdict(promote_latest(world, recorded_options(world, campaign)))
+        options = recorded_options(world, campaign)
+        if model_name not in {options.model_name, _DEFAULTS["model_name"]}:
+            context.fail(f"--model-name: campaign {options.name} trains {options.model_name}")
+        return asdict(promote_latest(world, options))
 
 
 @cli.command("export")

@@ -10,22 +10,8 @@ from starlette.routing import BaseRoute, Route
 _FOLDER = Path(__file__).with_name("page")
 _MEDIA_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 _FILES = {
-    "/": "index.html",
-    **{
-        f"/page/{name}": name
-        for name in (
-            "api.js",
-            "files.js",
-            "heat_map.js",
-            "key.js",
-            "main.js",
-            "model.js",
-            "page.css",
-            "results.js",
-            "row.js",
-            "scoring.js",
-        )
-    },
+    "/" if file.name == "index.html" else f"/page/{file.name}": file.name
+    for file in sorted(_FOLDER.iterdir())
 }
 PATHS = tuple(_FILES)
 

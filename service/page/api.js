@@ -8,7 +8,6 @@ export class Refused extends Error {
     super(body.error ?? `the service answered ${status}`);
     this.status = status;
     this.images = body.images ?? [];
-    this.noSuchVersion = "asked" in body;
   }
 }
 

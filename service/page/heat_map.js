@@ -1,6 +1,6 @@
 /** Heat maps, one after the other, for the rows that come into view. */
 
-import { explain, Refused } from "./api.js";
+import { explain } from "./api.js";
 
 const wanted = [];
 const jobs = new WeakMap();
@@ -35,14 +35,7 @@ async function fill(row, { casting, version }) {
     casting.map = URL.createObjectURL(await response.blob());
     // percent-encoded, since headers are ASCII
     show(row, casting.map, decodeURIComponent(response.headers.get("Casting-Class")));
-  } catch (error) {
-    const missing = error instanceof Refused && error.status === 404 && !error.noSuchVersion;
-    if (missing) {
-      // this service draws none
-      inView.disconnect();
-      wanted.length = 0;
-      document.body.classList.add("no-maps");
-    }
+  } catch {
     row.querySelector(".map .instead").textContent = "no heat map";
   }
 }
