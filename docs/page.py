@@ -25,7 +25,8 @@ def main() -> None:
     if len(sys.argv) < 3:  # noqa: PLR2004 -- the address and a casting
         sys.exit(__doc__)
     url, files = sys.argv[1], [str(Path(file).resolve()) for file in sys.argv[2:]]
-    with tempfile.TemporaryDirectory() as profile, chromium(Path(profile)) as browser:
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # it writes to the last
+    with folder as profile, chromium(Path(profile)) as browser:
         browser.open(url)
         browser.send("#files", "\n".join(files))
         browser.wait(f"document.querySelectorAll('#rows > *').length === {len(files)}", 60)
