@@ -159,13 +159,7 @@ def test_a_given_split_stays_given_when_its_test_folder_is_away(fake: FakeWorld,
 def test_a_column_that_a_manifest_gets_later_moves_nobody(
     fake: FakeWorld, tmp_path: Path, column: str
 ):
-    rows = []
-    for number in range(30):
-        kind, path = ("ok", "def")[number % 2], f"{number}.png"
-        (tmp_path / path).write_bytes(casting_bytes(kind, number))
-        rows.append({"path": path, "label": kind})
-    manifest = tmp_path / "manifest.csv"
-    pd.DataFrame(rows).to_csv(manifest, index=False)
+    rows, manifest = _in_a_manifest(tmp_path)
     options = RunOptions(data=str(manifest), rounds=1, initial=4, image_size=32)
     before = look_up(fake.open(), options)
     added = {"split": lambda n: "test" if n == 0 else "train", "part": lambda n: f"p{n % 12}"}
@@ -227,13 +221,7 @@ def test_classes_that_were_renamed_are_no_further_classes(
 
 
 def test_another_campaigns_split_moves_nobody(fake: FakeWorld, tmp_path: Path):
-    rows = []
-    for number in range(30):
-        kind, path = ("ok", "def")[number % 2], f"{number}.png"
-        (tmp_path / path).write_bytes(casting_bytes(kind, number))
-        rows.append({"path": path, "label": kind})
-    manifest = tmp_path / "manifest.csv"
-    pd.DataFrame(rows).to_csv(manifest, index=False)
+    rows, manifest = _in_a_manifest(tmp_path)
     options = RunOptions(data=str(manifest), rounds=1, initial=4, image_size=32)
     before = look_up(fake.open(), options)
     given = [row | {"split": "test" if n < 10 else "train"} for n, row in enumerate(rows)]
@@ -241,6 +229,18 @@ def test_another_campaigns_split_moves_nobody(fake: FakeWorld, tmp_path: Path):
     other = look_up(fake.open(), replace(options, split_seed=1))
     assert Counter(other.sides.values()) == {"test": 10, "train": 20}
     assert look_up(fake.open(), options).sides == before.sides
+
+
+def _in_a_manifest(folder: Path) -> tuple[list[dict[str, str]], Path]:
+    """Thirty castings, neither parts nor split named: the rows, and the manifest's path."""
+    rows = []
+    for number in range(30):
+        kind, path = ("ok", "def")[number % 2], f"{number}.png"
+        (folder / path).write_bytes(casting_bytes(kind, number))
+        rows.append({"path": path, "label": kind})
+    manifest = folder / "manifest.csv"
+    pd.DataFrame(rows).to_csv(manifest, index=False)
+    return rows, manifest
 
 
 def _between_rounds(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
