@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import psutil
+
+from jobs.leash import leashed, pull
 
 CLIENTS = 64
 
@@ -62,16 +63,13 @@ def serving(service: str, **environment: str) -> Iterator[tuple[str, psutil.Proc
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(Path(sys.executable).with_name("bentoml")), "serve", service]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(  # noqa: S603 -- our own service
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            env=os.environ | environment, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with tempfile.TemporaryFile("w+") as log:
+        process = leashed(command, os.environ | environment, log)
         try:
             yield asyncio.run(_ready(f"http://127.0.0.1:{port}", process)), _worker(process.pid)
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+            pull(process)
 
 
 async def _ready(url: str, process: subprocess.Popen[bytes]) -> str:

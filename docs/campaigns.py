@@ -9,7 +9,7 @@ again it goes on: what is finished is not run twice. Commit the page after each.
 
 import csv
 import hashlib
-import subprocess
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from docs.comparisons import section  # noqa: E402 -- the packages are run from the root
+from jobs.leash import leashed  # noqa: E402
 
 WORK = Path("comparisons")  # manifests, below the folder of ledger and MLflow store
 MOST_A_PART = 14  # castings of a photograph: pools of some 1,500
@@ -98,10 +99,7 @@ COMPARISONS = {
 
 def run(*arguments: str) -> None:
     """Run a verb of the jobs, which ends with us; its result is in MLflow and the ledger."""
-    command = [sys.executable, "-m", "jobs.worker", *arguments]
-    with subprocess.Popen(  # noqa: S603 -- our own program
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    ) as job:
+    with leashed([sys.executable, "-m", "jobs", *arguments], os.environ, sys.stderr) as job:
         if code := job.wait():
             sys.exit(code)
 

@@ -12,18 +12,16 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import IO
 
+from jobs.leash import leashed, pull
 from jobs.options import RunOptions
 from jobs.rank import asks_the_service
 from jobs.service_process import OwnService, own_service
 
 _LOOK = 0.5  # seconds between two looks at the workers
-_STOP = 15.0  # seconds that a worker has to unwind
 _TAIL = 2000  # characters of a failed worker's log that are told
 _TRIES = 2  # a lock that a killed worker still held, a busy database: the second time it works
-_ROOT = Path(__file__).parent.parent  # the packages are run from here
 _OF_THE_OWNER = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
 
 
@@ -54,8 +52,7 @@ class _Worker:
 
     def close(self) -> None:
         """Let go of its leash and its log."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        pull(self.process)
         self.log.close()
 
 
@@ -71,7 +68,7 @@ class Workers:
 
     count: int
     say: Callable[[str], None]
-    command: tuple[str, ...] = (sys.executable, "-m", "jobs.worker", "run")
+    command: tuple[str, ...] = (sys.executable, "-m", "jobs", "run")
 
     def __call__(self, campaigns: Sequence[RunOptions]) -> Generator[Ended | None]:
         """Run campaigns in order, and yield each when it has ended, None while nothing has.
@@ -122,29 +119,13 @@ def _start(command: Sequence[str], options: RunOptions) -> _Worker:
     """Start a campaign's process; it ends when this one does."""
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_OWNER}
     environment.setdefault("OMP_NUM_THREADS", "1")
-    path = filter(None, [str(_ROOT), environment.get("PYTHONPATH")])
-    environment["PYTHONPATH"] = os.pathsep.join(path)
     flags = [f"--{k.replace('_', '-')}={v}" for k, v in asdict(options).items()]
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- it lives as long as the worker
-    process = subprocess.Popen(  # noqa: S603 -- our own program
-        [*command, *flags],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-    )
-    return _Worker(options, process, log)
+    return _Worker(options, leashed([*command, *flags], environment, log), log)
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
-    """End workers: kindly, then not."""
+    """End workers, all at once."""
+    pull(*(worker.process for worker in workers))
     for worker in workers:
-        worker.process.terminate()
-    deadline = time.monotonic() + _STOP
-    for worker in workers:
-        try:
-            worker.process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
-            worker.process.wait()
         worker.close()

@@ -1,7 +1,6 @@
 """A scoring service of the job's own, for as long as the job lives; started again if it dies."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -10,15 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 
+from jobs.leash import leashed, pull
 from models.errors import ServiceError
 
 STARTUP = 120.0  # seconds
-_STOP = 10.0
-_ROOT = Path(__file__).parent.parent  # the packages are run from here
+_PATIENCE = 10.0  # seconds for a sign of life
 
 
 class _Killed(ServiceError):
@@ -26,9 +24,7 @@ class _Killed(ServiceError):
 
 
 class OwnService:
-    """The service on a free port of this machine.
-
-    It watches this process (`CASTING_OWNER_PID`) and ends by itself when that dies.
+    """The service on a free port of this machine, which ends with this process.
 
     Attributes:
         url: where it answers.
@@ -39,11 +35,7 @@ class OwnService:
         self.url = f"http://127.0.0.1:{port}"
         self._environment = os.environ | {
             "CASTING_MODEL": f"models:/{model_name}@current",
-            "CASTING_OWNER_PID": str(os.getpid()),
             "BENTOML_DO_NOT_TRACK": "True",
-            "PYTHONPATH": os.pathsep.join(
-                filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
-            ),
         }
         self._command = [sys.executable, "-m", "bentoml", "serve"]
         self._command += ["service.inspector:CastingInspector"]
@@ -71,15 +63,9 @@ class OwnService:
         Raises:
             ServiceError: it does not; the tail of its log is told.
         """
-        self.stop()  # its workers may have outlived it
+        self.stop()
         with tempfile.TemporaryFile("w+") as log:
-            self._process = subprocess.Popen(  # noqa: S603 -- our own program
-                self._command,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            self._process = leashed(self._command, self._environment, log)
             try:
                 _wait_until_live(self._process, self.url)
             except ServiceError as error:
@@ -88,14 +74,8 @@ class OwnService:
 
     def stop(self) -> None:
         """End the service and its workers: kindly, then not."""
-        if self._process is None:
-            return
-        for kind in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self._process.pid, kind)
-                self._process.wait(timeout=_STOP)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+        if self._process is not None:
+            pull(self._process)
 
 
 @contextmanager
@@ -116,7 +96,7 @@ def own_service(model_name: str) -> Iterator[OwnService]:
 def _answers(url: str) -> bool:
     """Whether it is alive, however busy."""
     try:
-        return httpx.get(f"{url}/livez", timeout=_STOP, trust_env=False).is_success
+        return httpx.get(f"{url}/livez", timeout=_PATIENCE, trust_env=False).is_success
     except httpx.TransportError:
         return False
 
@@ -126,7 +106,7 @@ def _wait_until_live(process: subprocess.Popen[bytes], url: str) -> None:
     while time.monotonic() < deadline:
         ended = process.poll()
         if ended is not None:
-            kind = _Killed if ended < 0 else ServiceError
+            kind = _Killed if ended < 0 or ended > 128 else ServiceError  # noqa: PLR2004
             raise kind(f"the scoring service ended with {ended} at its start")
         if _answers(url):
             return

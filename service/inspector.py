@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from service import leash, page
+from service import page
 from service.api_key import ApiKey
 from service.libraries import quieten_libraries
 from service.presence import ANSWER_SECONDS
@@ -63,8 +63,6 @@ class CastingInspector:
         from service.settings import Settings
 
         settings = Settings.read(os.environ)
-        if settings.owner_pid is not None:
-            leash.hold(settings.owner_pid)
         app.filling = filling = open_app(settings)  # its lanes have counted the cores
         use_threads(1)  # a second team of threads anywhere, and OpenMP lets both sleep at barriers
         app.api_key = settings.api_key

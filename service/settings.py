@@ -25,7 +25,6 @@ class Settings:
         max_body: bytes a request.
         max_in_flight: bytes of all requests that are being received or computed.
         max_pixels: pixels an image, judged by its header.
-        owner_pid: the process that started this service, and which it must not outlive.
     """
 
     model: str = "models:/casting-defects@current"
@@ -37,7 +36,6 @@ class Settings:
     max_body: int = 64 * _MEBIBYTE
     max_in_flight: int = 512 * _MEBIBYTE
     max_pixels: int = MAX_PIXELS
-    owner_pid: int | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str], packed: Path = PACKED) -> "Settings":
@@ -52,7 +50,6 @@ class Settings:
             ServiceError: a variable is not a number, or is too small.
         """
         number = _Numbers(environment)
-        owner = number.whole("CASTING_OWNER_PID", 0, least=0)
         max_body = number.whole("CASTING_MAX_BODY_BYTES", cls.max_body)
         return cls(
             model=environment.get("CASTING_MODEL")
@@ -67,7 +64,6 @@ class Settings:
                 "CASTING_MAX_IN_FLIGHT_BYTES", max(cls.max_in_flight, max_body), least=max_body
             ),
             max_pixels=number.whole("CASTING_MAX_PIXELS", cls.max_pixels),
-            owner_pid=owner or None,
         )
 
 

@@ -129,9 +129,10 @@ def test_a_service_killed_with_its_workers_in_mid_ranking_is_started_again(
     with own_service(name) as service:
         client = ScoringClient(service.url, revive=service.revive)
         before = client.score(images, request)
-        for process in psutil.Process(os.getpid()).children():
-            if "bentoml" in " ".join(process.cmdline()):
-                os.killpg(process.pid, signal.SIGKILL)
+        for leash in filter(_runs, psutil.Process().children()):
+            if "jobs.leash" in leash.cmdline():
+                (serving,) = leash.children()
+                os.killpg(serving.pid, signal.SIGKILL)
         after = client.score(images, request)
         client.close()
     assert after.answers == before.answers

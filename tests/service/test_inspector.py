@@ -1,8 +1,6 @@
 """The third rung: a real `bentoml serve` on a real registry."""
 
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +9,11 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
+from jobs.leash import leashed, pull
 from service import page
 from tests.service.real import eventually, free_port, publish
 
-ROOT = Path(__file__).parents[2]
 KEY = "geheim"
-
-# An owner that starts the service, says its number, and waits.
-OWNER = """
-import os, subprocess, sys, time
-environment = {**os.environ, "CASTING_OWNER_PID": str(os.getpid())}
-print(subprocess.Popen(sys.argv[1:], env=environment).pid, flush=True)
-time.sleep(600)
-"""
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +32,7 @@ def store(tmp_path_factory, predictors) -> tuple[str, MlflowClient]:
 
 
 @pytest.fixture(scope="module")
-def served(store, tmp_path_factory) -> Iterator[tuple[httpx.Client, subprocess.Popen, int]]:
+def client(store, tmp_path_factory) -> Iterator[httpx.Client]:
     uri, _ = store
     port = free_port()
     log = tmp_path_factory.mktemp("log") / "log"
@@ -54,27 +44,20 @@ def served(store, tmp_path_factory) -> Iterator[tuple[httpx.Client, subprocess.P
         "BENTOML_DO_NOT_TRACK": "True",
     }
     bentoml = Path(sys.executable).with_name("bentoml")
-    command = [bentoml, "serve", "service.inspector:CastingInspector", "--port", str(port)]
+    command = [str(bentoml), "serve", "service.inspector:CastingInspector"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     with log.open("w") as file:
-        owner = subprocess.Popen(
-            [sys.executable, "-c", OWNER, *command, "--host", "127.0.0.1"],
-            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=file, text=True,
-        )  # fmt: skip
-    parent = int(owner.stdout.readline())
+        server = leashed(command, environment, file)
     headers = {"Authorization": f"Bearer {KEY}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
         assert eventually(lambda: answers(client), 60), log.read_text()
-        yield client, owner, parent
-    owner.kill()
-    owner.communicate()
-    if runs(parent):
-        os.kill(parent, signal.SIGTERM)
+        yield client
+    pull(server)
 
 
-def test_a_real_server_from_first_answer_to_its_owners_death(store, served, photos):
+def test_a_real_server_from_its_first_answer_to_a_scrape(store, client, photos):
     """One story, since a server takes ten seconds to start."""
     _, mlflow = store
-    client, owner, parent = served
     files = [("images", (f"{i}.png", data)) for i, data in enumerate(photos)]
 
     first = client.post("/score", files=files).json()
@@ -104,26 +87,9 @@ def test_a_real_server_from_first_answer_to_its_owners_death(store, served, phot
     assert scraped.count("# TYPE casting_castings_scored_total counter") == 1
     assert 'casting_bald_nats_count{version="2"}' in scraped
 
-    workers = children(parent)
-    assert workers
-    owner.kill()
-    owner.wait()
-    assert eventually(lambda: not any(runs(pid) for pid in (parent, *workers)), 10)
-
 
 def answers(client: httpx.Client) -> bool:
     try:
         return client.get("/readyz").is_success
     except httpx.TransportError:
         return False
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def children(pid: int) -> list[int]:
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

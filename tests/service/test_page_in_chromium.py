@@ -4,7 +4,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from jobs.leash import leashed, pull
 from models import bundle
 from tests.service.chromium import (
     BROWSER,
@@ -28,7 +28,6 @@ from tests.service.chromium import (
 )
 from tests.service.real import free_port
 
-ROOT = Path(__file__).parents[2]
 KEY = "geheim-ä"
 NOON = "2026-01-01T12:00:00Z"
 
@@ -47,20 +46,18 @@ def url(tmp_path_factory, predictors) -> Iterator[str]:
         **os.environ,
         "CASTING_MODEL": str(folder / "my-castings"),
         "CASTING_API_KEY": KEY,
-        "CASTING_OWNER_PID": str(os.getpid()),
         "BENTOML_DO_NOT_TRACK": "True",
     }
     port = free_port()
     command = [
-        Path(sys.executable).with_name("bentoml"), "serve",
+        str(Path(sys.executable).with_name("bentoml")), "serve",
         "service.inspector:CastingInspector", "--host", "127.0.0.1", "--port", str(port),
     ]  # fmt: skip
     with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        server = leashed(command, environment, log)
     wait_until_ready(f"http://127.0.0.1:{port}/readyz", folder / "log")
     yield f"http://127.0.0.1:{port}/"
-    server.terminate()
-    server.wait()
+    pull(server)
 
 
 def wait_until_ready(url: str, log: Path) -> None:

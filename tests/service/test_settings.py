@@ -36,9 +36,8 @@ def test_every_variable_is_read():
             "CASTING_MAX_BODY_BYTES": "3",
             "CASTING_MAX_IN_FLIGHT_BYTES": "4",
             "CASTING_MAX_PIXELS": "5",
-            "CASTING_OWNER_PID": "6",
         }
-    ) == Settings("models:/other@current", 0, "secret", 0.5, 1, 2, 3, 4, 5, 6)
+    ) == Settings("models:/other@current", 0, "secret", 0.5, 1, 2, 3, 4, 5)
 
 
 def test_a_request_of_the_allowed_size_always_fits_when_it_is_alone():
@@ -58,7 +57,6 @@ def test_a_request_of_the_allowed_size_always_fits_when_it_is_alone():
         ("CASTING_POLL_SECONDS", "0"),
         ("CASTING_POLL_SECONDS", "nan"),
         ("CASTING_POLL_SECONDS", "inf"),
-        ("CASTING_OWNER_PID", "me"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_its_variable(name, value):
@@ -74,7 +72,7 @@ def test_the_limits_in_the_security_policy_are_the_defaults():
     one_more = {name: str(int(number) + 1) for name, number in limits.items()}
     changed = Settings.read(one_more)
     same = [name for name, was in asdict(Settings()).items() if getattr(changed, name) == was]
-    assert same == ["model", "pinned", "api_key", "poll_seconds", "owner_pid"]
+    assert same == ["model", "pinned", "api_key", "poll_seconds"]
 
 
 def test_the_key_is_not_in_the_representation():
