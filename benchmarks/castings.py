@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.images import Preprocessing
+from models.images import Preprocessing, normalise
 from models.network import NetworkSpec, build, use_threads
 from models.predictor import Operating, Predictor
 from models.synthetic import SyntheticSpec, draw_castings
@@ -35,8 +35,11 @@ def _jpeg(pixels: NDArray[np.uint8], width: int, height: int) -> bytes:
 def untrained(seed: int, size: int = 128) -> Predictor:
     """A network of the default kind; what it answers does not matter."""
     spec = NetworkSpec("resnet18", channels=1, classes=2)
-    network = build(spec, "scratch", torch.Generator().manual_seed(seed)).eval()
-    return Predictor(network, Preprocessing(size), ("def", "ok"), Operating("ok"))
+    generator = torch.Generator().manual_seed(seed)
+    network, look = build(spec, "scratch", generator).eval(), Preprocessing(size)
+    seen = torch.randint(256, (8, 1, size, size), generator=generator, dtype=torch.uint8)
+    network.calibrate(normalise(seen, look))
+    return Predictor(network, look, ("def", "ok"), Operating("ok"))
 
 
 def side_by_side(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:

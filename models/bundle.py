@@ -29,7 +29,8 @@ FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
 GOLDEN_CASTINGS = 8
 _GOLDEN_PASSES = 8
 _GOLDEN_SEED = 0
-_TOLERANCE, _TOLERANCE_BF16 = 1e-4, 0.03  # written and checked in fp32, or either in bf16
+_TOLERANCES = {"fp32": 1e-4, "bf16": 0.03, "int8": 0.03}  # of probabilities
+_TOLERANCE_ELSEWHERE = 0.1  # written in one precision, checked in another; 0.08 was seen
 
 
 def write(predictor: Predictor, golden_N: Tensor, folder: Path) -> None:
@@ -139,8 +140,8 @@ def _self_check(
         VersionError: they differ, or the passes do not.
     """
     scores = predictor.score(golden["pixels"], _GOLDEN_PASSES, _GOLDEN_SEED)
-    exact = written_in == predictor.precision == "fp32"
-    allowed = _TOLERANCE if exact else _TOLERANCE_BF16
+    same = written_in == predictor.precision
+    allowed = _TOLERANCES[written_in] if same else _TOLERANCE_ELSEWHERE
     for name, now in (
         ("deterministic", scores.deterministic_N_C),
         ("posterior", scores.probs_N_K_C),

@@ -57,6 +57,11 @@ class Ensemble(nn.Module):
         count = self.spec.members
         return torch.eye(count).repeat_interleave(self.feature_count // count, dim=1)
 
+    @property
+    def precision(self) -> str:
+        """What its members compute in."""
+        return self.networks()[0].precision
+
     def for_inference(self) -> "Ensemble":
         """Its twin whose members answer sooner."""
         return Ensemble.of([network.for_inference() for network in self.networks()])

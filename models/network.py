@@ -20,6 +20,12 @@ from torchvision import models as zoo
 
 from models.errors import DataError
 from models.mc_dropout import pass_masks
+from models.whole_numbers import (
+    WholeNumberTrunk,
+    convolutions,
+    largest_inputs,
+    multiplies_bytes,
+)
 
 BACKBONES: dict[str, Callable[..., zoo.ResNet]] = {
     "resnet18": zoo.resnet18,
@@ -48,7 +54,14 @@ class NetworkSpec:
 
 
 class Network(nn.Module):
-    """Trunk and head; `forward` gives the logits `[N, C]` of the pass without dropout."""
+    """Trunk and head; `forward` gives the logits `[N, C]` of the pass without dropout.
+
+    Attributes:
+        largest_inputs: of the trunk's convolutions, float32 `[L]`; 0 until `calibrate`.
+        whole_numbers: runs the trunk, in a twin `for_inference` that can.
+    """
+
+    largest_inputs: Tensor
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -66,6 +79,8 @@ class Network(nn.Module):
         trunk.fc = nn.Identity()
         self.trunk = trunk
         self.head = nn.Linear(self.feature_count, spec.classes)
+        self.register_buffer("largest_inputs", torch.zeros(len(convolutions(trunk))))
+        self.whole_numbers: WholeNumberTrunk | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits `[N, C]` of normalised images `[N, channels, size, size]`."""
@@ -73,9 +88,11 @@ class Network(nn.Module):
         return logits
 
     def features(self, images: Tensor) -> Tensor:
-        """Trunk output, float32 `[N, F]`, in the best precision that the device has."""
+        """Trunk output, float32 `[N, F]`."""
         images = images.contiguous(memory_format=torch.channels_last)
         dtype = self.trunk.conv1.weight.dtype
+        if self.whole_numbers is not None:
+            return self.whole_numbers(images.to(dtype))
         mixed = dtype == torch.float32  # a twin `for_inference` may be bf16 throughout
         with autocast(images.device) if mixed else nullcontext():
             features: Tensor = self.trunk(images.to(dtype))
@@ -85,6 +102,17 @@ class Network(nn.Module):
     def device(self) -> torch.device:
         """Where it lies."""
         return self.head.weight.device
+
+    @property
+    def precision(self) -> str:
+        """`int8`, `bf16` or `fp32`: what the trunk computes in."""
+        return precision(self.device) if self.whole_numbers is None else "int8"
+
+    @torch.no_grad()
+    def calibrate(self, images: Tensor) -> None:
+        """Learn from normalised castings, in eval mode, how large inputs of convolutions get."""
+        largest_L = largest_inputs(self.trunk, lambda: self.features(images))
+        self.largest_inputs.copy_(largest_L)
 
     def readout(self) -> tuple[Tensor, Tensor]:
         """Weight `[C, F]` and bias `[C]` of the last layer, on the CPU."""
@@ -101,14 +129,17 @@ class Network(nn.Module):
     def for_inference(self) -> "Network":
         """Its twin in eval mode that answers sooner, and is neither trained nor saved.
 
-        Batch norms are folded into their convolutions, and where the trunk is run in bf16 its
-        weights are kept so: a lone casting would wait for them to be converted.
+        Batch norms are folded into their convolutions. Then the trunk is run in whole numbers,
+        where the network is calibrated and the processor made for them. Where it is run in bf16
+        its weights are kept so: a lone casting would wait for them to be converted.
         """
         if not any(isinstance(module, nn.BatchNorm2d) for module in self.modules()):
             return self
         twin = copy.deepcopy(self).eval()
         for module in list(twin.modules()):
             _fold_children(module)
+        if self.device.type == "cpu" and self.largest_inputs.any() and multiplies_bytes():
+            twin.whole_numbers = WholeNumberTrunk(twin.trunk, self.largest_inputs)
         if precision(self.device) == "bf16":
             twin.trunk.bfloat16()
         return twin.eval().to(memory_format=torch.channels_last)
@@ -187,6 +218,8 @@ def _initialise(network: Network, generator: torch.Generator) -> None:
             module.reset_running_stats()
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+        elif isinstance(module, Network):
+            nn.init.zeros_(module.largest_inputs)
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)

@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from models import mc_dropout, scores
 from models.ensemble import Ensemble
 from models.images import Preprocessing, normalise
-from models.network import Network, precision
+from models.network import Network
 
 MINIBATCH = 64
 
@@ -99,8 +99,8 @@ class Predictor:
 
     @property
     def precision(self) -> str:
-        """`bf16` or `fp32`: how the trunk computes on this machine."""
-        return precision(self.device)
+        """`int8`, `bf16` or `fp32`: what the trunk computes in on this machine."""
+        return self._twin.precision
 
     @property
     def good(self) -> int | None:
@@ -111,7 +111,8 @@ class Predictor:
     def embed(self, pixels_N: Tensor) -> Tensor:
         """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""
         with torch.inference_mode():
-            minibatches = [self._trunk(chunk) for chunk in pixels_N.split(MINIBATCH)]
+            chunks = pixels_N.split(MINIBATCH) if len(pixels_N) else ()
+            minibatches = [self._trunk(chunk) for chunk in chunks]
         return torch.cat([torch.empty(0, self.network.feature_count), *minibatches])
 
     def deterministic(self, embeddings_N_F: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from models.muon import Muon
 from models.network import Network, NetworkSpec, best_device, build
 
 _REFRESH_MINIBATCH = 64
+_CALIBRATED = 128  # castings say how large the inputs of convolutions get
 _RIGHT_ANGLE = torch.pi / 2
 _RECENT = 20  # steps whose mean loss says whether the labels are fitted
 
@@ -117,8 +118,11 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
             break
     refresh_batch_norm(network, pixels_N, preprocessing)
     unweight(network, weights_C)
+    network.eval()
+    some = pixels_N[:: math.ceil(len(pixels_N) / _CALIBRATED)]
+    network.calibrate(normalise(some, preprocessing).to(device))
     tail = pace.losses[-max(1, len(pace.losses) // 10) :]
-    return network.eval(), sum(tail) / len(tail)
+    return network, sum(tail) / len(tail)
 
 
 def refresh_batch_norm(network: Network, pixels_N: Tensor, preprocessing: Preprocessing) -> None:

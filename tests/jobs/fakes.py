@@ -250,7 +250,9 @@ class TinyNetwork(nn.Module):
         self.feature_count = 16
         self.head = nn.Linear(self.feature_count, spec.classes)
 
+    whole_numbers = None
     device = Network.device
+    precision = Network.precision
     readout = Network.readout
     pass_masks = Network.pass_masks
     plain_masks = Network.plain_masks

@@ -24,9 +24,11 @@ def make_predictor():
 
     def make(classes=("def", "ok"), seed=0, channels=1, dropout=0.5, operating=None):
         spec = NetworkSpec("resnet18", channels, len(classes), dropout)
-        network = build(spec, "scratch", torch.Generator().manual_seed(seed)).eval()
+        generator = torch.Generator().manual_seed(seed)
+        network = build(spec, "scratch", generator).eval()
         with torch.no_grad():
             network.head.weight.mul_(0.2)
+        network.calibrate(torch.randn(8, channels, SIZE, SIZE, generator=generator))
         return Predictor(
             network,
             Preprocessing(size=SIZE, channels=channels),
@@ -65,13 +67,25 @@ def photograph():
 
 
 @pytest.fixture
-def in_fp32(monkeypatch, predictor):
+def compute_in(monkeypatch, predictor):
+    """Trunks compute in a precision, if this machine can."""
+    capable = torch.cpu.get_capabilities()
+
+    def choose(name):
+        wanted = {"avx512_bf16": name != "fp32", "avx512_vnni": name == "int8"}
+        if any(needed and not capable.get(key) for key, needed in wanted.items()):
+            pytest.skip(f"this processor does not compute in {name}")
+        vars(predictor).pop("_twin", None)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: wanted)
+
+    yield choose
+    vars(predictor).pop("_twin", None)
+
+
+@pytest.fixture
+def in_fp32(compute_in):
     """Trunks compute in fp32, whatever this machine would choose."""
-    vars(predictor).pop("_twin", None)
-    for module in ("models.network", "models.predictor"):
-        monkeypatch.setattr(f"{module}.precision", lambda _device: "fp32")
-    yield
-    vars(predictor).pop("_twin", None)
+    compute_in("fp32")
 
 
 @pytest.fixture(scope="session")

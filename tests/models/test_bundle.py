@@ -157,14 +157,18 @@ def test_in_fp32_small_changes_are_seen_that_bf16_would_hide(predictor, pixels, 
         bundle.read(tmp_path)
 
 
-def test_a_version_written_in_one_precision_is_read_in_the_other(
-    predictor, pixels, tmp_path, monkeypatch
+@pytest.mark.parametrize("written", ["int8", "bf16", "fp32"])
+@pytest.mark.parametrize("read", ["int8", "bf16", "fp32"])
+def test_a_version_written_in_one_precision_is_read_in_another(
+    predictor, pixels, tmp_path, compute_in, written, read
 ):
+    compute_in(written)
     bundle.write(predictor, pixels, tmp_path)
-    described(tmp_path, lambda d: d.update(golden_precision="bf16"))
-    monkeypatch.setattr("models.network.precision", lambda _: "fp32")
-    monkeypatch.setattr("models.predictor.precision", lambda _: "fp32")
-    assert bundle.read(tmp_path).precision == "fp32"
+    before = predictor.embed(pixels)
+    compute_in(read)
+    found = bundle.read(tmp_path)
+    assert found.precision == read
+    assert torch.equal(found.embed(pixels), before) == (read == written)
 
 
 DAMAGES = {

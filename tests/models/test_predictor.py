@@ -1,7 +1,7 @@
 import hashlib
 import json
 import math
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models import scores
 from models.images import normalise
 from models.mc_dropout import pass_masks
-from models.network import precision
+from models.network import use_threads
 from models.predictor import MINIBATCH, Operating, Predictor, Scores, verdicts
 
 FIELDS = [
@@ -28,9 +28,6 @@ FIELDS = [
     "bald_standard_error",
     "variation_ratio",
 ]
-in_bf16 = pytest.mark.skipif(
-    precision(torch.device("cpu")) != "bf16", reason="this processor does not compute in bf16"
-)
 quick = settings(max_examples=60, deadline=None)
 
 
@@ -100,18 +97,26 @@ def test_with_a_good_class_rejection_is_one_minus_its_probability_against_the_th
 # --- one computation, whatever the circumstances ------------------------------------------------
 
 
-@in_bf16
+@pytest.mark.parametrize("name", ["int8", "bf16"])
 @pytest.mark.parametrize("size", [1, 7, MINIBATCH + 1])
-def test_in_bf16_a_casting_has_the_same_bits_in_any_chunk(predictor, pixels, size):
+def test_a_casting_has_the_same_bits_in_any_chunk(predictor, pixels, size, compute_in, name):
+    compute_in(name)
+    assert predictor.precision == name
     whole, parts = whole_and_chunked(predictor, pixels, size)
     assert torch.equal(parts.embeddings_N_F, whole.embeddings_N_F)
     torch.testing.assert_close(parts.probs_N_K_C, whole.probs_N_K_C, atol=1e-12, rtol=0)
 
 
-@in_bf16
-def test_in_bf16_a_casting_has_the_same_bits_in_any_order(predictor, pixels):
+@pytest.mark.parametrize("name", ["int8", "bf16"])
+def test_a_casting_has_the_same_bits_in_any_order_and_number_of_threads(
+    predictor, pixels, compute_in, name
+):
+    compute_in(name)
     backwards = predictor.embed(pixels.flip(0)).flip(0)
     assert torch.equal(backwards, predictor.embed(pixels))
+    with ThreadPoolExecutor(1, "", use_threads, (3,)) as other:
+        elsewhere = other.submit(predictor.embed, pixels).result()
+    assert torch.equal(elsewhere, predictor.embed(pixels))
 
 
 @pytest.mark.usefixtures("in_fp32")
@@ -130,16 +135,19 @@ def test_in_fp32_a_casting_has_the_same_numbers_in_any_order(predictor, pixels):
     )
 
 
-@in_bf16
-def test_bf16_and_fp32_are_within_a_hundredth(predictor, pixels, monkeypatch):
-    half = predictor.score(pixels[:16], 5, 1).probs_N_K_C
-    monkeypatch.setattr("models.network.precision", lambda _: "fp32")
-    full = replace(predictor).score(pixels[:16], 5, 1).probs_N_K_C
-    assert (half - full).abs().max().item() <= 0.01
+@pytest.mark.parametrize("name", ["int8", "bf16"])
+def test_fewer_bits_than_in_fp32_make_a_hundredth_at_most(predictor, pixels, compute_in, name):
+    compute_in(name)
+    rough = predictor.score(pixels[:16], 5, 1).probs_N_K_C
+    compute_in("fp32")
+    exact = predictor.score(pixels[:16], 5, 1).probs_N_K_C
+    assert 0 < (rough - exact).abs().max().item() <= 0.01
 
 
-def test_the_precision_told_is_that_of_the_device(predictor):
-    assert predictor.precision == precision(predictor.device)
+@pytest.mark.parametrize("name", ["int8", "bf16", "fp32"])
+def test_the_precision_told_is_that_of_the_trunk(predictor, compute_in, name):
+    compute_in(name)
+    assert predictor.precision == name
 
 
 def test_a_client_that_sends_nothing_gets_nothing(predictor):

@@ -1,0 +1,168 @@
+"""The trunk in 8-bit whole numbers, as it is run where castings are scored.
+
+Processors multiply bytes twice as fast as bf16 numbers. What a convolution is given follows a ReLU
+and is stored as 0..255 of a scale of its own, filters as -127..127 of a scale for each (Jacob et
+al. 2018; Krishnamoorthi 2018). Sums of whole numbers are exact in any order, so a casting has the
+same features in every minibatch. The stem keeps its precision: it is a fiftieth of the work.
+
+The operators are those that torch itself compiles quantised networks to (`torch.ops.onednn`), used
+here without its compiler, which takes twenty seconds a version.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+_HEADROOM = 1.5  # what is larger by this than ever before is not cut off
+_MOST, _MOST_SIGNED = 255, 127
+_LEAST = 1e-6  # a scale of 0 would be divided by
+
+
+def multiplies_bytes() -> bool:
+    """Whether this processor has instructions for it."""
+    return bool(torch.cpu.get_capabilities().get("avx512_vnni", False))
+
+
+def convolutions(trunk: ResNet) -> list[nn.Conv2d]:
+    """All but the stem."""
+    found = [module for module in trunk.modules() if isinstance(module, nn.Conv2d)]
+    return [convolution for convolution in found if convolution is not trunk.conv1]
+
+
+def largest_inputs(trunk: ResNet, run: Callable[[], object]) -> Tensor:
+    """The largest number that each of `convolutions` is given while `run` runs, float32 `[L]`."""
+    largest_L = torch.zeros(len(convolutions(trunk)))
+
+    def hook(index: int, given: Tensor) -> None:
+        largest_L[index] = max(largest_L[index], given.max().float().cpu())
+
+    hooks = [
+        convolution.register_forward_pre_hook(lambda _, given, index=index: hook(index, given[0]))
+        for index, convolution in enumerate(convolutions(trunk))
+    ]
+    run()
+    for handle in hooks:
+        handle.remove()
+    return largest_L
+
+
+class WholeNumberTrunk:
+    """A trunk whose filters are whole numbers, but for the stem's.
+
+    Args:
+        trunk: its batch norms are folded. The stem stays a part of it.
+        largest_L: what `largest_inputs` found on castings of the kind to be scored.
+    """
+
+    def __init__(self, trunk: ResNet, largest_L: Tensor) -> None:
+        scales = (largest_L * (_HEADROOM / _MOST)).clamp(min=_LEAST).tolist()
+        packed = {
+            convolution: _Convolution.of(convolution, scale)
+            for convolution, scale in zip(convolutions(trunk), scales, strict=True)
+        }
+        self._stem = nn.Sequential(trunk.conv1, trunk.maxpool)
+        self._blocks = [
+            _Block.of(cast("nn.Module", block), packed)
+            for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
+            for block in stage
+        ]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Features, float32 `[N, F]`, of normalised images in the stem's precision."""
+        x = _to_bytes(self._stem(images), self._blocks[0].scale)  # which is a ReLU as well
+        for block, after in zip(self._blocks, self._blocks[1:], strict=False):
+            x = block(x, after.scale)
+        return self._blocks[-1](x, None).mean(dim=(2, 3), dtype=torch.float32)
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """Filters of scales, for bytes of one scale; `how` is stride, padding, dilation, groups."""
+
+    filters: Tensor
+    scales_F: Tensor
+    zeros_F: Tensor
+    bias_F: Tensor
+    scale: float
+    how: tuple[list[int], list[int], list[int], int]
+
+    @classmethod
+    def of(cls, convolution: nn.Conv2d, scale: float) -> "_Convolution":
+        weight = convolution.weight.detach().float()
+        scales_F = (weight.abs().amax(dim=(1, 2, 3)) / _MOST_SIGNED).clamp(min=_LEAST)
+        whole = (weight / scales_F.reshape(-1, 1, 1, 1)).round().to(torch.int8).contiguous()
+        stride, dilation = list(convolution.stride), list(convolution.dilation)
+        padding = list(cast("tuple[int, ...]", convolution.padding))
+        how = (stride, padding, dilation, convolution.groups)
+        filters = torch.ops.onednn.qconv_prepack(whole, scales_F, scale, 0, *how)
+        bias_F = cast("Tensor", convolution.bias).detach().float()
+        zeros_F = torch.zeros(len(bias_F), dtype=torch.int64)
+        return cls(filters, scales_F, zeros_F, bias_F, scale, how)
+
+    def relu(self, x: Tensor, scale: float) -> Tensor:
+        """Bytes of a scale."""
+        return self._run(x, scale, torch.uint8, "relu")
+
+    def plain(self, x: Tensor) -> Tensor:
+        """Numbers in bf16."""
+        return self._run(x, 1.0, torch.bfloat16, "none")
+
+    def _run(self, x: Tensor, scale: float, dtype: torch.dtype, after: str) -> Tensor:
+        own = (self.scale, 0, self.filters, self.scales_F, self.zeros_F)
+        run = torch.ops.onednn.qconv2d_pointwise
+        found: Tensor = run(x, *own, self.bias_F, *self.how, scale, 0, dtype, after, [], "")
+        return found
+
+    def onto(self, x: Tensor, shortcut: Tensor, from_scale: float, scale: float) -> Tensor:
+        """ReLU of the sum with a shortcut, in its place: bytes of a new scale, or bf16."""
+        own = (self.scale, 0, self.filters, self.scales_F, self.zeros_F)
+        both = (scale, 0, shortcut.dtype, from_scale, 0, "sum", 1.0, "relu")
+        run = torch.ops.onednn.qconv2d_pointwise.binary
+        found: Tensor = run(x, *own, shortcut, self.bias_F, *self.how, *both, [], "")
+        return found
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Convolutions one after the other, and a shortcut: the identity or another convolution."""
+
+    inner: list[_Convolution]
+    last: _Convolution
+    shortcut: _Convolution | None
+
+    @classmethod
+    def of(cls, block: nn.Module, packed: dict[nn.Conv2d, _Convolution]) -> "_Block":
+        *inner, last = [
+            packed[module] for module in block.children() if isinstance(module, nn.Conv2d)
+        ]
+        downsample = cast("nn.Sequential | None", block.downsample)
+        shortcut = None if downsample is None else packed[cast("nn.Conv2d", downsample[0])]
+        return cls(inner, last, shortcut)
+
+    @property
+    def scale(self) -> float:
+        """That of the bytes it is given."""
+        return self.inner[0].scale
+
+    def __call__(self, x: Tensor, scale: float | None) -> Tensor:
+        """Bytes of a scale, or numbers in bf16; the bytes given are written over."""
+        y = x
+        for convolution, after in zip(self.inner, [*self.inner[1:], self.last], strict=True):
+            y = convolution.relu(y, after.scale)
+        if self.shortcut is None and scale is not None:
+            return self.last.onto(y, x, self.scale, scale)
+        if self.shortcut is None:
+            shortcut = (x.float() * self.scale).bfloat16()
+        else:
+            shortcut = self.shortcut.plain(x)
+        numbers = self.last.onto(y, shortcut, 1.0, 1.0)
+        return numbers if scale is None else _to_bytes(numbers, scale)
+
+
+def _to_bytes(numbers: Tensor, scale: float) -> Tensor:
+    """Each as the nearest multiple of a scale from 0 to 255."""
+    return numbers.float().mul_(1 / scale).round_().clamp_(0, _MOST).to(torch.uint8)
