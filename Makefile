@@ -41,10 +41,10 @@ test: $(VENV)/.installed-dev  ## Every test, two files at a time
 bench: $(VENV)/.installed  ## Speed beside peers and limits, into docs/benchmarks; CASTING=… MAGNETIC_TILE=… for all
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks.ranking > docs/benchmarks/ranking.md
-	$(BIN)/python -m benchmarks.engines > docs/benchmarks/engines.md
 	$(BIN)/python -m benchmarks.latency > docs/benchmarks/latency.md
 	$(BIN)/python -m benchmarks.serving > docs/benchmarks/serving.md
 ifdef CASTING
+	$(BIN)/python -m benchmarks.engines $(CASTING) > docs/benchmarks/engines.md
 	$(BIN)/python -m benchmarks.training $(CASTING) > docs/benchmarks/training.md
 	$(BIN)/python -m benchmarks.campaign $(CASTING) > docs/benchmarks/campaign.md
 endif

@@ -6,6 +6,7 @@ finishes on the version that it took. Whatever happens to the registry, what is 
 
 import contextlib
 import ctypes
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -200,7 +201,7 @@ class Host:
                 tidied, untidy = self._current, True
             elif untidy:
                 untidy = False
-                _give_back_memory()
+                _tidy_memory()
 
     def _find_and_load(self, number: str) -> Served:
         served = self._current.version.number if self._current is not None else None
@@ -227,7 +228,14 @@ def _warm(predictor: Predictor) -> None:
         predictor.score(blank[:castings], _WARM_PASSES, seed=0)
 
 
-def _give_back_memory() -> None:
-    """Return what a swap has freed; glibc keeps it otherwise, as much as several models take."""
+def _tidy_memory() -> None:
+    """Return what a swap has freed; glibc keeps it otherwise, as much as several models take.
+
+    What is left is there to stay, all of torch and MLflow: the garbage collector passes it over,
+    or a look at it would hold every request for a tenth of a second, again and again.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

@@ -213,7 +213,7 @@ def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(
 ):
     host = Host(registry, pinned=2, meters=Meters())
     tidied = []
-    monkeypatch.setattr("service.host._give_back_memory", lambda: tidied.append(number(host)))
+    monkeypatch.setattr("service.host._tidy_memory", lambda: tidied.append(number(host)))
     registry.down = RuntimeError("")
     host.start(poll_seconds=0.01)
     assert host.registry.error == "RuntimeError"
