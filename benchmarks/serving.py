@@ -56,17 +56,17 @@ def in_process(images: Sequence[bytes], seconds: float) -> float:
 
 
 @contextmanager
-def store() -> Iterator[tuple[str, MlflowClient]]:
-    """A registry with two versions."""
+def store(size: int = 128) -> Iterator[tuple[str, MlflowClient]]:
+    """A registry with two versions that take castings of a size; the first is current."""
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{folder}/mlflow.db"
         os.environ["MLFLOW_TRACKING_URI"] = uri
         client = MlflowClient(uri)
         experiment = client.create_experiment("casting-defects", f"{folder}/artifacts")
-        golden = torch.randint(0, 256, (8, 1, 128, 128), dtype=torch.uint8)
+        golden = torch.randint(0, 256, (8, 1, size, size), dtype=torch.uint8)
         for seed in (1, 2):
             run = client.create_run(experiment).info.run_id
-            registry.publish(client, MODEL, untrained(seed), golden, run, {"labels": "8"})
+            registry.publish(client, MODEL, untrained(seed, size), golden, run, {"labels": "8"})
         client.set_registered_model_alias(MODEL, registry.ALIAS, "1")
         yield uri, client
 
