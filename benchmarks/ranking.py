@@ -6,8 +6,8 @@
 Everything is measured in turn, `--rounds` times; a ratio is that of two measurements of one round,
 and what is printed is the median with the least and the largest. The toolkit's algorithm is a loop
 of K full passes, decoding included, in fp32; baal's is its cached MC dropout, on the fly in an
-environment of its own (`build/peer`, made once). Over HTTP: as a job asks its service, held against
-ours in one process.
+environment of its own (`build/peer`, made once). Over HTTP: as a job asks its service, beside ours
+in one process.
 """
 
 import argparse

@@ -7,8 +7,15 @@ import sys
 from jobs.cli import cli
 from jobs.starter import end_with_starter
 
+
 # a polite end unwinds: the service is stopped and the MLflow run is closed
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+def unwind(*_: object) -> None:
+    """Leave as by an error, once: whoever asks again does not interrupt that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signal.SIGTERM)
+
+
+signal.signal(signal.SIGTERM, unwind)
 if "MLFLOW_RUN_ID" in os.environ:  # handed over by `mlflow run`
     end_with_starter()
 

@@ -24,7 +24,13 @@ from models.castings import (
 )
 from models.errors import CampaignError, DataError
 from models.images import Preprocessing
-from models.network import NetworkSpec, best_device, check_weights, precision
+from models.network import (
+    NetworkSpec,
+    best_device,
+    check_weights,
+    precision,
+    scoring_precision,
+)
 from models.strategies import STRATEGIES, find_strategy, starts_cold
 
 
@@ -66,8 +72,9 @@ class Campaign:
 
     def parameters(self) -> dict[str, object]:
         """Every option, and what the machine adds to the numbers."""
-        machine = {"precision": precision(best_device()), "threads": torch.get_num_threads()}
-        return asdict(self.options) | machine
+        device = best_device()
+        machine = {"precision": precision(device), "scoring_precision": scoring_precision(device)}
+        return asdict(self.options) | machine | {"threads": torch.get_num_threads()}
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -69,6 +69,7 @@ class OwnService:
             try:
                 _wait_until_live(self._process, self.url)
             except ServiceError as error:
+                self.stop()  # it writes where we read
                 log.seek(0)
                 raise type(error)(f"{error}\n{log.read()[-2000:]}") from error
 

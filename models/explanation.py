@@ -55,7 +55,8 @@ class Explanation:
 
 def explain(predictor: Predictor, pixels: Tensor) -> Explanation:
     """The explanation of one casting, uint8 `[channels, size, size]`."""
-    probs_1_C = predictor.deterministic(predictor.embed(pixels.unsqueeze(0)))
+    features_1_F = predictor.embed(pixels.unsqueeze(0))
+    probs_1_C = predictor.deterministic(features_1_F)
     good = predictor.good
     label = int(verdicts(probs_1_C, good, predictor.operating.threshold)[0])
     order = probs_1_C[0].argsort(descending=True, stable=True).tolist()
@@ -66,6 +67,7 @@ def explain(predictor: Predictor, pixels: Tensor) -> Explanation:
         against, speaks_for = good, next(c for c in order if c != good)
         probability = float(1 - probs_1_C[0, good])
     maps_C_H_W = logit_maps(predictor, pixels.unsqueeze(0))[0]
+    maps_C_H_W += (_logits(predictor, features_1_F)[0] - maps_C_H_W.mean((1, 2)))[:, None, None]
     evidence_HW = maps_C_H_W[speaks_for] - maps_C_H_W[against]
     row, column = divmod(int(evidence_HW.argmax()), evidence_HW.shape[1])
     size = predictor.preprocessing.size
@@ -100,6 +102,14 @@ def logit_maps(
     with torch.inference_mode():
         maps = [_member_maps(member, images, dilated) for member in members]
     return torch.stack(maps).mean(dim=0) / predictor.operating.temperature
+
+
+def _logits(predictor: Predictor, features_N_F: Tensor) -> Tensor:
+    """Logits `[N, C]` that verdicts rest on, which maps in another precision miss by a little."""
+    weight_C_F, bias_C = predictor.network.readout()
+    members = predictor.network.spec.members  # whose logits the product adds up
+    logits_N_C = (features_N_F @ weight_C_F.T + bias_C) / members
+    return logits_N_C / predictor.operating.temperature
 
 
 def nearest_cells(count: int, size: int, stride: int = STRIDE) -> Tensor:

@@ -138,7 +138,7 @@ class Network(nn.Module):
         twin = copy.deepcopy(self).eval()
         for module in list(twin.modules()):
             _fold_children(module)
-        if self.device.type == "cpu" and self.largest_inputs.any() and multiplies_bytes():
+        if scoring_precision(self.device) == "int8" and self.largest_inputs.any():
             twin.whole_numbers = WholeNumberTrunk(twin.trunk, self.largest_inputs)
         if precision(self.device) == "bf16":
             twin.trunk.bfloat16()
@@ -183,6 +183,12 @@ def precision(device: torch.device) -> str:
     else:
         native = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
     return "bf16" if native else "fp32"
+
+
+def scoring_precision(device: torch.device) -> str:
+    """`int8` where trunks may be run in whole numbers behind a stem in bf16, else `precision`."""
+    bf16 = device.type == "cpu" and precision(device) == "bf16"
+    return "int8" if bf16 and multiplies_bytes() else precision(device)
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

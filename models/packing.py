@@ -18,6 +18,7 @@ _MODULES = (
     "predictor",
     "pyfunc",
     "scores",
+    "whole_numbers",
 )
 _IMPORT = re.compile(r"^(from|import) models\b", flags=re.MULTILINE)
 

@@ -86,10 +86,12 @@ class Host:
     def start(self, poll_seconds: float) -> None:
         """Look once, so that a worker begins with its model, then keep looking in a thread."""
         self.look()
-        if self._source.changes:
-            threading.Thread(
-                target=self._poll, args=(poll_seconds,), name="registry-poll", daemon=True
-            ).start()
+        if not self._source.changes:
+            _tidy_memory()
+            return
+        threading.Thread(
+            target=self._poll, args=(poll_seconds,), name="registry-poll", daemon=True
+        ).start()
 
     def close(self) -> None:
         """Stop looking and loading."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 import torch
 from mlflow import MlflowClient
 
-from jobs import tables
+from jobs import leash, tables
 from jobs.scoring_client import Request, ScoringClient
 from jobs.service_process import own_service
 from models import registry
@@ -23,7 +22,7 @@ from tests.jobs.fakes import casting_bytes, write_castings
 from tests.service.fakes import tiny_predictor
 
 ROOT = Path(__file__).resolve().parent.parent
-OWN_SERVICE_ENDS = 10.0  # seconds after its job was killed
+OWN_SERVICE_ENDS = leash.GRACE + 10  # seconds after its job was killed
 
 
 def _start(data: Path, ledger: Path) -> subprocess.Popen[str]:
@@ -69,6 +68,10 @@ def _kill_at(job: subprocess.Popen[str], line: str, wait: float) -> None:
 def _runs(process: psutil.Process) -> bool:
     """Whether a process runs; where nobody reaps orphans, the dead stay as zombies."""
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _holds(process: psutil.Process) -> bool:
+    return "jobs.leash" in process.cmdline()
 
 
 def _left_behind(ledger: Path, client: MlflowClient, result: dict[str, Any]) -> dict[str, Any]:
@@ -129,11 +132,15 @@ def test_a_service_killed_with_its_workers_in_mid_ranking_is_started_again(
     with own_service(name) as service:
         client = ScoringClient(service.url, revive=service.revive)
         before = client.score(images, request)
-        for leash in filter(_runs, psutil.Process().children()):
-            if "jobs.leash" in leash.cmdline():
-                (serving,) = leash.children()
-                os.killpg(serving.pid, signal.SIGKILL)
+        (holder,) = [p for p in filter(_runs, psutil.Process().children()) if _holds(p)]
+        killed = holder.children(recursive=True)
+        assert len(killed) > 1  # bentoml serve and its worker, in sessions of their own
+        killed[0].kill()
         after = client.score(images, request)
         client.close()
+        assert not any(map(_runs, killed))
+        (holder,) = [p for p in filter(_runs, psutil.Process().children()) if _holds(p)]
+        living = [holder, *holder.children(recursive=True)]
+    assert not any(map(_runs, living))
     assert after.answers == before.answers
     assert after.tensors["posterior"].equal(before.tensors["posterior"])

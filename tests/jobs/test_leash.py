@@ -18,7 +18,9 @@ STUBBORN = """
 import os, signal, subprocess, sys, time
 if sys.argv[1:]:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen(
+    [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True
+)
 print(os.getpid(), child.pid, flush=True)
 time.sleep(60)
 """
@@ -46,15 +48,18 @@ def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
     return True
 
 
-def family(log: Path) -> list[psutil.Process]:
+def family(log: Path) -> list[int]:
     """The processes of which a log tells, once it does."""
     assert eventually(lambda: log.exists() and log.read_text().endswith("\n"))
-    return [psutil.Process(int(pid)) for pid in log.read_text().split()]
+    return [int(pid) for pid in log.read_text().split()]
 
 
-def run(process: psutil.Process) -> bool:
+def run(pid: int) -> bool:
     """Whether it runs; where nobody reaps orphans, the dead stay as zombies."""
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.parametrize("end", ["", "sys.exit(3)", "os.kill(os.getpid(), 15)"])
@@ -99,7 +104,7 @@ def test_one_that_does_not_listen_is_made_to(tmp_path: Path):
     quick = """if True:
         import sys
         from jobs import leash
-        leash._GRACE = 0.1
+        leash.GRACE = 0.1
         sys.exit(leash._main(sys.argv[1:]))
     """
     path = tmp_path / "log"
@@ -121,10 +126,22 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path):
     )
     processes = family(path)
     assert owner.stdout is not None
-    processes.append(psutil.Process(int(owner.stdout.readline())))
+    processes.append(int(owner.stdout.readline()))
     owner.kill()
     owner.communicate()
     assert eventually(lambda: not any(map(run, processes)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of it")
+def test_a_leash_that_is_killed_takes_the_command_along(tmp_path: Path):
+    path = tmp_path / "log"
+    with path.open("w") as log:
+        leash = leashed(stubborn(), os.environ, log)
+    command, child = family(path)
+    leash.kill()
+    pull(leash)
+    assert eventually(lambda: not run(command))
+    os.kill(child, signal.SIGKILL)  # which is not its own
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -144,7 +161,7 @@ def test_what_it_leaves_behind_at_its_own_end_ends_too(tmp_path: Path):
     code = """if True:
         import subprocess, sys
         sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
-        print(subprocess.Popen(sleep).pid, flush=True)
+        print(subprocess.Popen(sleep, start_new_session=True).pid, flush=True)
     """
     with path.open("w") as log:
         leash = leashed([sys.executable, "-c", code], os.environ, log)

@@ -13,7 +13,7 @@ def test_a_service_that_cannot_start_is_an_error_with_its_log(
     monkeypatch.setenv("CASTING_PINNED", "not a number")
     monkeypatch.setattr(service_process, "STARTUP", 30.0)
     with (
-        pytest.raises(ServiceError, match=r"(?s)at its start|did not come up.*CASTING_PINNED"),
+        pytest.raises(ServiceError, match=r"(?s)(at its start|did not come up).*CASTING_PINNED"),
         own_service("casting-defects") as url,
     ):
         httpx.get(url)

@@ -167,3 +167,16 @@ def test_the_peak_lies_on_what_the_network_learnt_to_see():
         x, y = (size * fraction for fraction in explanation.peak)
         hits.append(max(abs(x - column), abs(y - row)) <= 4 + 1.5 * STRIDE)
     assert sum(hits) >= 0.8 * len(hits)  # a third of them would be chance
+
+
+@pytest.mark.parametrize("name", ["int8", "bf16", "fp32"])
+def test_an_explanation_adds_up_to_its_verdict_in_any_precision(
+    predictor, pixels, compute_in, name
+):
+    compute_in(name)
+    for casting in pixels[:4]:
+        found = explain(predictor, casting)
+        (probs,) = predictor.deterministic(predictor.embed(casting.unsqueeze(0)))
+        of = dict(zip(predictor.classes, probs, strict=True))
+        odds = (of[found.speaks_for] / of[found.against]).log()
+        torch.testing.assert_close(found.evidence_HW.mean().double(), odds, atol=1e-4, rtol=1e-4)

@@ -4,17 +4,19 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 from torch import nn
-from torch.nn.functional import conv2d, max_pool2d
+from torch.nn.functional import conv2d
 
 from models import scores
 from models.images import Preprocessing, normalise
 from models.mc_dropout import pass_masks, posterior
-from models.network import NetworkSpec, build
+from models.network import NetworkSpec, build, scoring_precision
 from models.synthetic import SyntheticSpec, draw_castings
 from models.training import Recipe, fit
-from models.whole_numbers import convolutions, largest_inputs, multiplies_bytes
+from models.whole_numbers import convolutions, largest_inputs
 
-in_bytes = pytest.mark.skipif(not multiplies_bytes(), reason="this processor does not")
+in_bytes = pytest.mark.skipif(
+    scoring_precision(torch.device("cpu")) != "int8", reason="this processor does not"
+)
 
 HEADROOM = 1.5
 
@@ -66,7 +68,7 @@ def test_features_are_those_of_fp32_but_for_rounding(backbone, channels, monkeyp
     assert twin.features(shown).dtype == torch.float32
 
 
-def restated(trunk, given, largest_L):
+def restated(trunk, stem, given, largest_L):
     """The same arithmetic with numbers that happen to be whole, in float64."""
     scale_of = {
         c: float(m) * HEADROOM / 255 for c, m in zip(convolutions(trunk), largest_L, strict=True)
@@ -82,8 +84,7 @@ def restated(trunk, given, largest_L):
         x = rounded(x, scale_of[c])
         return conv2d(x, whole, c.bias.double(), c.stride, c.padding)
 
-    x = conv2d(given, trunk.conv1.weight.double(), trunk.conv1.bias.double(), 2, 3)
-    x = max_pool2d(x.relu(), 3, 2, 1)
+    x = trunk.maxpool(stem(given.bfloat16()).relu()).double()
     blocks = [b for n in (1, 2, 3, 4) for b in trunk.get_submodule(f"layer{n}")]
     for block in blocks:
         x = rounded(x, scale_of[block.conv1])
@@ -100,10 +101,11 @@ def restated(trunk, given, largest_L):
 def test_it_is_this_arithmetic(monkeypatch):
     network = lively("resnet18")
     shown = images(8)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True})
-    twin = calibrated(network, shown)  # its stem in fp32
-    assert twin.precision == "int8"
-    expected = restated(twin.trunk, shown.double(), network.largest_inputs)
+    twin = calibrated(network, shown)
+    with monkeypatch.context() as context:
+        context.setattr(torch.cpu, "get_capabilities", dict)
+        folded = network.for_inference().trunk
+    expected = restated(folded, twin.trunk.conv1, shown, network.largest_inputs)
     found, exact = twin.features(shown), bare(network, monkeypatch)(shown)
     assert off(found, expected) < 0.5 * off(found, exact)  # a rounding more makes others
 
@@ -153,7 +155,7 @@ def test_a_network_that_saw_no_castings_is_not_run_so():
     assert network.eval().for_inference().precision != "int8"
 
 
-@pytest.mark.parametrize("capable", [{}, {"avx512_bf16": True}, {"avx512_vnni": False}])
+@pytest.mark.parametrize("capable", [{}, {"avx512_bf16": True}, {"avx512_vnni": True}])
 def test_nor_is_one_on_a_processor_without_it(capable, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capable)
     twin = calibrated(lively("resnet18"), images(4))

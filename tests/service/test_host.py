@@ -1,3 +1,4 @@
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.errors import VersionError
-from service.host import REFUSED_FOR, Host
+from service.host import REFUSED_FOR, Host, _tidy_memory
 from service.meters import Meters
 from service.refusals import NoSuchVersion, NotNow
 from tests.service.fakes import FakeRegistry
@@ -226,13 +227,24 @@ def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(
     assert wait_until(lambda: "registry-poll" not in {t.name for t in threading.enumerate()})
 
 
-def test_a_folder_is_not_polled_and_has_no_registry(registry):
+def test_a_folder_is_not_polled_and_has_no_registry(registry, monkeypatch):
     registry.changes = False
     host = Host(registry, pinned=2, meters=Meters())
+    tidied = []
+    monkeypatch.setattr("service.host._tidy_memory", lambda: tidied.append(number(host)))
     host.start(poll_seconds=0.01)
+    assert tidied == ["1"]
     assert "registry-poll" not in {t.name for t in threading.enumerate()}
     assert host.registry.reachable is None
     host.close()
+
+
+def test_the_garbage_collector_passes_over_what_is_there_to_stay():
+    try:
+        _tidy_memory()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
 
 
 def wait_until(condition, seconds: float = 5.0) -> bool:
