@@ -98,7 +98,7 @@ COMPARISONS = {
 
 
 def run(*arguments: str) -> None:
-    """Run a verb of the jobs, which ends with us; its result is in MLflow and the ledger."""
+    """Run a verb of the jobs, which ends with us."""
     job = leashed([sys.executable, "-m", "jobs", *arguments], os.environ, sys.stderr)
     try:
         if code := job.wait():

@@ -8,9 +8,8 @@ from jobs.cli import cli
 from jobs.starter import end_with_starter
 
 
-# a polite end unwinds: the service is stopped and the MLflow run is closed
 def unwind(*_: object) -> None:
-    """Leave as by an error, once: whoever asks again does not interrupt that."""
+    """End politely, once: the service is stopped, the MLflow run closed, whoever asks again."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + signal.SIGTERM)
 

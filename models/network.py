@@ -20,12 +20,7 @@ from torchvision import models as zoo
 
 from models.errors import DataError
 from models.mc_dropout import pass_masks
-from models.whole_numbers import (
-    WholeNumberTrunk,
-    convolutions,
-    largest_inputs,
-    multiplies_bytes,
-)
+from models.whole_numbers import WholeNumberTrunk, convolutions, largest_inputs
 
 BACKBONES: dict[str, Callable[..., zoo.ResNet]] = {
     "resnet18": zoo.resnet18,
@@ -178,17 +173,19 @@ def _fold_children(module: nn.Module) -> None:
 
 def precision(device: torch.device) -> str:
     """`bf16` where the device computes in it natively, else `fp32`."""
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported()
-    else:
-        native = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _has("avx512_bf16")
     return "bf16" if native else "fp32"
 
 
 def scoring_precision(device: torch.device) -> str:
     """`int8` where trunks may be run in whole numbers behind a stem in bf16, else `precision`."""
-    bf16 = device.type == "cpu" and precision(device) == "bf16"
-    return "int8" if bf16 and multiplies_bytes() else precision(device)
+    whole = device.type == "cpu" and _has("avx512_bf16") and _has("avx512_vnni")
+    return "int8" if whole else precision(device)
+
+
+def _has(instructions: str) -> bool:
+    """Whether this processor has them."""
+    return bool(torch.cpu.get_capabilities().get(instructions, False))
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

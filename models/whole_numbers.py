@@ -11,6 +11,7 @@ here without its compiler, which takes twenty seconds a version.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -20,11 +21,6 @@ from torchvision.models import ResNet
 _HEADROOM = 1.5  # what is larger by this than ever before is not cut off
 _MOST, _MOST_SIGNED = 255, 127
 _LEAST = 1e-6  # a scale of 0 would be divided by
-
-
-def multiplies_bytes() -> bool:
-    """Whether this processor has instructions for it."""
-    return bool(torch.cpu.get_capabilities().get("avx512_vnni", False))
 
 
 def convolutions(trunk: ResNet) -> list[nn.Conv2d]:
@@ -74,7 +70,7 @@ class WholeNumberTrunk:
     def __call__(self, images: Tensor) -> Tensor:
         """Features, float32 `[N, F]`, of normalised images in the stem's precision."""
         x = _to_bytes(self._stem(images), self._blocks[0].scale)  # which is a ReLU as well
-        for block, after in zip(self._blocks, self._blocks[1:], strict=False):
+        for block, after in pairwise(self._blocks):
             x = block(x, after.scale)
         return self._blocks[-1](x, None).mean(dim=(2, 3), dtype=torch.float32)
 

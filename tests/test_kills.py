@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from jobs.scoring_client import Request, ScoringClient
 from jobs.service_process import own_service
 from models import registry
 from tests.jobs.fakes import casting_bytes, write_castings
+from tests.processes import eventually, runs
 from tests.service.fakes import tiny_predictor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,22 +58,22 @@ def _kill_at(job: subprocess.Popen[str], line: str, wait: float) -> None:
     else:
         pytest.fail(f"it never said {line!r}: {''.join(said)[-2000:]}")
     time.sleep(wait)
-    started = psutil.Process(job.pid).children(recursive=True)
+    started = _below(job.pid)
     job.kill()
     job.communicate()
-    deadline = time.monotonic() + OWN_SERVICE_ENDS
-    while time.monotonic() < deadline and any(map(_runs, started)):
-        time.sleep(0.2)
-    assert not any(map(_runs, started))
+    assert eventually(lambda: not any(map(runs, started)), OWN_SERVICE_ENDS)
 
 
-def _runs(process: psutil.Process) -> bool:
-    """Whether a process runs; where nobody reaps orphans, the dead stay as zombies."""
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+def _below(pid: int) -> list[int]:
+    """Processes that a process has started, theirs too."""
+    return [process.pid for process in psutil.Process(pid).children(recursive=True)]
 
 
-def _holds(process: psutil.Process) -> bool:
-    return "jobs.leash" in process.cmdline()
+def _holder() -> int:
+    """The leash of the service of this process."""
+    living = [p for p in psutil.Process().children() if runs(p.pid)]
+    (holder,) = [p.pid for p in living if "jobs.leash" in p.cmdline()]
+    return holder
 
 
 def _left_behind(ledger: Path, client: MlflowClient, result: dict[str, Any]) -> dict[str, Any]:
@@ -132,15 +134,13 @@ def test_a_service_killed_with_its_workers_in_mid_ranking_is_started_again(
     with own_service(name) as service:
         client = ScoringClient(service.url, revive=service.revive)
         before = client.score(images, request)
-        (holder,) = [p for p in filter(_runs, psutil.Process().children()) if _holds(p)]
-        killed = holder.children(recursive=True)
+        killed = _below(_holder())
         assert len(killed) > 1  # bentoml serve and its worker, in sessions of their own
-        killed[0].kill()
+        os.kill(killed[0], signal.SIGKILL)
         after = client.score(images, request)
         client.close()
-        assert not any(map(_runs, killed))
-        (holder,) = [p for p in filter(_runs, psutil.Process().children()) if _holds(p)]
-        living = [holder, *holder.children(recursive=True)]
-    assert not any(map(_runs, living))
+        assert not any(map(runs, killed))
+        living = [_holder(), *_below(_holder())]
+    assert not any(map(runs, living))
     assert after.answers == before.answers
     assert after.tensors["posterior"].equal(before.tensors["posterior"])

@@ -4,14 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from jobs.leash import leashed, pull
+from tests.processes import eventually, runs
 
 # Says its number and its child's, and sleeps; with an argument it does not listen to SIGTERM.
 STUBBORN = """
@@ -39,27 +37,10 @@ def stubborn(*argument: str) -> list[str]:
     return [sys.executable, "-c", STUBBORN, *argument]
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def family(log: Path) -> list[int]:
     """The processes of which a log tells, once it does."""
     assert eventually(lambda: log.exists() and log.read_text().endswith("\n"))
     return [int(pid) for pid in log.read_text().split()]
-
-
-def run(pid: int) -> bool:
-    """Whether it runs; where nobody reaps orphans, the dead stay as zombies."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.mark.parametrize("end", ["", "sys.exit(3)", "os.kill(os.getpid(), 15)"])
@@ -96,7 +77,7 @@ def test_pulled_it_ends_with_all_that_it_started(tmp_path: Path):
             leashes.append(leashed(stubborn(), os.environ, log))
     processes = [process for path in logs for process in family(path)]
     pull(*leashes)
-    assert eventually(lambda: not any(map(run, processes)))
+    assert eventually(lambda: not any(map(runs, processes)))
     pull(*leashes)  # once more does no harm
 
 
@@ -116,7 +97,7 @@ def test_one_that_does_not_listen_is_made_to(tmp_path: Path):
     processes = family(path)
     pull(leash)
     assert leash.returncode == 128 + signal.SIGKILL
-    assert eventually(lambda: not any(map(run, processes)))
+    assert eventually(lambda: not any(map(runs, processes)))
 
 
 def test_it_ends_when_its_owner_is_killed(tmp_path: Path):
@@ -129,7 +110,7 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path):
     processes.append(int(owner.stdout.readline()))
     owner.kill()
     owner.communicate()
-    assert eventually(lambda: not any(map(run, processes)))
+    assert eventually(lambda: not any(map(runs, processes)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of it")
@@ -140,7 +121,7 @@ def test_a_leash_that_is_killed_takes_the_command_along(tmp_path: Path):
     command, child = family(path)
     leash.kill()
     pull(leash)
-    assert eventually(lambda: not run(command))
+    assert eventually(lambda: not runs(command))
     os.kill(child, signal.SIGKILL)  # which is not its own
 
 
@@ -152,7 +133,7 @@ def test_a_signal_to_the_leash_ends_it_too(tmp_path: Path, number: int):
     processes = family(path)
     leash.send_signal(number)
     assert leash.wait(30) == 128 + signal.SIGTERM
-    assert eventually(lambda: not any(map(run, processes)))
+    assert eventually(lambda: not any(map(runs, processes)))
     pull(leash)
 
 
@@ -167,5 +148,5 @@ def test_what_it_leaves_behind_at_its_own_end_ends_too(tmp_path: Path):
         leash = leashed([sys.executable, "-c", code], os.environ, log)
     (child,) = family(path)
     assert leash.wait(30) == 0
-    assert eventually(lambda: not run(child))
+    assert eventually(lambda: not runs(child))
     pull(leash)

@@ -16,7 +16,8 @@ import yaml
 
 from models import registry
 from models.images import decode
-from tests.service.real import eventually, free_port, publish
+from tests.processes import eventually
+from tests.service.real import free_port, publish
 from tests.service.test_inspector import answers
 
 ROOT = Path(__file__).parents[2]

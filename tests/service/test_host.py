@@ -10,6 +10,7 @@ from models.errors import VersionError
 from service.host import REFUSED_FOR, Host, _tidy_memory
 from service.meters import Meters
 from service.refusals import NoSuchVersion, NotNow
+from tests.processes import eventually
 from tests.service.fakes import FakeRegistry
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -155,7 +156,7 @@ def test_the_least_recently_used_pinned_version_goes_first(registry, host):
 def test_no_pinned_version_is_kept_where_none_may_be(registry):
     host = Host(registry, pinned=0, meters=Meters())
     assert host.take("2").result(10).version.number == "2"
-    assert wait_until(lambda: host.pinned == [])
+    assert eventually(lambda: host.pinned == [])
     host.close()
 
 
@@ -197,7 +198,7 @@ def test_a_pinned_version_that_could_not_be_loaded_is_tried_again(registry, host
     with pytest.raises(NotNow, match="version 2 cannot be loaded: reset"):
         host.take("2").result(10)
     del registry.failing["2"]
-    assert wait_until(lambda: host.take("2").result(10).version.number == "2")
+    assert eventually(lambda: host.take("2").result(10).version.number == "2")
 
 
 def test_a_pinned_version_that_becomes_current_is_not_loaded_again(registry, host):
@@ -219,12 +220,12 @@ def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(
     host.start(poll_seconds=0.01)
     assert host.registry.error == "RuntimeError"
     registry.down = None
-    assert wait_until(lambda: host.served is not None)
+    assert eventually(lambda: host.served is not None)
     registry.alias = "2"
-    assert wait_until(lambda: number(host) == "2")
-    assert wait_until(lambda: tidied[-1:] == ["2"])  # once nobody uses the old version any more
+    assert eventually(lambda: number(host) == "2")
+    assert eventually(lambda: tidied[-1:] == ["2"])  # once nobody uses the old version any more
     host.close()
-    assert wait_until(lambda: "registry-poll" not in {t.name for t in threading.enumerate()})
+    assert eventually(lambda: "registry-poll" not in {t.name for t in threading.enumerate()})
 
 
 def test_a_folder_is_not_polled_and_has_no_registry(registry, monkeypatch):
@@ -245,15 +246,6 @@ def test_the_garbage_collector_passes_over_what_is_there_to_stay():
         assert gc.get_freeze_count() > 10_000
     finally:
         gc.unfreeze()
-
-
-def wait_until(condition, seconds: float = 5.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def test_a_version_that_is_being_loaded_when_it_becomes_current_is_loaded_once(registry, host):

@@ -11,9 +11,10 @@ import torch
 from schemathesis import GenerationMode
 
 from models import bundle
+from tests.processes import eventually
 from tests.service.corpus import CASES, try_out
 from tests.service.pictures import GREY, image
-from tests.service.real import ROOT, Served, eventually, serving
+from tests.service.real import ROOT, Served, serving
 from tests.service.schema import answers
 
 KEY, WRONG_KEY, PASSWORD = "geheim-key", "falsch-key", "geheim-word"

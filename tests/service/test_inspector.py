@@ -11,7 +11,8 @@ from mlflow import MlflowClient
 
 from jobs.leash import leashed, pull
 from service import page
-from tests.service.real import eventually, free_port, publish
+from tests.processes import eventually
+from tests.service.real import free_port, publish
 
 KEY = "geheim"
 
