@@ -137,9 +137,9 @@ def test_a_service_killed_with_its_workers_in_mid_ranking_is_started_again(
         killed = _below(_holder())
         assert len(killed) > 1  # bentoml serve and its worker, in sessions of their own
         os.kill(killed[0], signal.SIGKILL)
+        assert eventually(lambda: not any(map(runs, killed)), OWN_SERVICE_ENDS)
         after = client.score(images, request)
         client.close()
-        assert not any(map(runs, killed))
         living = [_holder(), *_below(_holder())]
     assert not any(map(runs, living))
     assert after.answers == before.answers
