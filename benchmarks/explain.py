@@ -28,7 +28,7 @@ from benchmarks.machine import machine
 from models.explanation import DILATED, OWN_STRIDE, logit_maps, nearest_cells
 from models.images import Preprocessing, decode
 from models.network import NetworkSpec
-from models.predictor import Operating, Predictor
+from models.predictor import Operating, Predictor, verdicts
 from models.synthetic import SyntheticSpec, draw_castings
 from models.training import Recipe, fit
 
@@ -108,10 +108,9 @@ def rejected(predictor: Predictor, castings: list[Labelled]) -> tuple[list[Label
     defective = [casting for casting in castings if casting.label != GOOD]
     pixels_N = torch.stack([decode(c.data, predictor.preprocessing) for c in defective])
     probs_N_C = predictor.deterministic(predictor.embed(pixels_N))
-    good = predictor.classes.index(GOOD)
-    rows = (1 - probs_N_C[:, good] >= predictor.operating.threshold).nonzero().flatten().tolist()
-    probs_N_C[:, good] = -1
-    return [defective[i] for i in rows], probs_N_C[rows].argmax(dim=1).tolist()
+    verdict_N = verdicts(probs_N_C, predictor.good, predictor.operating.threshold)
+    rows = (verdict_N != predictor.good).nonzero().flatten().tolist()
+    return [defective[i] for i in rows], verdict_N[rows].tolist()
 
 
 def near_defect(mask: NDArray[np.bool_], size: int, stride: int) -> NDArray[np.bool_]:
