@@ -32,7 +32,8 @@ from models.training import Recipe, fit
 from service.lanes import SHARED
 
 Engine = Callable[[Tensor], Tensor]
-SIZE, LABELS, TURNS, SECONDS, LEAST = 128, 250, 5, 2.0, 1.9
+LOOK = Preprocessing(128)
+LABELS, TURNS, SECONDS, LEAST = 250, 5, 2.0, 1.9
 
 
 def eager_fp32(network: Network, _: int) -> Engine:
@@ -52,7 +53,7 @@ def folded(network: Network, _: int) -> Engine:
 
 def whole_numbers(network: Network, _: int) -> Engine:
     """8-bit whole numbers: what scoring runs."""
-    return network.for_inference().features
+    return network.for_inference(LOOK).features
 
 
 def compiled(network: Network, _: int) -> Engine:
@@ -71,8 +72,8 @@ def openvino(network: Network, lanes: int) -> Engine:
 
     import openvino as ov
 
-    model = ov.convert_model(network.trunk, example_input=torch.zeros(2, 1, SIZE, SIZE))
-    model.reshape([-1, 1, SIZE, SIZE])
+    model = ov.convert_model(network.trunk, example_input=torch.zeros(2, 1, LOOK.size, LOOK.size))
+    model.reshape([-1, 1, LOOK.size, LOOK.size])
     hint = "THROUGHPUT" if lanes > 1 else "LATENCY"
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16",
@@ -96,24 +97,24 @@ ENGINES = (eager, folded, whole_numbers, compiled, openvino)
 def _in_bf16(network: Network) -> Network:
     uncalibrated = copy.deepcopy(network)
     uncalibrated.largest_inputs.zero_()
-    return uncalibrated.for_inference()
+    return uncalibrated.for_inference(LOOK)
 
 
 def trained(folder: Path) -> tuple[Network, Tensor, Tensor]:
     """A network that knows some train castings, and all test castings, with their classes."""
-    look, generator = Preprocessing(SIZE), torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     (train, known), (test, truth) = side(folder, "train"), side(folder, "test")
     drawn = torch.randperm(len(train), generator=generator)[:LABELS].tolist()
     network, _ = fit(
-        pixels([train[i] for i in drawn], look),
+        pixels([train[i] for i in drawn], LOOK),
         torch.tensor([known[i] for i in drawn]),
         NetworkSpec("resnet18", channels=1, classes=len(CLASSES)),
-        look,
+        LOOK,
         recipe=Recipe(),
         weights="scratch",
         seed=0,
     )
-    return network, normalise(pixels(test, look), look), torch.tensor(truth)
+    return network, normalise(pixels(test, LOOK), LOOK), torch.tensor(truth)
 
 
 def rows(network: Network, pool: Tensor, truth_N: Tensor) -> Iterator[str]:
@@ -194,7 +195,7 @@ def main() -> None:
     parser.add_argument("casting", type=Path)
     network, pool, truth_N = trained(parser.parse_args().casting)
     network.requires_grad_(requires_grad=False)
-    print(f"{machine()}; {SIZE} px, minibatches of {SHARED}; at least {LEAST} x eager bf16\n")
+    print(f"{machine()}; {LOOK.size} px, minibatches of {SHARED}; at least {LEAST} x eager bf16\n")
     print(
         "| engine | images/s | beside eager bf16 | one casting, ms | ready, s | BALD's rank | "
         "accuracy |\n|---|---|---|---|---|---|---|"

@@ -123,9 +123,10 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
         raise ValueError(f"classes {names} with {good} as the good one do not fit the network")
     network = network.to_empty(device="cpu")
     network.load_state_dict(weights)
+    preprocessing = Preprocessing(**description["preprocessing"])
     return Predictor(
-        network=network.to(best_device()).for_inference(),
-        preprocessing=Preprocessing(**description["preprocessing"]),
+        network=network.to(best_device()).for_inference(preprocessing),
+        preprocessing=preprocessing,
         classes=tuple(description["classes"]),
         operating=Operating(**description["operating"]),
     )

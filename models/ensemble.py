@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from models.images import Preprocessing
 from models.network import Network, NetworkSpec
 
 
@@ -62,9 +63,9 @@ class Ensemble(nn.Module):
         """What its members compute in."""
         return self.networks()[0].precision
 
-    def for_inference(self) -> "Ensemble":
+    def for_inference(self, preprocessing: Preprocessing) -> "Ensemble":
         """Its twin whose members answer sooner."""
-        return Ensemble.of([network.for_inference() for network in self.networks()])
+        return Ensemble.of([network.for_inference(preprocessing) for network in self.networks()])
 
     def networks(self) -> list[Network]:
         """Its members."""

@@ -59,6 +59,16 @@ class Preprocessing:
     mean: float = 0.45
     std: float = 0.25
 
+    @property
+    def level(self) -> float:
+        """How far normalised pixels of neighbouring levels lie apart."""
+        return 1 / (255 * self.std)
+
+    @property
+    def black(self) -> int:
+        """How many levels black pixels lie below a normalised 0."""
+        return round(255 * self.mean)
+
 
 def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Read one photograph as uint8 `[channels, size, size]`.

@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision import models as zoo
 
 from models.errors import DataError
+from models.images import Preprocessing
 from models.mc_dropout import pass_masks
 from models.whole_numbers import WholeNumberTrunk, convolutions, largest_inputs
 
@@ -87,7 +88,7 @@ class Network(nn.Module):
         images = images.contiguous(memory_format=torch.channels_last)
         dtype = self.trunk.conv1.weight.dtype
         if self.whole_numbers is not None:
-            return self.whole_numbers(images.to(dtype))
+            return self.whole_numbers(images)
         mixed = dtype == torch.float32  # a twin `for_inference` may be bf16 throughout
         with autocast(images.device) if mixed else nullcontext():
             features: Tensor = self.trunk(images.to(dtype))
@@ -121,7 +122,7 @@ class Network(nn.Module):
         """The mask `[1, F]` of the pass without dropout."""
         return torch.ones(1, self.feature_count)
 
-    def for_inference(self) -> "Network":
+    def for_inference(self, preprocessing: Preprocessing) -> "Network":
         """Its twin in eval mode that answers sooner, and is neither trained nor saved.
 
         Batch norms are folded into their convolutions. Then the trunk is run in whole numbers,
@@ -134,7 +135,8 @@ class Network(nn.Module):
         for module in list(twin.modules()):
             _fold_children(module)
         if scoring_precision(self.device) == "int8" and self.largest_inputs.any():
-            twin.whole_numbers = WholeNumberTrunk(twin.trunk, self.largest_inputs)
+            levels = preprocessing.level, preprocessing.black
+            twin.whole_numbers = WholeNumberTrunk(twin.trunk, self.largest_inputs, *levels)
         if precision(self.device) == "bf16":
             twin.trunk.bfloat16()
         return twin.eval().to(memory_format=torch.channels_last)
@@ -178,7 +180,7 @@ def precision(device: torch.device) -> str:
 
 
 def scoring_precision(device: torch.device) -> str:
-    """`int8` where trunks may be run in whole numbers behind a stem in bf16, else `precision`."""
+    """`int8` where trunks may be run in whole numbers with sums in bf16, else `precision`."""
     whole = device.type == "cpu" and _has("avx512_bf16") and _has("avx512_vnni")
     return "int8" if whole else precision(device)
 

@@ -177,7 +177,7 @@ class Predictor:
     @cached_property
     def _twin(self) -> Network | Ensemble:
         """Runs the trunk: before a version is written as after it has been read."""
-        return self.network.for_inference()
+        return self.network.for_inference(self.preprocessing)
 
     @cached_property
     def _pass_weights(self) -> Callable[[int, int], tuple[Tensor, int, int]]:

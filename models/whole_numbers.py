@@ -3,7 +3,7 @@
 Processors multiply bytes twice as fast as bf16 numbers. What a convolution is given follows a ReLU
 and is stored as 0..255 of a scale of its own, filters as -127..127 of a scale for each (Jacob et
 al. 2018; Krishnamoorthi 2018). Sums of whole numbers are exact in any order, so a casting has the
-same features in every minibatch. The stem keeps its precision: it is a fiftieth of the work.
+same features in every minibatch. Pixels are bytes already, so the stem loses nothing either.
 
 The operators are those that torch itself compiles quantised networks to (`torch.ops.onednn`), used
 here without its compiler, which takes twenty seconds a version.
@@ -47,20 +47,23 @@ def largest_inputs(trunk: ResNet, run: Callable[[], object]) -> Tensor:
 
 
 class WholeNumberTrunk:
-    """A trunk whose filters are whole numbers, but for the stem's.
+    """A trunk whose filters are whole numbers.
 
     Args:
-        trunk: its batch norms are folded. The stem stays a part of it.
+        trunk: its batch norms are folded.
         largest_L: what `largest_inputs` found on castings of the kind to be scored.
+        level: of its input, how far normalised pixels of neighbouring levels lie apart.
+        black: the level that black pixels lie below 0.
     """
 
-    def __init__(self, trunk: ResNet, largest_L: Tensor) -> None:
+    def __init__(self, trunk: ResNet, largest_L: Tensor, level: float, black: int) -> None:
         scales = (largest_L * (_HEADROOM / _MOST)).clamp(min=_LEAST).tolist()
         packed = {
             convolution: _Convolution.of(convolution, scale)
             for convolution, scale in zip(convolutions(trunk), scales, strict=True)
         }
-        self._stem = nn.Sequential(trunk.conv1, trunk.maxpool)
+        self._level, self._black = level, black
+        self._stem = _Convolution.of(trunk.conv1, level, black)
         self._blocks = [
             _Block.of(cast("nn.Module", block), packed)
             for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
@@ -68,8 +71,9 @@ class WholeNumberTrunk:
         ]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Features, float32 `[N, F]`, of normalised images in the stem's precision."""
-        x = _to_bytes(self._stem(images), self._blocks[0].scale)  # which is a ReLU as well
+        """Features, float32 `[N, F]`, of normalised images in channels-last order."""
+        pixels = _to_bytes(images, self._level, self._black)
+        x = _pooled(self._stem.relu(pixels, self._blocks[0].scale))
         for block, after in pairwise(self._blocks):
             x = block(x, after.scale)
         return self._blocks[-1](x, None).mean(dim=(2, 3), dtype=torch.float32)
@@ -77,27 +81,32 @@ class WholeNumberTrunk:
 
 @dataclass(frozen=True)
 class _Convolution:
-    """Filters of scales, for bytes of one scale; `how` is stride, padding, dilation, groups."""
+    """Filters of scales, for bytes of one scale, where the byte `zero` is 0.
+
+    Attributes:
+        how: stride, padding, dilation, groups.
+    """
 
     filters: Tensor
     scales_F: Tensor
     zeros_F: Tensor
     bias_F: Tensor
     scale: float
+    zero: int
     how: tuple[list[int], list[int], list[int], int]
 
     @classmethod
-    def of(cls, convolution: nn.Conv2d, scale: float) -> "_Convolution":
+    def of(cls, convolution: nn.Conv2d, scale: float, zero: int = 0) -> "_Convolution":
         weight = convolution.weight.detach().float()
         scales_F = (weight.abs().amax(dim=(1, 2, 3)) / _MOST_SIGNED).clamp(min=_LEAST)
         whole = (weight / scales_F.reshape(-1, 1, 1, 1)).round().to(torch.int8).contiguous()
         stride, dilation = list(convolution.stride), list(convolution.dilation)
         padding = list(cast("tuple[int, ...]", convolution.padding))
         how = (stride, padding, dilation, convolution.groups)
-        filters = torch.ops.onednn.qconv_prepack(whole, scales_F, scale, 0, *how)
+        filters = torch.ops.onednn.qconv_prepack(whole, scales_F, scale, zero, *how)
         bias_F = cast("Tensor", convolution.bias).detach().float()
         zeros_F = torch.zeros(len(bias_F), dtype=torch.int64)
-        return cls(filters, scales_F, zeros_F, bias_F, scale, how)
+        return cls(filters, scales_F, zeros_F, bias_F, scale, zero, how)
 
     def relu(self, x: Tensor, scale: float) -> Tensor:
         """Bytes of a scale."""
@@ -108,14 +117,14 @@ class _Convolution:
         return self._run(x, 1.0, torch.bfloat16, "none")
 
     def _run(self, x: Tensor, scale: float, dtype: torch.dtype, after: str) -> Tensor:
-        own = (self.scale, 0, self.filters, self.scales_F, self.zeros_F)
+        own = (self.scale, self.zero, self.filters, self.scales_F, self.zeros_F)
         run = torch.ops.onednn.qconv2d_pointwise
         found: Tensor = run(x, *own, self.bias_F, *self.how, scale, 0, dtype, after, [], "")
         return found
 
     def onto(self, x: Tensor, shortcut: Tensor, from_scale: float, scale: float) -> Tensor:
         """ReLU of the sum with a shortcut, in its place: bytes of a new scale, or bf16."""
-        own = (self.scale, 0, self.filters, self.scales_F, self.zeros_F)
+        own = (self.scale, self.zero, self.filters, self.scales_F, self.zeros_F)
         both = (scale, 0, shortcut.dtype, from_scale, 0, "sum", 1.0, "relu")
         run = torch.ops.onednn.qconv2d_pointwise.binary
         found: Tensor = run(x, *own, shortcut, self.bias_F, *self.how, *both, [], "")
@@ -159,6 +168,23 @@ class _Block:
         return numbers if scale is None else _to_bytes(numbers, scale)
 
 
-def _to_bytes(numbers: Tensor, scale: float) -> Tensor:
-    """Each as the nearest multiple of a scale from 0 to 255."""
-    return numbers.float().mul_(1 / scale).round_().clamp_(0, _MOST).to(torch.uint8)
+def _to_bytes(numbers: Tensor, scale: float, zero: int = 0) -> Tensor:
+    """Each as the nearest multiple of a scale, from 0 to 255 with `zero` added."""
+    return (numbers.float() * (1 / scale)).add_(zero).round_().clamp_(0, _MOST).to(torch.uint8)
+
+
+def _pooled(x: Tensor) -> Tensor:
+    """The stem's max pool, 3 x 3 at a stride of 2; torch has none for bytes."""
+    return _largest_of_three(_largest_of_three(x).mT).mT
+
+
+def _largest_of_three(x: Tensor) -> Tensor:
+    """Along the last axis, of each second place and its neighbours."""
+    middle, right = x[..., ::2], x[..., 1::2]
+    largest = middle.clone()
+    for part, beside in (
+        (largest[..., : right.shape[-1]], right),
+        (largest[..., 1:], right[..., : middle.shape[-1] - 1]),
+    ):
+        torch.maximum(part, beside, out=part)
+    return largest

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 from torch import nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, max_pool2d
 
 from models import scores
 from models.images import Preprocessing, normalise
@@ -12,13 +12,14 @@ from models.mc_dropout import pass_masks, posterior
 from models.network import NetworkSpec, build, scoring_precision
 from models.synthetic import SyntheticSpec, draw_castings
 from models.training import Recipe, fit
-from models.whole_numbers import convolutions, largest_inputs
+from models.whole_numbers import _pooled, _to_bytes, convolutions, largest_inputs
 
 in_bytes = pytest.mark.skipif(
     scoring_precision(torch.device("cpu")) != "int8", reason="this processor does not"
 )
 
 HEADROOM = 1.5
+LOOK = Preprocessing(64)
 
 
 def lively(backbone, channels=1, seed=0):
@@ -32,20 +33,22 @@ def lively(backbone, channels=1, seed=0):
     return network.requires_grad_(requires_grad=False)
 
 
-def images(count, channels=1, size=64, seed=1):
-    return torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(seed))
+def images(count, channels=1, size=64, seed=1, levels=(0, 256)):
+    generator = torch.Generator().manual_seed(seed)
+    shape = count, channels, size, size
+    return normalise(torch.randint(*levels, shape, generator=generator, dtype=torch.uint8), LOOK)
 
 
 def calibrated(network, shown):
     network.calibrate(shown)
-    return network.for_inference()
+    return network.for_inference(LOOK)
 
 
 def bare(network, monkeypatch):
     """Features in fp32."""
     with monkeypatch.context() as context:
         context.setattr(torch.cpu, "get_capabilities", dict)
-        return network.for_inference().features
+        return network.for_inference(LOOK).features
 
 
 def off(found, expected):
@@ -68,7 +71,7 @@ def test_features_are_those_of_fp32_but_for_rounding(backbone, channels, monkeyp
     assert twin.features(shown).dtype == torch.float32
 
 
-def restated(trunk, stem, given, largest_L):
+def restated(trunk, given, largest_L):
     """The same arithmetic with numbers that happen to be whole, in float64."""
     scale_of = {
         c: float(m) * HEADROOM / 255 for c, m in zip(convolutions(trunk), largest_L, strict=True)
@@ -77,14 +80,16 @@ def restated(trunk, stem, given, largest_L):
     def rounded(x, scale):
         return (x / scale).round().clamp(0, 255) * scale
 
-    def convolve(c, x):
+    def whole(c, x):
         weight = c.weight.double()
         scale = weight.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
-        whole = (weight / scale).round() * scale
-        x = rounded(x, scale_of[c])
-        return conv2d(x, whole, c.bias.double(), c.stride, c.padding)
+        return conv2d(x, (weight / scale).round() * scale, c.bias.double(), c.stride, c.padding)
 
-    x = trunk.maxpool(stem(given.bfloat16()).relu()).double()
+    def convolve(c, x):
+        return whole(c, rounded(x, scale_of[c]))
+
+    levels = (given.double() / LOOK.level + LOOK.black).round().clamp(0, 255) - LOOK.black
+    x = trunk.maxpool(whole(trunk.conv1, levels * LOOK.level).relu())
     blocks = [b for n in (1, 2, 3, 4) for b in trunk.get_submodule(f"layer{n}")]
     for block in blocks:
         x = rounded(x, scale_of[block.conv1])
@@ -104,8 +109,8 @@ def test_it_is_this_arithmetic(monkeypatch):
     twin = calibrated(network, shown)
     with monkeypatch.context() as context:
         context.setattr(torch.cpu, "get_capabilities", dict)
-        folded = network.for_inference().trunk
-    expected = restated(folded, twin.trunk.conv1, shown, network.largest_inputs)
+        folded = network.for_inference(LOOK).trunk
+    expected = restated(folded, shown, network.largest_inputs)
     found, exact = twin.features(shown), bare(network, monkeypatch)(shown)
     assert off(found, expected) < 0.5 * off(found, exact)  # a rounding more makes others
 
@@ -124,11 +129,13 @@ def test_what_it_is_given_stays_as_it_is():
 @in_bytes
 def test_numbers_larger_than_any_before_are_kept_up_to_the_headroom(monkeypatch):
     network = lively("resnet18")
-    shown = images(8)
-    twin = calibrated(network, shown)
-    expected = bare(network, monkeypatch)
-    assert off(twin.features(1.3 * shown), expected(1.3 * shown)) < 0.05
-    assert torch.isfinite(twin.features(1e4 * shown)).all()
+    twin = calibrated(network, images(8, levels=(51, 180)))
+    expected, harder = (
+        bare(network, monkeypatch),
+        images(8, levels=(32, 199)),
+    )  # 1.3 x the contrast
+    assert off(twin.features(harder), expected(harder)) < 0.05
+    assert torch.isfinite(twin.features(1e4 * harder)).all()
 
 
 @in_bytes
@@ -136,7 +143,7 @@ def test_a_convolution_that_was_given_nothing_makes_no_nan():
     network = lively("resnet18")
     network.calibrate(images(4))
     network.largest_inputs[3] = 0
-    assert torch.isfinite(network.for_inference().features(images(4))).all()
+    assert torch.isfinite(network.for_inference(LOOK).features(images(4))).all()
 
 
 @in_bytes
@@ -146,13 +153,28 @@ def test_filters_of_nothing_make_no_nan():
     assert torch.isfinite(calibrated(network, images(4)).features(images(4))).all()
 
 
+@pytest.mark.parametrize("size", [(7, 7), (8, 8), (1, 2), (2, 5)])
+def test_bytes_are_pooled_as_numbers_are(size):
+    x = torch.randint(0, 256, (3, 5, *size), generator=torch.Generator().manual_seed(0))
+    pooled = _pooled(x.byte().contiguous(memory_format=torch.channels_last))
+    assert torch.equal(pooled.float(), max_pool2d(x.float(), 3, 2, 1))
+    assert pooled.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_pixels_are_the_bytes_that_they_were():
+    levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    for mean, std in ((0.45, 0.25), (0.485, 0.229), (0.0, 1.0)):
+        look = Preprocessing(16, mean=mean, std=std)
+        assert torch.equal(_to_bytes(normalise(levels, look), look.level, look.black), levels)
+
+
 # --- when it is used ----------------------------------------------------------------------------
 
 
 def test_a_network_that_saw_no_castings_is_not_run_so():
     network = build(NetworkSpec("resnet18", 1, 2), "scratch", torch.Generator().manual_seed(0))
     assert not network.largest_inputs.any()
-    assert network.eval().for_inference().precision != "int8"
+    assert network.eval().for_inference(LOOK).precision != "int8"
 
 
 @pytest.mark.parametrize("capable", [{}, {"avx512_bf16": True}, {"avx512_vnni": True}])
@@ -199,6 +221,6 @@ def test_a_trained_network_ranks_and_judges_castings_as_in_fp32(monkeypatch):
         return scores.bald(probs), probs.mean(dim=1).argmax(dim=1)
 
     expected, judged = ranked(bare(network, monkeypatch))
-    found, as_judged = ranked(network.for_inference().features)
+    found, as_judged = ranked(network.for_inference(LOOK).features)
     assert spearmanr(expected, found).statistic >= 0.99
     assert (judged == as_judged).float().mean() >= 0.99
