@@ -48,35 +48,34 @@ class Muon:
         for group in self._others.param_groups:
             group["lr"] = learning_rate
         self._others.step()
-        ahead = [_ahead(filters, momentum) for filters, momentum in self._momenta.items()]
-        for filters, step in zip(self._momenta, orthogonal(ahead), strict=True):
+        ahead = [blocks(_ahead(filters, momentum)) for filters, momentum in self._momenta.items()]
+        for filters, own, root in zip(self._momenta, ahead, levelling(ahead), strict=True):
             scale = _OF_ADAM * math.sqrt(max(BLOCK, filters[0].numel()))
-            filters.mul_(1 - learning_rate * self._weight_decay)
-            filters.sub_(step, alpha=learning_rate * scale)
+            kept, stepped = 1 - learning_rate * self._weight_decay, learning_rate * scale
+            blocks(filters).baddbmm_(root, own, beta=kept, alpha=-stepped)
 
 
 def _ahead(filters: Tensor, momentum: Tensor) -> Tensor:
     """The gradient with momentum, a step ahead (Nesterov)."""
     if filters.grad is None:
         return momentum
-    momentum.mul_(MOMENTUM).add_(filters.grad)
+    torch.add(filters.grad, momentum, alpha=MOMENTUM, out=momentum)
     return filters.grad.add(momentum, alpha=MOMENTUM)
 
 
-def orthogonal(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """For each `[filters, channels, height, width]`, one whose blocks have orthonormal rows.
+def blocks(filters: Tensor) -> Tensor:
+    """A view `[blocks, BLOCK, values of a filter]` of filters in channels-last order."""
+    return filters.permute(0, 2, 3, 1).view(len(filters) // BLOCK, BLOCK, -1)
+
+
+def levelling(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """What to multiply each of `blocks` with, so that they have orthonormal rows.
 
     Nearly: Newton's and Schulz's iteration leaves singular values of 0.7 to 1.2. It is run on the
     Gram matrices of all blocks at once, since it needs no more than them.
     """
-    blocks = [t.permute(0, 2, 3, 1).reshape(len(t) // BLOCK, BLOCK, -1) for t in tensors]
-    roots = _inverse_roots(torch.cat([block @ block.mT for block in blocks]))
-    return [
-        (root @ block).view(len(t), *t.shape[2:], t.shape[1]).permute(0, 3, 1, 2)
-        for t, block, root in zip(
-            tensors, blocks, roots.split([len(block) for block in blocks]), strict=True
-        )
-    ]
+    roots = _inverse_roots(torch.cat([block @ block.mT for block in tensors]))
+    return roots.split([len(block) for block in tensors])
 
 
 def _inverse_roots(grams: Tensor) -> Tensor:
