@@ -75,7 +75,8 @@ def levelling(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     Gram matrices of all blocks at once, since it needs no more than them.
     """
     roots = _inverse_roots(torch.cat([block @ block.mT for block in tensors]))
-    return roots.split([len(block) for block in tensors])
+    split: Sequence[Tensor] = roots.split([len(block) for block in tensors])
+    return split
 
 
 def _inverse_roots(grams: Tensor) -> Tensor:
