@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -31,6 +31,7 @@ from models.training import Recipe, fit
 
 MEMBERS = 5  # of an ensemble
 _FEWEST_AUDITED = 20  # where only people label, fewer say nothing
+_IN_PIXELS = 1024  # castings that are in memory as pixels at once, where they are only judged
 
 
 def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
@@ -175,9 +176,18 @@ def _embedded(
 ) -> tuple[torch.Tensor, Ints, list[str]]:
     """Features, class indices and parts of labelled castings."""
     castings = [casting for casting, _ in found]
-    embeddings_N_F = predictor.embed(load_pixels(campaign.data, castings, campaign.preprocessing))
+    features = [
+        predictor.embed(load_pixels(campaign.data, some, campaign.preprocessing))
+        for some in _chunks(castings, _IN_PIXELS)
+    ]
+    embeddings_N_F = torch.cat(features)
     targets_N = np.array([predictor.classes.index(label) for _, label in found], dtype=np.int64)
     return embeddings_N_F, targets_N, [casting.part_key for casting in castings]
+
+
+def _chunks(castings: Sequence[Casting], size: int) -> Iterator[Sequence[Casting]]:
+    """So many at a time; none at all are a chunk too."""
+    return (castings[start : start + size] for start in range(0, max(1, len(castings)), size))
 
 
 def _evaluate(

@@ -7,16 +7,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from jobs.acquire import ask_next
 from jobs.campaign import open_campaign, recorded_options
+from jobs.data import DataSet, load_pixels
 from jobs.options import RunOptions
 from jobs.promote import promote, roll_back
 from jobs.run import run
 from jobs.standing import _calibrates, pool, standing
 from jobs.train import train_round
+from models.castings import Casting
 from models.errors import CampaignError, CastingError, DataError, OutageError, VersionNotFound
+from models.images import Preprocessing
 from tests.jobs.fakes import FakeWorld, casting_bytes, write_castings
 
 
@@ -137,6 +141,25 @@ def test_campaigns_share_initial_labels_but_never_models(fake: FakeWorld, castin
     asked_with = [r.version for r in fake.scorer.requests]
     assert set(asked_with[:2]) <= versions[0]
     assert set(asked_with[2:]) <= versions[1]
+
+
+def test_castings_that_are_only_judged_are_in_memory_a_few_at_a_time(
+    fake: FakeWorld, castings: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world, held = fake.open(), []
+
+    def load(data: DataSet, some: list[Casting], look: Preprocessing) -> torch.Tensor:
+        held.append(len(some))
+        return load_pixels(data, some, look)
+
+    monkeypatch.setattr("jobs.train.load_pixels", load)
+    whole = run(world, small(castings, campaign="whole"))
+    assert sum(count > 3 for count in held) > 3  # more than the trainings
+    held.clear()
+    monkeypatch.setattr("jobs.train._IN_PIXELS", 3)
+    in_parts = run(world, small(castings, campaign="parts"))
+    assert _numbers(in_parts) == _numbers(whole)
+    assert [count for count in held if count > 3] == [8, 12, 16]  # castings trained on
 
 
 def test_current_is_left_to_the_campaign_that_has_it(fake: FakeWorld, castings: Path):
