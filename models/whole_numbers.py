@@ -3,7 +3,7 @@
 Processors multiply bytes twice as fast as bf16 numbers. What a convolution is given follows a ReLU
 and is stored as 0..255 of a scale of its own, filters as -127..127 of a scale for each (Jacob et
 al. 2018; Krishnamoorthi 2018). Sums of whole numbers are exact in any order, so a casting has the
-same features in every minibatch. Pixels are bytes already, so the stem loses nothing either.
+same features in every minibatch. Pixels are bytes already: of the stem only filters are rounded.
 
 The operators are those that torch itself compiles quantised networks to (`torch.ops.onednn`), used
 here without its compiler, which takes twenty seconds a version.
@@ -53,7 +53,7 @@ class WholeNumberTrunk:
         trunk: its batch norms are folded.
         largest_L: what `largest_inputs` found on castings of the kind to be scored.
         level: of its input, how far normalised pixels of neighbouring levels lie apart.
-        black: the level that black pixels lie below 0.
+        black: of its input, how many levels black pixels lie below 0.
     """
 
     def __init__(self, trunk: ResNet, largest_L: Tensor, level: float, black: int) -> None:
