@@ -22,6 +22,7 @@ from models.registry import Version
 
 EXPERIMENT = "casting-defects"
 _FORBIDDEN = re.compile(r"[^\w\-. :/]")
+_MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d+")  # MLflow's name for a run that was given none
 _RUNNING, _FINISHED, _FAILED = "RUNNING", "FINISHED", "FAILED"
 
 
@@ -117,7 +118,8 @@ class MlflowTracker:
         if self._handed not in (None, run_id):
             self._hand_back(str(self._handed), run_id)
         self._describe(run_id, params, tags)
-        self._client.update_run(run_id, status=_RUNNING)
+        made_up = _MADE_UP.fullmatch(str(self._client.get_run(run_id).info.run_name))
+        self._client.update_run(run_id, status=_RUNNING, name=name if made_up else None)
         return run_id
 
     def open_round(

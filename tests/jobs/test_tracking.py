@@ -58,6 +58,17 @@ def test_a_run_handed_over_becomes_the_campaigns_and_keeps_its_parameters(
     assert params == {"data": "'synthetic'", "batch": "20"}
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"), [(None, "castings-bald-0"), ("for Friday's review", "for Friday's review")]
+)
+def test_a_run_handed_over_is_shown_by_the_campaigns_name_unless_a_person_named_it(
+    tracking_store: MlflowClient, given: str | None, shown: str
+):
+    handed = tracking_store.create_run("0", run_name=given).info.run_id
+    MlflowTracker(tracking_store, handed).open_campaign("castings-bald-0", None, {}, TAGS)
+    assert tracking_store.get_run(handed).info.run_name == shown
+
+
 def test_a_campaign_continued_by_another_run_goes_on_in_its_own(tracking_store: MlflowClient):
     parent = MlflowTracker(tracking_store).open_campaign("a", None, {}, TAGS)
     handed = tracking_store.create_run("0").info.run_id

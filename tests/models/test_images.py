@@ -97,6 +97,17 @@ def test_a_large_photograph_is_averaged_not_sampled():
     assert abs(inside.astype(int) - 127).max() <= 3
 
 
+@pytest.mark.parametrize("times", [2, 2.34, 4, 9.7])
+def test_a_jpeg_is_averaged_while_decoded_as_another_file_is_afterwards(times):
+    light = smooth(round(EDGE * times)).astype(int)
+    light[light.shape[0] // 3 :, : light.shape[1] // 2] -= 15  # an edge
+    photograph = encoded(Image.fromarray(light.clip(0).astype(np.uint8)), "JPEG", quality=95)
+    same = encoded(Image.open(io.BytesIO(photograph)))
+    apart = grey(photograph).astype(int) - grey(same)
+    assert np.abs(apart).mean() < 0.6
+    assert np.abs(apart).max() <= 4
+
+
 def test_the_pixels_are_ours_to_write_to():
     pixels = decode(encoded(Image.fromarray(noise())), GREY)
     pixels[:] = 1
