@@ -40,14 +40,9 @@ test: $(VENV)/.installed-dev  ## Every test, two files at a time
 
 bench: $(VENV)/.installed  ## Speed beside peers and limits, into docs/benchmarks; CASTING=… MAGNETIC_TILE=… for all
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
-	$(BIN)/python -m benchmarks.ranking > docs/benchmarks/ranking.md
-	$(BIN)/python -m benchmarks.latency > docs/benchmarks/latency.md
+	$(BIN)/python -m benchmarks $(CASTING) > docs/benchmarks/speed.md
+	@cat docs/benchmarks/speed.md
 	$(BIN)/python -m benchmarks.serving > docs/benchmarks/serving.md
-ifdef CASTING
-	$(BIN)/python -m benchmarks.engines $(CASTING) > docs/benchmarks/engines.md
-	$(BIN)/python -m benchmarks.training $(CASTING) > docs/benchmarks/training.md
-	$(BIN)/python -m benchmarks.campaign $(CASTING) > docs/benchmarks/campaign.md
-endif
 	$(BIN)/python -m benchmarks.explain $(MAGNETIC_TILE) > docs/benchmarks/explain.md
 	$(BIN)/python -m benchmarks.scale > docs/benchmarks/scale.md
 

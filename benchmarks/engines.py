@@ -1,17 +1,16 @@
 """Engines that could run the trunk: images a second, a lone casting, readiness, faithfulness.
 
-    python -m benchmarks.engines CASTING    # some five minutes; OpenVINO where it is installed
+    python -m benchmarks --only engines CASTING    # some five minutes
 
-CASTING is the folder of the public data set. Each engine runs minibatches of 32 on all cores, a
+OpenVINO takes part where it is installed. Each engine runs minibatches of 32 on all cores, a
 thread each, as the service does, in turn with eager bf16 (the median ratio counts), and then one
-casting on all cores. Ready: from the trained
-network to the first answer. Accuracy, and the rank correlation of BALD with that of eager fp32,
-are those on the published test castings.
+casting on all cores. Ready: from the trained network to the first answer. Accuracy, and the rank
+correlation of BALD with that of eager fp32, are those on the published test castings.
 """
 
-import argparse
 import copy
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from benchmarks.machine import machine
+from benchmarks.table import Bound, Row, show
 from benchmarks.training import CLASSES, pixels, side
 from models import scores
 from models.errors import first_line
@@ -33,7 +32,9 @@ from service.lanes import SHARED
 
 Engine = Callable[[Tensor], Tensor]
 LOOK = Preprocessing(128)
-LABELS, TURNS, SECONDS, LEAST = 250, 5, 2.0, 1.9
+LABELS, TURNS, SECONDS = 250, 5, 2.0
+WORK = f"trunk at {LOOK.size} px, minibatches of {SHARED}"
+BOUNDS = {"whole_numbers": Bound(least=1.9, unit=" x eager bf16")}
 
 
 def eager_fp32(network: Network, _: int) -> Engine:
@@ -117,11 +118,11 @@ def trained(folder: Path) -> tuple[Network, Tensor, Tensor]:
     return network, normalise(pixels(test, LOOK), LOOK), torch.tensor(truth)
 
 
-def rows(network: Network, pool: Tensor, truth_N: Tensor) -> Iterator[str]:
+def rows(network: Network, pool: Tensor, truth_N: Tensor) -> Iterator[Row]:
     """A row of the table for each engine that is here."""
     cores = torch.get_num_threads()
     expected, exact = judged(network, eager_fp32(network, 1), pool, truth_N)
-    yield f"| eager fp32 | | | | | 1 | {exact:.2%} |"
+    yield Row(WORK, "eager fp32", f"accuracy {exact:.2%}")
     for make in ENGINES:
         name = make.__name__
         try:
@@ -137,16 +138,16 @@ def rows(network: Network, pool: Tensor, truth_N: Tensor) -> Iterator[str]:
             lone = latency_ms(make(network, 1), pool)
             found, accuracy = judged(network, engine, pool, truth_N)
         except (ImportError, RuntimeError, AssertionError) as error:  # no compiler, no OpenVINO
-            yield f"| {name} | not measured: {first_line(error)} | | | | | |"
+            yield Row(WORK, name, f"not measured: {first_line(error)}")
             continue
         rank = spearmanr(expected.numpy(), found.numpy()).statistic
         rate = statistics.median(own for own, _ in turns)
         times = statistics.median(own / beside for own, beside in turns)
-        missed = " **missed**" if name == "whole_numbers" and times < LEAST else ""
-        yield (
-            f"| {name} | {rate:.0f} | {times:.2f}{missed} | {lone:.1f} | {ready:.1f} | "
-            f"{rank:.4f} | {accuracy:.2%} |"
+        measured = (
+            f"{rate:.0f} images/s, {times:.2f} x eager bf16; one casting {lone:.1f} ms; ready in "
+            f"{ready:.1f} s; BALD's rank {rank:.4f}; accuracy {accuracy:.2%}"
         )
+        yield Row(WORK, name, measured, "", times, BOUNDS.get(name))
 
 
 def judged(
@@ -189,20 +190,12 @@ def latency_ms(engine: Engine, pool: Tensor) -> float:
     return 1000 * (time.perf_counter() - start) / times
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("casting", type=Path)
-    network, pool, truth_N = trained(parser.parse_args().casting)
+def measure(folder: Path) -> Iterator[Row]:
+    """Train once, then measure every engine."""
+    network, pool, truth_N = trained(folder)
     network.requires_grad_(requires_grad=False)
-    print(f"{machine()}; {LOOK.size} px, minibatches of {SHARED}; at least {LEAST} x eager bf16\n")
-    print(
-        "| engine | images/s | beside eager bf16 | one casting, ms | ready, s | BALD's rank | "
-        "accuracy |\n|---|---|---|---|---|---|---|"
-    )
-    for row in rows(network, pool, truth_N):
-        print(row, flush=True)
+    return rows(network, pool, truth_N)
 
 
 if __name__ == "__main__":
-    main()
+    show(measure(Path(sys.argv[1])))

@@ -1,6 +1,6 @@
 """How long a lone client waits for one casting, beside what nobody could spare it.
 
-    python -m benchmarks.latency
+    python -m benchmarks --only latency
 
 The bound is the median of a route of the same shape that computes nothing, and 1.3 times what
 decoding and one trunk pass of one image take in this process.
@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import aiohttp
 import torch
@@ -18,8 +18,8 @@ import torch
 from benchmarks.castings import jpegs, untrained
 from benchmarks.empty import SIZE
 from benchmarks.load import serving
-from benchmarks.machine import machine
 from benchmarks.serving import SERVICE, store
+from benchmarks.table import Bound, Row, show
 from models.images import decode
 
 REQUESTS, SPARE = 300, 1.3
@@ -49,8 +49,8 @@ def took_ms(work: Callable[[], object]) -> float:
     return 1000 * statistics.median(seconds)
 
 
-def main() -> None:
-    """Measure, and print the table."""
+def rows() -> Iterator[Row]:
+    """Of a service with an untrained model."""
     images = jpegs(32)
     with store() as (uri, _), serving(SERVICE, MLFLOW_TRACKING_URI=uri) as (url, _):
         ours, size = asyncio.run(median_ms(url, images))
@@ -62,13 +62,13 @@ def main() -> None:
     decoding = took_ms(lambda: decode(next(turn), predictor.preprocessing))
     with torch.inference_mode():
         trunk = took_ms(lambda: predictor.embed(pixels_1))
-    most = empty + SPARE * (decoding + trunk)
-    print(f"{machine()}; one client, one 300 x 300 JPEG a request, 128 px, 50 passes\n")
-    print("| | median, ms | bound |\n|---|---|---|")
-    print(f"| route that computes nothing | {empty:.1f} | |")
-    print(f"| decoding, one trunk pass | {decoding:.1f}, {trunk:.1f} | |")
-    print(f"| `POST /score` | {ours:.1f} | at most {most:.1f}{' **missed**' * (ours > most)} |")
+    bound = Bound(most=round(empty + SPARE * (decoding + trunk), 1), unit=" ms")
+    work = "one 300x300 a request, 128 px, K = 50"
+    yield Row(work, "route that computes nothing", f"{empty:.1f} ms")
+    yield Row(work, "decoding alone", f"{decoding:.1f} ms")
+    yield Row(work, "trunk alone", f"{trunk:.1f} ms")
+    yield Row(work, "`POST /score`", f"{ours:.1f} ms", "", ours, bound)
 
 
 if __name__ == "__main__":
-    main()
+    show(rows())

@@ -1,11 +1,11 @@
 """A round's training on the published split of the castings: seconds and test accuracy.
 
-    python -m benchmarks.training CASTING                     # 250 and 350 labels, seeds 0 to 2
+    python -m benchmarks --only training CASTING              # 250 and 350 labels, seeds 0 to 2
     python -m benchmarks.training CASTING --labels 250 --seeds 0
 
-CASTING is the folder of the public data set. Labels are drawn at random from its train side, test
-castings with the bytes of a train casting do not count. This split shows how well copies are
-recognised (see the README); it is measured because every published figure is on it.
+Labels are drawn at random from the train side of the public data set; test castings with the bytes
+of a train casting do not count. This split shows how well copies are recognised (see the README);
+it is measured because every published figure is on it.
 """
 
 import argparse
@@ -18,14 +18,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.machine import machine
+from benchmarks.table import Bound, Row, show
 from models.images import Preprocessing, decode
 from models.network import NetworkSpec
 from models.predictor import Operating, Predictor
 from models.training import Recipe, fit
 
 CLASSES = {"def_front": 0, "ok_front": 1}
-BOUNDS = {250: (97.5, 45), 350: (98.5, None)}  # mean accuracy in percent, seconds
+LEAST = {250: Bound(least=97.5, unit=" %"), 350: Bound(least=98.5, unit=" %")}  # mean accuracy
+MOST = {250: Bound(most=45, unit=" s")}
 
 
 def side(folder: Path, name: str) -> tuple[list[bytes], list[int]]:
@@ -73,6 +74,22 @@ def trainings(
         yield 100 * float((verdict_N == truth_N).float().mean()), seconds
 
 
+def rows(folder: Path, labels: int, seeds: Sequence[int], size: int) -> Iterator[Row]:
+    """Accuracy and seconds of so many labels."""
+    found = list(trainings(folder, labels, seeds, size))
+    accuracies, seconds = zip(*found, strict=True)
+    mean = statistics.mean(accuracies)
+    each = " ".join(f"{accuracy:.2f}" for accuracy in accuracies)
+    took = " ".join(f"{some:.0f}" for some in seconds)
+    work, least, most = (
+        f"training, {labels} labels, {size} px",
+        LEAST.get(labels),
+        MOST.get(labels),
+    )
+    yield Row(work, "accuracy as published", f"{mean:.2f} % ({each})", "", mean, least)
+    yield Row(work, "time", f"{took} s", "", max(seconds), most)
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -81,26 +98,9 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--size", type=int, default=128)
     given = parser.parse_args()
-    print(f"{machine()}; published split, {given.size} px\n")
-    print("| labels | accuracy % | mean | bound | seconds | bound |\n|---|---|---|---|---|---|")
+    seeds = [int(seed) for seed in given.seeds.split(",")]
     for labels in map(int, given.labels.split(",")):
-        seeds = [int(seed) for seed in given.seeds.split(",")]
-        found = list(trainings(given.casting, labels, seeds, given.size))
-        accuracies, seconds = zip(*found, strict=True)
-        least, most = BOUNDS.get(labels, (None, None))
-        mean = statistics.mean(accuracies)
-        print(
-            f"| {labels} | {' '.join(f'{a:.2f}' for a in accuracies)} | {mean:.2f} | "
-            f"{bound(least, held=least is None or mean >= least, word='at least')} | "
-            f"{' '.join(f'{s:.0f}' for s in seconds)} | "
-            f"{bound(most, held=most is None or max(seconds) <= most, word='at most')} |",
-            flush=True,
-        )
-
-
-def bound(value: float | None, *, held: bool, word: str) -> str:
-    """A bound as the table shows it."""
-    return "" if value is None else f"{word} {value:g}{'' if held else ' **missed**'}"
+        show(rows(given.casting, labels, seeds, given.size))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ A part lies between `<!-- NAME -->` and `<!-- /NAME -->`.
 import re
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import click
@@ -19,8 +18,10 @@ from models.strategies import STRATEGIES, needs_of  # noqa: E402
 
 README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks"
-IN_README = ("latency", "serving", "training")
-RANKED = "| 300x300 | 128 |"  # the rows of ranking that stand in the README
+RANKING, RANKED = (
+    "| ranking, ",
+    "| ranking, 300x300 at 128 px |",
+)  # those in the README are the latter
 
 
 def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -61,23 +62,23 @@ def strategies() -> str:
     return "\n".join(["| strategy | asks for | needs |", "|---|---|---|", *rows])
 
 
-def measured(name: str) -> str:
-    """The table that `make bench` has written; the machine and the versions stand above it."""
-    return (BENCHMARKS / f"{name}.md").read_text().strip()
+def serving() -> str:
+    """What `make bench` has measured under load; the machine and the versions stand above it."""
+    return (BENCHMARKS / "serving.md").read_text().strip()
 
 
-def ranking() -> str:
-    """The head of the table, and the rows of castings as they are published."""
-    lines = measured("ranking").splitlines()
-    head = next(index for index, line in enumerate(lines) if line.startswith("|---")) + 1
-    return "\n".join(lines[:head] + [line for line in lines[head:] if line.startswith(RANKED)])
+def speed() -> str:
+    """The table of `make bench`, with the rankings of castings as they are published alone."""
+    lines = (BENCHMARKS / "speed.md").read_text().splitlines()
+    return "\n".join(
+        line for line in lines if not line.startswith(RANKING) or line.startswith(RANKED)
+    )
 
 
 def current(text: str) -> str:
     """The README with every generated part made anew."""
-    parts = {part.__name__: part for part in (commands, options, strategies, ranking)}
-    parts |= {table: partial(measured, table) for table in IN_README}
-    for name, part in parts.items():
+    for part in (commands, options, strategies, speed, serving):
+        name = part.__name__
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         text, found = re.subn(
             pattern, lambda m, p=part: m[1] + p() + "\n" + m[2], text, flags=re.DOTALL
