@@ -2,10 +2,10 @@
 
     python -m benchmarks --only campaign CASTING       # some fifteen minutes
 
-A campaign on the public data set: 50 labels and 5 batches of 50, BALD at 50
-passes, with the start of its service. Then pools of its castings, repeated under new bytes, are
-ranked over HTTP, after a training of a few steps: the time should grow with the pool, the memory
-of job and service hardly.
+A campaign on the public data set: 50 labels and 5 batches of 50, BALD at 50 passes, with the start
+of its service. Then pools of its castings, repeated under new bytes, are ranked over HTTP, between
+two trainings of a few steps: the time should grow with the pool, the memory of job and service
+hardly.
 """
 
 import os
@@ -26,6 +26,7 @@ CAMPAIGN = "--strategy bald --initial 50 --batch 50 --rounds 6 --passes 50"
 ONE_RANKING = "--strategy bald --initial 20 --batch 10 --rounds 2 --steps 5 --audit-share 0"
 MOST = Bound(most=480, unit=" s")  # of the campaign
 POOLS = (5_000, 20_000, 80_000)
+JUDGED = 10  # of as many test castings, one judges the models that rank the pools
 LOOK_SECONDS = 0.2  # between two looks at the memory
 
 
@@ -44,11 +45,15 @@ def run(data: Path, options: str, folder: str) -> Ran:
     Raises:
         SystemExit: it failed.
     """
+    stores = {
+        "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
+        "CASTING_LEDGER": "sqlite:///ledger.db",
+    }
     started, job, service = time.monotonic(), 0.0, 0.0
     running = psutil.Popen(
         [sys.executable, "-m", "jobs", "run", "--data", str(data.resolve()), *options.split()],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        env=os.environ | stores | {"PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
     while running.poll() is None:
         job = max(job, resident([running]))
@@ -69,14 +74,20 @@ def resident(processes: Iterable[psutil.Process]) -> float:
 
 
 def repeated(casting: Path, count: int, folder: Path) -> Path:
-    """A folder of classes with so many castings: the same pictures, other bytes."""
+    """A data set whose train side has so many castings: the same pictures, other bytes."""
     files = sorted((casting / "train").glob("*/*.jpeg"))
     for index in range(count):
         file = files[index % len(files)]
-        target = folder / file.parent.name / f"{index:06}.jpeg"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(file.read_bytes() + index.to_bytes(4, "little"))
+        content = file.read_bytes() + index.to_bytes(4, "little")
+        _write(folder / "train" / file.parent.name / f"{index:06}.jpeg", content)
+    for file in sorted((casting / "test").glob("*/*.jpeg"))[::JUDGED]:
+        _write(folder / "test" / file.parent.name / file.name, file.read_bytes())
     return folder
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
 
 
 def rows(casting: Path) -> Iterator[Row]:

@@ -34,6 +34,7 @@ async def median_ms(url: str, images: Sequence[bytes]) -> tuple[float, int]:
             form.add_field("images", image, filename="a.jpeg", content_type="image/jpeg")
             sent = time.perf_counter()
             async with session.post(f"{url}/score", data=form) as response:
+                response.raise_for_status()
                 size = len(await response.read())
             seconds.append(time.perf_counter() - sent)
     return 1000 * statistics.median(seconds[REQUESTS // 10 :]), size
