@@ -16,7 +16,7 @@ from jobs.options import generator_for
 from jobs.progress import stepping
 from jobs.rank import Ranked, cold_evidence, rank_pool
 from jobs.sheet import contact_sheet
-from jobs.standing import Standing, audit_pool, pool
+from jobs.standing import Standing, pool
 from jobs.world import World
 from models.castings import Casting
 from models.errors import CampaignError
@@ -110,7 +110,7 @@ def _audit(
     wanted = campaign.options.audited(len(now.asked) + size) - before
     wanted = min(max(wanted, 0), size)
     generator = generator_for(campaign.options.seed, number, "audit")
-    castings = audit_pool(campaign, now)
+    castings = pool(campaign, now, "test")
     if len(castings) < wanted:
         world.say(
             f"the audit wants {wanted} castings, the test side has {len(castings)} left: "

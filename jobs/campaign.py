@@ -136,14 +136,14 @@ def look_up(world: World, options: RunOptions) -> Campaign:
         options.check_same(recorded.options)
     find_strategy(options.strategy)
     _check_cold_start(options.cold_start)
-    stock = take_stock(world, options)
-    channels = recorded.channels if recorded else count_channels(stock.data)
+    data, sides = take_stock(world, options)
+    channels = recorded.channels if recorded else count_channels(data)
     run_id = recorded.run_id if recorded else None
-    campaign = Campaign(options, stock.data, stock.sides, channels, run_id or "")
+    campaign = Campaign(options, data, sides, channels, run_id or "")
     campaign.classes(())  # options that cannot be met fail here
     if recorded is None:
         check_weights(options.weights)
-        count = Counter(stock.sides.values())
+        count = Counter(sides.values())
         check_initial(
             options, count["train"], min(options.audited(options.initial), count["test"])
         )
@@ -182,8 +182,8 @@ def refresh(world: World, campaign: Campaign) -> Campaign:
     Raises:
         DataError: it is no longer usable.
     """
-    stock = take_stock(world, campaign.options, campaign.data)
-    return replace(campaign, data=stock.data, sides=stock.sides)
+    data, sides = take_stock(world, campaign.options, campaign.data)
+    return replace(campaign, data=data, sides=sides)
 
 
 @contextmanager

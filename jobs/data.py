@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
@@ -27,12 +26,8 @@ _COLOUR_SAMPLE = 32
 _THREADS = 4
 _PROBE = Preprocessing(size=32, channels=1)
 
-
-class Stamp(NamedTuple):
-    """What tells that a file is still the one that was read."""
-
-    modified: int
-    size: int
+Stamp = tuple[int, int]
+"""When a file was changed, in ns, and its bytes: by them it is still the one that was read."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +141,7 @@ def _identify(
     """The casting id and stamp of a file, and why it is unreadable; no id without bytes."""
     try:
         status = (root / path).stat()
-        stamp = Stamp(status.st_mtime_ns, status.st_size)
+        stamp = (status.st_mtime_ns, status.st_size)
         if (path, stamp) in files and files[path, stamp] in known:
             casting = files[path, stamp]
             return casting, stamp, known[casting].unreadable

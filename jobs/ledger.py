@@ -114,10 +114,7 @@ class Ledger:
 
     def lengthen(self, name: str, rounds: int) -> None:
         """Record how many rounds the campaign shall have from now on."""
-        with self.engine.begin() as connection:
-            connection.execute(
-                tables.lengths.insert().values(campaign=name, rounds=rounds, at=_now())
-            )
+        self._insert(tables.lengths, [{"campaign": name, "rounds": rounds, "at": _now()}])
 
     def campaign(self, name: str) -> CampaignRow | None:
         """A campaign by name."""
@@ -257,15 +254,8 @@ class Ledger:
         """Record a finished training, once."""
         if any(t.round == trained.round for t in self.rounds(campaign)):
             return
-        row = {
-            "campaign": campaign,
-            "round": trained.round,
-            "run_id": trained.run_id,
-            "version": trained.version,
-            "labels_total": trained.labels_total,
-            "metrics": json.dumps(dict(trained.metrics), sort_keys=True),
-            "at": _now(),
-        }
+        metrics = json.dumps(dict(trained.metrics), sort_keys=True)
+        row = vars(trained) | {"campaign": campaign, "metrics": metrics, "at": _now()}
         self._insert(tables.rounds, [row])
 
     def rounds(self, campaign: str) -> list[Trained]:

@@ -14,7 +14,7 @@ from jobs.campaign import Campaign
 from jobs.data import load_pixels
 from jobs.ledger import Seen, Trained
 from jobs.options import seed_for
-from jobs.scoring_client import Request, Scored, Scorer, stack
+from jobs.scoring_client import Request, Scored, ScoringClient, stack
 from jobs.standing import Standing, pool
 from jobs.world import World
 from models.castings import Casting
@@ -136,7 +136,7 @@ def _score(
     world: World, campaign: Campaign, castings: Sequence[Casting], request: Request
 ) -> list[Scored]:
     """The service's answers, a chunk at a time; only the chunks under way are in memory."""
-    scorer: Scorer = world.scorer(campaign.options)
+    scorer = world.scorer(campaign.options)
     starts = range(0, len(castings), CHUNK)
     with world.progress("ranking", len(castings)) as advance:
 
@@ -151,7 +151,7 @@ def _score(
 
 
 def _score_chunk(
-    scorer: Scorer, campaign: Campaign, chunk: Sequence[Casting], request: Request
+    scorer: ScoringClient, campaign: Campaign, chunk: Sequence[Casting], request: Request
 ) -> Scored:
     """Score what is still there; what went away since stock was taken has no answer.
 

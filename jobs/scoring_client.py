@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import torch
@@ -67,16 +67,6 @@ class Scored:
     answers: list[dict[str, Any]]
     tensors: Mapping[str, Tensor]
     refused: Mapping[int, str] = field(default_factory=dict)
-
-
-class Scorer(Protocol):
-    """What acquisition needs of a scoring service."""
-
-    def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
-        """Score (name, bytes) castings."""
-
-    def explain(self, image: tuple[str, bytes], version: str) -> bytes:
-        """The picture, PNG, of a (name, bytes) casting under the map of a version."""
 
 
 class ScoringClient:

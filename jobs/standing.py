@@ -71,14 +71,14 @@ def standing(world: World, campaign: Campaign) -> Standing:
     )
 
 
-def pool(campaign: Campaign, now: Standing) -> list[Casting]:
-    """The castings of the train side that were not asked for, in order of id."""
-    return _open(campaign, now, "train")
-
-
-def audit_pool(campaign: Campaign, now: Standing) -> list[Casting]:
-    """The castings of the test side that were not asked for, in order of id."""
-    return _open(campaign, now, "test")
+def pool(campaign: Campaign, now: Standing, side: Side = "train") -> list[Casting]:
+    """The castings of a side that were not asked for, in order of id."""
+    taken = {asked.casting for asked in now.asked}
+    return [
+        casting
+        for casting in campaign.data.castings
+        if campaign.sides[casting.id] == side and casting.id not in taken
+    ]
 
 
 def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting, str]]:
@@ -105,15 +105,6 @@ def castings_to_calibrate_on(campaign: Campaign, now: Standing) -> list[tuple[Ca
         (campaign.casting(casting), now.labels[casting])
         for casting in audited
         if _calibrates(campaign.casting(casting))
-    ]
-
-
-def _open(campaign: Campaign, now: Standing, side: Side) -> list[Casting]:
-    taken = {asked.casting for asked in now.asked}
-    return [
-        casting
-        for casting in campaign.data.castings
-        if campaign.sides[casting.id] == side and casting.id not in taken
     ]
 
 

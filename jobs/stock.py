@@ -5,7 +5,6 @@ only what is really new or gone counts; and once a part has its side, it keeps i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.data import DataSet, read_data_set
@@ -17,21 +16,13 @@ from models.castings import PartSide, Side, listed, place_parts
 from models.synthetic import SyntheticSpec
 
 
-@dataclass(frozen=True)
-class Stock:
-    """The castings of a data set.
-
-    Attributes:
-        data: what was read.
-        sides: train or test, by casting id.
-    """
-
-    data: DataSet
-    sides: Mapping[str, Side]
-
-
-def take_stock(world: World, options: RunOptions, before: DataSet | None = None) -> Stock:
+def take_stock(
+    world: World, options: RunOptions, before: DataSet | None = None
+) -> tuple[DataSet, dict[str, Side]]:
     """Read a data set, say what is gone from it, and place what is new.
+
+    Returns:
+        What was read, and the side of each casting by its id.
 
     Args:
         world: the ledger remembers what was seen where.
@@ -45,7 +36,7 @@ def take_stock(world: World, options: RunOptions, before: DataSet | None = None)
     data = read_data_set(_path(world, options), world.ledger.stock(), world.progress, before)
     world.ledger.record_stock(options.source, data.stock)
     _say_changes(world, data, seen, before)
-    return Stock(data, _place(world, options, data))
+    return data, _place(world, options, data)
 
 
 def _path(world: World, options: RunOptions) -> Path:

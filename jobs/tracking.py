@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
@@ -22,79 +21,12 @@ from models.registry import Version
 
 EXPERIMENT = "casting-defects"
 _FORBIDDEN = re.compile(r"[^\w\-. :/]")
-_MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d+")  # MLflow's name for a run that was given none
+_MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")  # MLflow's name for a run that was given none
 _RUNNING, _FINISHED, _FAILED = "RUNNING", "FINISHED", "FAILED"
 
 
-class Tracker(Protocol):
-    """What the use cases need of the tracking server and the model registry."""
-
-    def open_campaign(
-        self,
-        name: str,
-        recorded: str | None,
-        params: Mapping[str, object],
-        tags: Mapping[str, str],
-    ) -> str:
-        """The campaign's run, running: the recorded one, or one to be recorded."""
-
-    def open_round(
-        self,
-        parent: str,
-        name: str,
-        params: Mapping[str, object],
-        tags: Mapping[str, str],
-    ) -> str:
-        """The nested run of that name, made where it is missing."""
-
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
-        """Log those points that are not there yet."""
-
-    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
-        """Log artifacts by name; a file of that name is replaced."""
-
-    def log_data_set(
-        self, run_id: str, source: str, digest: str, counts: Mapping[str, int]
-    ) -> None:
-        """Note which data the run used."""
-
-    def close_run(self, run_id: str, *, failed: bool = False) -> None:
-        """End a run; with a failed one, whatever is nested in it and still runs."""
-
-    def publish(
-        self,
-        name: str,
-        predictor: Predictor,
-        golden_N: Tensor,
-        run_id: str,
-        tags: Mapping[str, str],
-    ) -> Version:
-        """The version that this run registered, registered where it is missing."""
-
-    def current(self, name: str) -> Version | None:
-        """The version that `current` points at."""
-
-    def find(self, name: str, number: str) -> Version:
-        """A version by number."""
-
-    def prove(self, version: Version) -> None:
-        """Let a version prove itself here."""
-
-    def export(self, version: Version, folder: Path) -> None:
-        """Write a version to a folder that must not exist yet."""
-
-    def promote(self, version: Version) -> None:
-        """Point `current` at a version, which remembers the one before."""
-
-    def leave(self, version: Version) -> None:
-        """Mark a version that a person takes out of service."""
-
-    def go_back(self, version: Version) -> None:
-        """Point `current` back at a version, which remembers nothing new."""
-
-
 class MlflowTracker:
-    """The tracker on a real MLflow.
+    """What the use cases need of the tracking server and the model registry.
 
     Args:
         client: a client of the tracking server.
@@ -118,8 +50,9 @@ class MlflowTracker:
         if self._handed not in (None, run_id):
             self._hand_back(str(self._handed), run_id)
         self._describe(run_id, params, tags)
-        made_up = _MADE_UP.fullmatch(str(self._client.get_run(run_id).info.run_name))
-        self._client.update_run(run_id, status=_RUNNING, name=name if made_up else None)
+        self._client.update_run(run_id, status=_RUNNING)
+        if run_id == self._handed:
+            self._name(run_id, name)
         return run_id
 
     def open_round(
@@ -247,6 +180,11 @@ class MlflowTracker:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return self._experiment()  # another job was faster
+
+    def _name(self, run_id: str, name: str) -> None:
+        """Name a run, unless a person has."""
+        if _MADE_UP.fullmatch(str(self._client.get_run(run_id).info.run_name)):
+            self._client.update_run(run_id, name=name)
 
     def _hand_back(self, handed: str, parent: str) -> None:
         for key in ("continues", "mlflow.parentRunId"):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from jobs.ledger import Ledger
 from jobs.options import RunOptions
 from jobs.progress import Progress
-from jobs.scoring_client import Scorer
-from jobs.tracking import Tracker
+from jobs.scoring_client import ScoringClient
+from jobs.tracking import MlflowTracker
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class World:
     """
 
     ledger: Ledger
-    tracker: Tracker
-    scorer: Callable[[RunOptions], Scorer]
+    tracker: MlflowTracker
+    scorer: Callable[[RunOptions], ScoringClient]
     progress: Progress
     say: Callable[[str], None]

@@ -24,7 +24,7 @@ from models.images import Preprocessing
 from models.network import NetworkSpec, best_device
 from models.predictor import Operating, Predictor
 
-FORMAT = 2
+FORMAT = 3  # of the files, and of how photographs become the pixels that it was trained on
 FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
 GOLDEN_CASTINGS = 8
 _GOLDEN_PASSES = 8

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
@@ -25,6 +26,9 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp",
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MAX_PIXELS = 100_000_000  # Pillow itself refuses from 178,956,971 on
 
+Box = tuple[float, float, float, float]
+
+_JPEG = b"\xff\xd8\xff"
 _LARGE = 4_000_000  # pixels; of photographs above, two are read at a time, whatever the threads
 _FEW = threading.BoundedSemaphore(2)
 _OPENING = threading.Lock()  # `catch_warnings` is not safe among threads
@@ -65,9 +69,9 @@ class Preprocessing:
         return 1 / (255 * self.std)
 
     @property
-    def black(self) -> int:
+    def black(self) -> float:
         """How many levels black pixels lie below a normalised 0."""
-        return round(255 * self.mean)
+        return 255 * self.mean
 
 
 def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXELS) -> Tensor:
@@ -83,11 +87,8 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXE
     mode = "L" if preprocessing.channels == 1 else "RGB"
     edge = (preprocessing.size, preprocessing.size)
     with _reading(data, max_pixels) as image:
-        drafted = image.draft(mode, edge)  # JPEG only: blocks of 2, 4 or 8
-        image.load()
-        flat = _eight_bit(image, mode)
+        flat, box = _flat(image, mode, edge)
         if flat.size != edge:
-            box = drafted[1] if drafted else None  # without what fills up the last blocks
             flat = flat.resize(edge, Image.Resampling.BILINEAR, box, reducing_gap=1.0)
         pixels = torch.from_numpy(np.array(_upright(flat, image)))
     return pixels.reshape(*edge, preprocessing.channels).permute(2, 0, 1).contiguous()
@@ -117,12 +118,11 @@ def upright(data: bytes, edge: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.
         UnreadableImage: as `decode`.
     """
     with _reading(data, max_pixels) as image:
-        image.draft("RGB", (edge, edge))
-        image.load()
-        flat = _upright(_eight_bit(image, "RGB"), image)
+        flat, box = _flat(image, "RGB", (edge, edge))
         scale = edge / max(flat.size)
         width, height = (max(1, round(side * scale)) for side in flat.size)
-        return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))
+        flat = flat.resize((width, height), Image.Resampling.BILINEAR, box)
+        return np.asarray(_upright(flat, image))
 
 
 def is_colour(data: bytes) -> bool:
@@ -165,7 +165,12 @@ def _reading(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def _open(data: bytes) -> Image.Image:
-    """Read the header alone; Pillow's warnings about it are ours to judge (`_check_size`)."""
+    """Read the header alone; Pillow's warnings about it are ours to judge (`_check_size`).
+
+    A JPEG has no need of them, nor of waiting for others to be silenced.
+    """
+    if data.startswith(_JPEG):
+        return JpegImageFile(io.BytesIO(data))
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Image.open(io.BytesIO(data), formats=FORMATS)
@@ -187,6 +192,16 @@ def _tile_size(image: Image.Image) -> tuple[int, int]:
     tags = image.tag_v2
     rows = tags.get(ExifTags.Base.TileLength, tags.get(ExifTags.Base.RowsPerStrip, 0))
     return int(tags[ExifTags.Base.TileWidth]), int(rows)
+
+
+def _flat(image: Image.Image, mode: str, size: tuple[int, int]) -> tuple[Image.Image, Box | None]:
+    """The pixels, a JPEG's in blocks of 2, 4 or 8 down to `size`, and the part that is photograph.
+
+    The last blocks of a JPEG may reach beyond it.
+    """
+    drafted = image.draft(mode, size)
+    image.load()
+    return _eight_bit(image, mode), drafted[1] if drafted else None
 
 
 def _upright(flat: Image.Image, original: Image.Image) -> Image.Image:

@@ -80,7 +80,7 @@ def levelling(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
 
 
 def _inverse_roots(grams: Tensor) -> Tensor:
-    """About G^(-1/2) of each symmetric `[BLOCK, BLOCK]`; 0 where it is 0."""
+    """About G^(-1/2) of each symmetric `[BLOCK, BLOCK]`; where G is 0 too it is finite."""
     a, b, c = _QUINTIC
     trace = grams.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None].clamp(min=1e-14)
     one = torch.eye(BLOCK, dtype=grams.dtype, device=grams.device)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+from torch.optim.swa_utils import update_bn
 
 from models.errors import DataError
 from models.images import Preprocessing, normalise
@@ -133,17 +134,9 @@ def refresh_batch_norm(network: Network, pixels_N: Tensor, preprocessing: Prepro
     """
     if len(pixels_N) == 1:
         return
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over the minibatches
-    parts = max(1, len(pixels_N) // _REFRESH_MINIBATCH)
-    with torch.no_grad():
-        for pixels in pixels_N.tensor_split(parts):
-            network.features(normalise(pixels, preprocessing).to(network.head.weight.device))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    parts = pixels_N.tensor_split(max(1, len(pixels_N) // _REFRESH_MINIBATCH))
+    images = (normalise(pixels, preprocessing) for pixels in parts)
+    update_bn(images, network, device=network.device)
 
 
 @dataclass

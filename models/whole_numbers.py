@@ -3,7 +3,8 @@
 Processors multiply bytes twice as fast as bf16 numbers. What a convolution is given follows a ReLU
 and is stored as 0..255 of a scale of its own, filters as -127..127 of a scale for each (Jacob et
 al. 2018; Krishnamoorthi 2018). Sums of whole numbers are exact in any order, so a casting has the
-same features in every minibatch. Pixels are bytes already: of the stem only filters are rounded.
+same features in every minibatch. Pixels are bytes already: of the stem filters are rounded, and
+where 0 lies to a whole grey level.
 
 The operators are those that torch itself compiles quantised networks to (`torch.ops.onednn`), used
 here without its compiler, which takes twenty seconds a version.
@@ -56,14 +57,14 @@ class WholeNumberTrunk:
         black: of its input, how many levels black pixels lie below 0.
     """
 
-    def __init__(self, trunk: ResNet, largest_L: Tensor, level: float, black: int) -> None:
+    def __init__(self, trunk: ResNet, largest_L: Tensor, level: float, black: float) -> None:
         scales = (largest_L * (_HEADROOM / _MOST)).clamp(min=_LEAST).tolist()
         packed = {
             convolution: _Convolution.of(convolution, scale)
             for convolution, scale in zip(convolutions(trunk), scales, strict=True)
         }
         self._level, self._black = level, black
-        self._stem = _Convolution.of(trunk.conv1, level, black)
+        self._stem = _Convolution.of(trunk.conv1, level, round(black))
         self._blocks = [
             _Block.of(cast("nn.Module", block), packed)
             for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
@@ -168,7 +169,7 @@ class _Block:
         return numbers if scale is None else _to_bytes(numbers, scale)
 
 
-def _to_bytes(numbers: Tensor, scale: float, zero: int = 0) -> Tensor:
+def _to_bytes(numbers: Tensor, scale: float, zero: float = 0) -> Tensor:
     """Each as the nearest multiple of a scale, from 0 to 255 with `zero` added."""
     return (numbers.float() * (1 / scale)).add_(zero).round_().clamp_(0, _MOST).to(torch.uint8)
 

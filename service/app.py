@@ -223,14 +223,8 @@ def _describe(host: Host) -> bodies.ModelBody:
     )
 
 
-async def _refuse(request: Request, refusal: Exception) -> Response:
-    """A refusal as its response.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if not isinstance(refusal, Refusal):
-        raise TypeError(f"{type(refusal).__name__} is no refusal")
+async def _refuse(request: Request, refusal: Refusal) -> Response:
+    """A refusal as its response."""
     desk: Desk = request.app.state.desk
     desk.meters.refused(type(refusal).__name__)
     note(refusal=str(refusal))
@@ -240,14 +234,8 @@ async def _refuse(request: Request, refusal: Exception) -> Response:
     return JSONResponse(body, refusal.status, headers)
 
 
-async def _refuse_route(_: Request, error: Exception) -> Response:
-    """Starlette's own refusals, a wrong method say, in the form of ours.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if not isinstance(error, HTTPException):
-        raise TypeError(f"{type(error).__name__} is no HTTPException")
+async def _refuse_route(_: Request, error: HTTPException) -> Response:
+    """Starlette's own refusals, a wrong method say, in the form of ours."""
     body = {"error": error.detail, "images": []}
     return JSONResponse(body, error.status_code, error.headers)
 

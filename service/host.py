@@ -100,11 +100,6 @@ class Host:
         self._looker.shutdown(wait=False, cancel_futures=True)
 
     @property
-    def name(self) -> str:
-        """The registered model, or the folder."""
-        return self._source.name
-
-    @property
     def served(self) -> Served | None:
         """The current version, None while there is none."""
         return self._current
@@ -183,12 +178,12 @@ class Host:
                 self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
             self._answered(reason)
             self._meters.version_refused()
-            log.warning("%s %s", self.name, reason)
+            log.warning("%s %s", self._source.name, reason)
         else:
             self._refused = None
             self._answered(None)
             self._meters.swapped()
-            log.info("%s version %s is served", self.name, version.number)
+            log.info("%s version %s is served", self._source.name, version.number)
 
     def _answered(self, error: str | None) -> None:
         reachable = True if self._source.changes else None

@@ -59,7 +59,12 @@ def test_a_run_handed_over_becomes_the_campaigns_and_keeps_its_parameters(
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"), [(None, "castings-bald-0"), ("for Friday's review", "for Friday's review")]
+    ("given", "shown"),
+    [
+        (None, "castings-bald-0"),
+        ("for Friday's review", "for Friday's review"),
+        ("line-two-2026", "line-two-2026"),
+    ],
 )
 def test_a_run_handed_over_is_shown_by_the_campaigns_name_unless_a_person_named_it(
     tracking_store: MlflowClient, given: str | None, shown: str

@@ -113,7 +113,7 @@ def test_writing_leaves_the_predictor_and_reading_the_global_generator_alone(
 @pytest.mark.parametrize("number", [0, 1, "2", None])
 def test_a_format_that_this_program_does_not_know_is_refused_with_both_numbers(folder, number):
     described(folder, lambda d: d.update(format=number))
-    with pytest.raises(VersionError, match=rf"format {number}, this program reads format 2"):
+    with pytest.raises(VersionError, match=rf"format {number}, this program reads format 3"):
         bundle.read(folder)
 
 

@@ -137,6 +137,18 @@ def test_exif_orientation_is_honoured(kind, orientation):
     assert difference.max() <= (0 if kind in {"PNG", "TIFF"} else 6)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("shape", [(97, 233), (233, 97)])
+def test_a_larger_photograph_is_turned_whatever_its_shape(shape, orientation):
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
+    stored = (20 + 150 * rows / shape[0] + 60 * columns / shape[1]).astype(np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    found = grey(encoded(Image.fromarray(stored), "JPEG", exif=exif, quality=95)).astype(int)
+    upright = Image.fromarray(np.ascontiguousarray(TURNED_BACK[orientation](stored)))
+    assert np.abs(found - grey(encoded(upright))).max() <= 4
+
+
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bits_are_scaled_not_clipped(kind):
     wide = noise().astype(np.uint16) * 257

@@ -1,13 +1,17 @@
 import asyncio
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import pytest
 import torch
 
+from models.images import normalise
 from service.form import ScoreRequest, Upload
 from service.lanes import SHARED, Lanes
-from service.minibatch import Part, Question
+from service.minibatch import Part, Question, answer_together
+from service.settings import MAX_PIXELS
+from tests.service.fakes import photo, tiny_predictor
 
 
 @dataclass(eq=False)
@@ -147,3 +151,31 @@ def test_an_error_reaches_those_who_shared_it_and_lanes_go_on(lanes):
     results, after = asyncio.run(story())
     assert [str(result) for result in results] == ["no"] * 3
     assert after == [7]
+
+
+def test_lanes_that_share_one_trunk_answer_each_casting_as_if_it_were_alone(monkeypatch):
+    predictor = tiny_predictor()
+    look = predictor.preprocessing
+    shown = torch.randint(256, (8, 1, look.size, look.size), dtype=torch.uint8)
+    predictor.network.calibrate(
+        normalise(shown, look)
+    )  # so that bytes are multiplied, if they can
+
+    def compute(model, asked):
+        return answer_together(model, asked, MAX_PIXELS, lambda _: nullcontext())
+
+    requests = [ScoreRequest((Upload("a.png", photo(seed)),), passes=5) for seed in range(30)]
+    asked = [Question(request, request.images, 0) for request in requests]
+    alone = [compute(predictor, [question])[0].rows for question in asked]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    lanes = Lanes(compute)
+    monkeypatch.undo()
+
+    async def at_once():
+        return await asyncio.gather(*(lanes.ask(predictor, [question]) for question in asked))
+
+    try:
+        for _ in range(5):
+            assert [part.rows for (part,) in asyncio.run(at_once())] == alone
+    finally:
+        lanes.close()
