@@ -18,10 +18,8 @@ from models.strategies import STRATEGIES, needs_of  # noqa: E402
 
 README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks"
-RANKING, RANKED = (
-    "| ranking, ",
-    "| ranking, 300x300 at 128 px |",
-)  # those in the README are the latter
+RANKING = "| ranking, "
+RANKED = "| ranking, 300x300 at 128 px |"  # of the rankings, those in the README
 
 
 def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:

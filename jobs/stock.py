@@ -21,13 +21,13 @@ def take_stock(
 ) -> tuple[DataSet, dict[str, Side]]:
     """Read a data set, say what is gone from it, and place what is new.
 
-    Returns:
-        What was read, and the side of each casting by its id.
-
     Args:
         world: the ledger remembers what was seen where.
         options: name the data set and its split.
         before: the data set as this process read it before.
+
+    Returns:
+        What was read, and the side of each casting by its id.
 
     Raises:
         DataError: the data set is not usable.
