@@ -26,8 +26,6 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp",
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MAX_PIXELS = 100_000_000  # Pillow itself refuses from 178,956,971 on
 
-Box = tuple[float, float, float, float]
-
 _JPEG = b"\xff\xd8\xff"
 _LARGE = 4_000_000  # pixels; of photographs above, two are read at a time, whatever the threads
 _FEW = threading.BoundedSemaphore(2)
@@ -87,10 +85,10 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXE
     mode = "L" if preprocessing.channels == 1 else "RGB"
     edge = (preprocessing.size, preprocessing.size)
     with _reading(data, max_pixels) as image:
-        flat, box = _flat(image, mode, edge)
+        flat = _flat(image, mode, preprocessing.size)
         if flat.size != edge:
-            flat = flat.resize(edge, Image.Resampling.BILINEAR, box, reducing_gap=1.0)
-        pixels = torch.from_numpy(np.array(_upright(flat, image)))
+            flat = flat.resize(edge, Image.Resampling.BILINEAR, reducing_gap=1.0)
+        pixels = torch.from_numpy(np.array(flat))
     return pixels.reshape(*edge, preprocessing.channels).permute(2, 0, 1).contiguous()
 
 
@@ -118,11 +116,10 @@ def upright(data: bytes, edge: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.
         UnreadableImage: as `decode`.
     """
     with _reading(data, max_pixels) as image:
-        flat, box = _flat(image, "RGB", (edge, edge))
+        flat = _flat(image, "RGB", edge)
         scale = edge / max(flat.size)
         width, height = (max(1, round(side * scale)) for side in flat.size)
-        flat = flat.resize((width, height), Image.Resampling.BILINEAR, box)
-        return np.asarray(_upright(flat, image))
+        return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def is_colour(data: bytes) -> bool:
@@ -194,14 +191,18 @@ def _tile_size(image: Image.Image) -> tuple[int, int]:
     return int(tags[ExifTags.Base.TileWidth]), int(rows)
 
 
-def _flat(image: Image.Image, mode: str, size: tuple[int, int]) -> tuple[Image.Image, Box | None]:
-    """The pixels, a JPEG's in blocks of 2, 4 or 8 down to `size`, and the part that is photograph.
+def _flat(image: Image.Image, mode: str, edge: int) -> Image.Image:
+    """The upright pixels; a JPEG's are averaged in blocks of 2, 4 or 8 while it is decoded.
 
-    The last blocks of a JPEG may reach beyond it.
+    No more than leaves `edge` of them, and only in whole blocks: what a cut one is filled up with
+    would stretch the photograph.
     """
-    drafted = image.draft(mode, size)
+    blocks = 8
+    while blocks > 1 and (min(image.size) < blocks * edge or any(s % blocks for s in image.size)):
+        blocks //= 2
+    image.draft(mode, (image.width // blocks, image.height // blocks))
     image.load()
-    return _eight_bit(image, mode), drafted[1] if drafted else None
+    return _upright(_eight_bit(image, mode), image)
 
 
 def _upright(flat: Image.Image, original: Image.Image) -> Image.Image:
