@@ -15,13 +15,8 @@ from pathlib import Path
 from benchmarks.machine import machine
 from benchmarks.table import HEAD
 
-SUBJECTS = {
-    "ranking": False,
-    "engines": True,
-    "latency": False,
-    "training": True,
-    "campaign": True,
-}
+SUBJECTS = ("ranking", "engines", "latency", "training", "campaign")
+ON_CASTINGS = {"engines", "training", "campaign"}
 
 
 def main() -> None:
@@ -30,15 +25,15 @@ def main() -> None:
     parser.add_argument("casting", type=Path, nargs="?")
     parser.add_argument("--only", default=",".join(SUBJECTS))
     given = parser.parse_args()
+    chosen = given.only.split(",")
+    if unknown := set(chosen).difference(SUBJECTS):
+        parser.error(f"no subject {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
     print(f"{machine()}\n\n{HEAD}", flush=True)
-    for subject in given.only.split(","):
-        if not SUBJECTS[subject]:
-            of = []
-        elif given.casting is None:
+    for subject in chosen:
+        if subject in ON_CASTINGS and given.casting is None:
             print(f"{subject} needs the folder of castings: left out", file=sys.stderr)
             continue
-        else:
-            of = [str(given.casting)]
+        of = [str(given.casting)] if subject in ON_CASTINGS else []
         print(f"measuring: {subject}", file=sys.stderr)
         command = [sys.executable, "-m", f"benchmarks.{subject}", *of]
         subprocess.run(command, check=True)  # noqa: S603 -- our own command

@@ -48,10 +48,7 @@ SLOW = {"300x300": 16, "12MP": 2}  # castings for who takes seconds a casting
 LIMITS = ("decode alone", "trunk alone")
 BOTH = "both limits, the same processors"  # while they do one they do not do the other
 HTTP = "over HTTP"
-BOUNDS = {
-    ("ours", 100): Bound(most=1.1),
-    (HTTP, 25): Bound(most=1.25),
-}
+BOUNDS = {("ours", 100): Bound(most=1.1), (HTTP, 25): Bound(most=1.25)}
 BOUNDS_OF_PEERS = {
     ("baal", 25): Bound(least=17),
     ("baal", 100): Bound(least=65),

@@ -81,13 +81,9 @@ def rows(folder: Path, labels: int, seeds: Sequence[int], size: int) -> Iterator
     mean = statistics.mean(accuracies)
     each = " ".join(f"{accuracy:.2f}" for accuracy in accuracies)
     took = " ".join(f"{some:.0f}" for some in seconds)
-    work, least, most = (
-        f"training, {labels} labels, {size} px",
-        LEAST.get(labels),
-        MOST.get(labels),
-    )
-    yield Row(work, "accuracy as published", f"{mean:.2f} % ({each})", "", mean, least)
-    yield Row(work, "time", f"{took} s", "", max(seconds), most)
+    work, accuracy = f"training, {labels} labels, {size} px", f"{mean:.2f} % ({each})"
+    yield Row(work, "accuracy as published", accuracy, "", mean, LEAST.get(labels))
+    yield Row(work, "time", f"{took} s", "", max(seconds), MOST.get(labels))
 
 
 def main() -> None:

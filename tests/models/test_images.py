@@ -138,7 +138,7 @@ def test_exif_orientation_is_honoured(kind, orientation):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("shape", [(97, 233), (233, 97)])
+@pytest.mark.parametrize("shape", [(97, 233), (233, 97), (96, 240)])
 def test_a_larger_photograph_is_turned_whatever_its_shape(shape, orientation):
     rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
     stored = (20 + 150 * rows / shape[0] + 60 * columns / shape[1]).astype(np.uint8)
