@@ -93,10 +93,10 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXE
 
 
 def at_model_size(data: bytes, preprocessing: Preprocessing) -> bytes:
-    """A PNG of the very pixels that `decode` makes of a photograph, to send in its place.
+    """A BMP of the very pixels that `decode` makes of a photograph, to send in its place.
 
-    A photograph that takes fewer bytes than its pixels stays as it is, and one that cannot be read
-    too: whoever receives it says why.
+    To compress them would take longer than to send them. A photograph that takes fewer bytes than
+    its pixels stays as it is, and one that cannot be read too: whoever receives it says why.
     """
     if len(data) <= preprocessing.channels * preprocessing.size**2:
         return data
@@ -105,7 +105,7 @@ def at_model_size(data: bytes, preprocessing: Preprocessing) -> bytes:
     except UnreadableImage:
         return data
     file = io.BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).squeeze(2).numpy()).save(file, "PNG", compress_level=1)
+    Image.fromarray(pixels.permute(1, 2, 0).squeeze(2).numpy()).save(file, "BMP")
     return file.getvalue()
 
 

@@ -9,6 +9,7 @@ from jobs import rank, train
 from jobs.options import RunOptions
 from jobs.run import run
 from models.errors import DataError
+from models.images import Preprocessing, at_model_size
 from models.strategies import STRATEGIES, needs_of
 from tests.jobs.fakes import FakeWorld, tiny_fit
 
@@ -63,11 +64,13 @@ def test_large_photographs_are_sent_at_the_models_size_and_rank_as_they_would_th
 ):
     """The castings of 32 pixels that the fixture makes, seen by a model of 16."""
     result = run(fake.open(), replace(options, image_size=16, campaign="small"))
-    assert max(fake.scorer.sent) < min(c.stat().st_size for c in Path(options.data).rglob("*.png"))
+    photographs = [file.read_bytes() for file in Path(options.data).rglob("*.png")]
+    small = {len(at_model_size(photograph, Preprocessing(16))) for photograph in photographs}
+    assert set(fake.scorer.sent) == small
     monkeypatch.setattr(rank, "at_model_size", lambda data, _: data)
     fake.scorer.sent.clear()
     whole = run(fake.open(), replace(options, image_size=16, campaign="whole"))
-    assert max(fake.scorer.sent) > 16 * 16
+    assert set(fake.scorer.sent) <= {len(photograph) for photograph in photographs} - small
     asked = [
         [(a.casting, a.round, a.rank) for a in fake.ledger.asked(r["campaign"])]
         for r in (result, whole)
