@@ -240,12 +240,18 @@ def test_a_folder_is_not_polled_and_has_no_registry(registry, monkeypatch):
     host.close()
 
 
-def test_the_garbage_collector_passes_over_what_is_there_to_stay():
+def test_the_garbage_collector_passes_over_what_stays_and_what_is_kept_for_a_while():
+    thresholds = gc.get_threshold()
     try:
         _tidy_memory()
         assert gc.get_freeze_count() > 10_000
+        looks = gc.get_stats()[-1]["collections"]
+        kept = [[index] for index in range(500_000)]  # as BentoML keeps requests for a minute
+        assert gc.get_stats()[-1]["collections"] == looks
+        del kept
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 def test_a_version_that_is_being_loaded_when_it_becomes_current_is_loaded_once(registry, host):
