@@ -25,7 +25,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 run: $(VENV)/.installed  ## A bald campaign on synthetic castings, tracked in MLflow
 	mlflow run . --env-manager local --experiment-name casting-defects -P strategy=bald
 	@printf '\nSee the rounds:    %s\nServe the model:   %s\nScore a casting:   %s\n' \
-	  '. $(VENV)/bin/activate && mlflow ui' \
+	  '. $(VENV)/bin/activate && mlflow ui   # http://127.0.0.1:5000, there "Model training"' \
 	  '. $(VENV)/bin/activate && bentoml serve service.inspector:CastingInspector --host 127.0.0.1' \
 	  "curl -F images=@$$(ls synthetic-castings/*/images/*.png | head -1) http://127.0.0.1:3000/score"
 
