@@ -238,6 +238,8 @@ def test_at_model_size_a_photograph_has_the_same_pixels_in_fewer_bytes(preproces
     else:
         photograph = encoded(Image.fromarray(noise(300, 3)), kind)
     small = at_model_size(photograph, preprocessing)
+    pixels = preprocessing.channels * preprocessing.size**2
+    assert pixels < len(small) < pixels + 1100  # a header, and the palette of grey ones
     assert len(small) < len(photograph) / 2
     assert decode(small, preprocessing).equal(decode(photograph, preprocessing))
 
