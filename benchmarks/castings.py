@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
 from models.images import Preprocessing, normalise
-from models.network import NetworkSpec, build, use_threads
-from models.predictor import Operating, Predictor
-from models.synthetic import SyntheticSpec, draw_castings
-from service.lanes import SHARED
+from models.network.network import NetworkSpec, build, use_threads
+from models.prediction.predictor import Operating, Predictor
+from service.scoring.batch_scheduler import SHARED
 
 T = TypeVar("T")
 R = TypeVar("R")

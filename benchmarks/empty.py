@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service.api_key import ApiKey
-from service.form import read_form
-from service.request_log import RequestLog
+from service.http.form import read_form
+from service.middleware.api_key import ApiKey
+from service.middleware.request_log import RequestLog
+from service.middleware.request_metrics import PATHS, PROBES, TrafficMetrics
 from service.settings import Settings
-from service.traffic import PATHS, PROBES, TrafficMetrics
 
 SIZE = "EMPTY_ANSWER_BYTES"
 

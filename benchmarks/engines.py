@@ -22,13 +22,13 @@ from torch import Tensor
 
 from benchmarks.table import Bound, Row, show
 from benchmarks.training import CLASSES, pixels, side
-from models import scores
+from models import uncertainty
 from models.errors import first_line
 from models.images import Preprocessing, normalise
-from models.mc_dropout import pass_masks, posterior
-from models.network import Network, NetworkSpec, use_threads
-from models.training import Recipe, fit
-from service.lanes import SHARED
+from models.network.mc_dropout import pass_masks, posterior
+from models.network.network import Network, NetworkSpec, use_threads
+from models.training.fit import Recipe, fit
+from service.scoring.batch_scheduler import SHARED
 
 Engine = Callable[[Tensor], Tensor]
 LOOK = Preprocessing(128)
@@ -160,7 +160,7 @@ def judged(
     masks = pass_masks(50, network.feature_count, 0.5, 0)
     told_N = (features @ weight.T + bias).argmax(dim=1)
     accuracy = float((told_N == truth_N).float().mean())
-    return scores.bald(posterior(features, weight, bias, masks)), accuracy
+    return uncertainty.bald(posterior(features, weight, bias, masks)), accuracy
 
 
 def throughput(engine: Engine, pool: Tensor, cores: int) -> float:

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.machine import machine
-from models.explanation import DILATED, OWN_STRIDE, logit_maps, nearest_cells
+from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
 from models.images import Preprocessing, decode
-from models.network import NetworkSpec
-from models.predictor import Operating, Predictor, verdicts
-from models.synthetic import SyntheticSpec, draw_castings
-from models.training import Recipe, fit
+from models.network.network import NetworkSpec
+from models.prediction.class_activation_map import DILATED, OWN_STRIDE, logit_maps, nearest_cells
+from models.prediction.predictor import Operating, Predictor, verdicts
+from models.training.fit import Recipe, fit
 
 GOOD, WHITE = "ok", 128
 HITS = 0.8

@@ -21,7 +21,7 @@ import aiohttp
 import numpy as np
 import psutil
 
-from jobs.leash import leashed, pull
+from jobs.processes.child_process import leashed, pull
 
 CLIENTS = 64
 

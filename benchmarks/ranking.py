@@ -33,11 +33,11 @@ from benchmarks.castings import jpegs, side_by_side, untrained
 from benchmarks.load import serving
 from benchmarks.serving import MODEL, SERVICE, store
 from benchmarks.table import Bound, Row, show
-from jobs.rank import CHUNK, CONCURRENCY
-from jobs.scoring_client import Request, ScoringClient
-from models import scores
+from jobs.adapters.scoring_client import Request, ScoringClient
+from jobs.campaign.rank import CHUNK, CONCURRENCY
+from models import uncertainty
 from models.images import Preprocessing, at_model_size, decode
-from models.predictor import Predictor
+from models.prediction.predictor import Predictor
 
 PEER = Path("build/peer")
 PEER_NEEDS = ("baal==2.1.0", "structlog<23", "torchmetrics<2", "lightning-utilities", "tqdm")
@@ -62,7 +62,7 @@ def ours(predictor: Predictor, passes: int, images: Sequence[bytes]) -> None:
 
     def rank(chunk: Sequence[bytes]) -> torch.Tensor:
         pixels_N = torch.stack([decode(data, predictor.preprocessing) for data in chunk])
-        return scores.bald(predictor.score(pixels_N, passes, 0).probs_N_K_C)
+        return uncertainty.bald(predictor.score(pixels_N, passes, 0).probs_N_K_C)
 
     torch.cat(side_by_side(rank, images)).argsort(descending=True)
 
@@ -145,7 +145,7 @@ def asking(size: int) -> Iterator[Callable[[Sequence[bytes]], None]]:
 
             with ThreadPoolExecutor(CONCURRENCY) as threads:
                 found = list(threads.map(score, range(0, len(images), CHUNK)))
-            scores.bald(torch.cat(found)).argsort(descending=True)
+            uncertainty.bald(torch.cat(found)).argsort(descending=True)
 
         try:
             yield rank

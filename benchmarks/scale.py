@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import machine
-from models.evidence import Evidence
-from models.mc_dropout import pass_masks, posterior
-from models.strategies import STRATEGIES, find_strategy
+from models.acquisition.candidates import Evidence
+from models.acquisition.strategies.table import STRATEGIES, find_strategy
+from models.network.mc_dropout import pass_masks, posterior
 
 FEATURES, PASSES, LABELLED, BATCH = 512, 50, 1000, 1000
 SIZES, CLASSES = (25_000, 100_000), (2, 10)

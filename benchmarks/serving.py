@@ -28,8 +28,8 @@ from benchmarks.castings import jpegs, side_by_side, untrained
 from benchmarks.empty import SIZE
 from benchmarks.load import CLIENTS, Load, for_seconds, load, serving
 from benchmarks.machine import machine
-from models import registry
 from models.images import decode
+from models.registry import mlflow_registry
 
 MODEL = "casting-defects"
 SERVICE = "service.inspector:CastingInspector"
@@ -66,8 +66,10 @@ def store(size: int = 128) -> Iterator[tuple[str, MlflowClient]]:
         golden = torch.randint(0, 256, (8, 1, size, size), dtype=torch.uint8)
         for seed in (1, 2):
             run = client.create_run(experiment).info.run_id
-            registry.publish(client, MODEL, untrained(seed, size), golden, run, {"labels": "8"})
-        client.set_registered_model_alias(MODEL, registry.ALIAS, "1")
+            mlflow_registry.publish(
+                client, MODEL, untrained(seed, size), golden, run, {"labels": "8"}
+            )
+        client.set_registered_model_alias(MODEL, mlflow_registry.ALIAS, "1")
         yield uri, client
 
 
@@ -82,7 +84,7 @@ async def swap(url: str, mlflow: MlflowClient, times: int) -> None:
             await asyncio.sleep(1)
             number = "2" if turn % 2 == 0 else "1"
             await asyncio.to_thread(
-                mlflow.set_registered_model_alias, MODEL, registry.ALIAS, number
+                mlflow.set_registered_model_alias, MODEL, mlflow_registry.ALIAS, number
             )
             async with session.post(f"{url}/reload") as response:
                 served = (await response.json())["version"]

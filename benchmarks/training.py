@@ -20,9 +20,9 @@ from torch import Tensor
 
 from benchmarks.table import Bound, Row, show
 from models.images import Preprocessing, decode
-from models.network import NetworkSpec
-from models.predictor import Operating, Predictor
-from models.training import Recipe, fit
+from models.network.network import NetworkSpec
+from models.prediction.predictor import Operating, Predictor
+from models.training.fit import Recipe, fit
 
 CLASSES = {"def_front": 0, "ok_front": 1}
 LEAST = {250: Bound(least=97.5, unit=" %"), 350: Bound(least=98.5, unit=" %")}  # mean accuracy

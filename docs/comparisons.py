@@ -26,14 +26,14 @@ from mlflow import MlflowClient  # noqa: E402 -- the packages are run from the r
 from mlflow.artifacts import download_artifacts  # noqa: E402
 
 from jobs import progress  # noqa: E402
-from jobs.compare_report import markdown  # noqa: E402
-from jobs.data import read_data_set  # noqa: E402
-from jobs.environment import ledger_url  # noqa: E402
-from jobs.ledger import Ledger  # noqa: E402
+from jobs.adapters.environment import ledger_url  # noqa: E402
+from jobs.adapters.ledger import Ledger  # noqa: E402
+from jobs.compare.report import markdown  # noqa: E402
+from jobs.compare.statistics import NO_CLAIM, SEEDS_TO_CLAIM, Curves, band, gather  # noqa: E402
+from jobs.datasets.castings import leaked_test_castings  # noqa: E402
+from jobs.datasets.reader import read_data_set  # noqa: E402
 from jobs.options import RunOptions  # noqa: E402
-from models import report  # noqa: E402
-from models.castings import leaked_test_castings  # noqa: E402
-from models.comparison import NO_CLAIM, SEEDS_TO_CLAIM, Curves, band, gather  # noqa: E402
+from models.evaluation import figures  # noqa: E402
 
 FIGURES = ROOT / "docs" / "figures"
 PAGE = ROOT / "docs" / "strategies.md"
@@ -77,7 +77,7 @@ def splits(file: str, by_part: str, published: str, measure: str = "test/accurac
     warning = leak(ledger, source, folder)
     ledger.close()
     panels = [
-        report.Panel(title, measure, curves.labels_T, bands_of(curves))
+        figures.Panel(title, measure, curves.labels_T, bands_of(curves))
         for title, curves in (
             ("split by part", honest),
             (f"published split\n{warning}", flattering),
@@ -87,12 +87,12 @@ def splits(file: str, by_part: str, published: str, measure: str = "test/accurac
     claim = f"; {NO_CLAIM}" if seeds < SEEDS_TO_CLAIM else ""
     note = f"{seeds} seeds, bands: 95% t interval of the mean{claim}"
     title = "The same strategies on the same castings, split in two ways"
-    figure = report.learning_bands(panels, title, note, same_y=True)
+    figure = figures.learning_bands(panels, title, note, same_y=True)
     FIGURES.mkdir(exist_ok=True)
-    (FIGURES / file).write_bytes(report.png(figure))
+    (FIGURES / file).write_bytes(figures.png(figure))
 
 
-def bands_of(curves: Curves) -> dict[str, report.Band]:
+def bands_of(curves: Curves) -> dict[str, figures.Band]:
     """The band of every strategy."""
     return {name: band(values_S_T) for name, values_S_T in curves.by_strategy.items()}
 

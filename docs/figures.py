@@ -11,8 +11,8 @@ os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
 
 from mlflow.artifacts import download_artifacts  # noqa: E402 -- the packages are run from the root
 
-from jobs.environment import ledger_url  # noqa: E402
-from jobs.ledger import Ledger  # noqa: E402
+from jobs.adapters.environment import ledger_url  # noqa: E402
+from jobs.adapters.ledger import Ledger  # noqa: E402
 
 CAMPAIGN = "synthetic-bald-0"
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from jobs.cli import cli  # noqa: E402 -- the packages are run from the repository root
-from models.strategies import STRATEGIES, needs_of  # noqa: E402
+from models.acquisition.strategies.table import STRATEGIES, needs_of  # noqa: E402
 
 README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks"

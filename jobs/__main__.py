@@ -5,7 +5,7 @@ import signal
 import sys
 
 from jobs.cli import cli
-from jobs.starter import end_with_starter
+from jobs.processes.parent_watchdog import end_with_starter
 
 
 def unwind(*_: object) -> None:

@@ -16,28 +16,28 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.acquire import ask
-from jobs.campaign import Campaign, look_up, recorded_options, worked_on
-from jobs.compare import compare
-from jobs.compare_flags import flags_of_compare
-from jobs.compare_options import CompareOptions
-from jobs.crew import Workers
-from jobs.environment import ledger_url, real_world
-from jobs.export import export
-from jobs.label import ask_oracle, export_labels, import_labels, label_status
-from jobs.lock import sole_job
+from jobs.adapters.context import World
+from jobs.adapters.environment import ledger_url, real_world
+from jobs.campaign.acquire import ask
+from jobs.campaign.export import export
+from jobs.campaign.label import ask_oracle, export_labels, import_labels, label_status
+from jobs.campaign.opening import Campaign, look_up, recorded_options, worked_on
+from jobs.campaign.promote import promote, promote_latest, roll_back
+from jobs.campaign.run import run
+from jobs.campaign.state import Standing, standing
+from jobs.campaign.train import train_round
+from jobs.compare.compare import compare
+from jobs.compare.options import CompareOptions
+from jobs.compare.workers import Workers
+from jobs.datasets.synthetic.castings import SyntheticSpec
+from jobs.datasets.synthetic.folder import new, synthesize
+from jobs.flags import flags_of_compare
 from jobs.options import RunOptions
-from jobs.promote import promote, promote_latest, roll_back
-from jobs.run import run
-from jobs.standing import Standing, standing
-from jobs.synthesize import new, synthesize
-from jobs.train import train_round
-from jobs.world import World
-from models.check_strategy import require_checks
+from jobs.processes.campaign_lock import sole_job
+from models.acquisition.strategies.table import STRATEGIES, find_strategy
+from models.acquisition.strategy_checks import require_checks
 from models.errors import CastingError, first_line
-from models.network import BACKBONES
-from models.strategies import STRATEGIES, find_strategy
-from models.synthetic import SyntheticSpec
+from models.network.network import BACKBONES
 
 _Params = ParamSpec("_Params")
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -10,12 +10,12 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from service import page
-from service.api_key import ApiKey
-from service.libraries import quieten_libraries
-from service.presence import ANSWER_SECONDS
-from service.request_log import JsonLines, RequestLog
-from service.traffic import PATHS, PROBES, TrafficMetrics
+from service.http import page
+from service.http.deadline import ANSWER_SECONDS
+from service.middleware.api_key import ApiKey
+from service.middleware.request_log import JsonLines, RequestLog
+from service.middleware.request_metrics import PATHS, PROBES, TrafficMetrics
+from service.runtime import quieten_libraries
 
 # BentoML's own, after ours. It keeps something of every request for so long.
 _SECONDS = round(ANSWER_SECONDS) + 5
@@ -58,8 +58,8 @@ class CastingInspector:
     def __init__(self) -> None:
         quieten_libraries(os.environ)
         _log_to_stderr()
-        from models.network import use_threads  # here, where the parent of workers never comes
-        from service.app import open_app
+        from models.network.network import use_threads
+        from service.http.app import open_app
         from service.settings import Settings
 
         settings = Settings.read(os.environ)

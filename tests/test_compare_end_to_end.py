@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
-from jobs.ledger import Ledger
+from jobs.adapters.ledger import Ledger
 from tests.jobs.fakes import write_castings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,8 +13,8 @@ from mlflow import environment_variables as known
 from mlflow.cli import server
 
 from jobs.cli import cli
+from service.middleware.request_metrics import PROBES
 from service.settings import Settings
-from service.traffic import PROBES
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "deploy"

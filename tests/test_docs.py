@@ -11,11 +11,11 @@ import pytest
 from mlflow import MlflowClient
 
 from jobs import progress
-from jobs.compare import compare
-from jobs.compare_options import CompareOptions
-from jobs.ledger import Ledger
-from jobs.tracking import MlflowTracker
-from jobs.world import World
+from jobs.adapters.context import World
+from jobs.adapters.ledger import Ledger
+from jobs.adapters.mlflow_tracking import MlflowTracker
+from jobs.compare.compare import compare
+from jobs.compare.options import CompareOptions
 from models.errors import ServiceError
 from tests.jobs.fakes import pretend, write_castings
 

@@ -15,16 +15,17 @@ import sqlalchemy as sa
 import torch
 from mlflow import MlflowClient
 
-from jobs import leash, tables
-from jobs.scoring_client import Request, ScoringClient
-from jobs.service_process import own_service
-from models import registry
+from jobs.adapters import ledger_tables
+from jobs.adapters.scoring_client import Request, ScoringClient
+from jobs.processes import child_process
+from jobs.processes.local_service import own_service
+from models.registry import mlflow_registry
 from tests.jobs.fakes import casting_bytes, write_castings
 from tests.processes import eventually, runs
 from tests.service.fakes import tiny_predictor
 
 ROOT = Path(__file__).resolve().parent.parent
-OWN_SERVICE_ENDS = leash.GRACE + 10  # seconds after its job was killed
+OWN_SERVICE_ENDS = child_process.GRACE + 10  # seconds after its job was killed
 
 
 def _start(data: Path, ledger: Path) -> subprocess.Popen[str]:
@@ -72,7 +73,7 @@ def _below(pid: int) -> list[int]:
 def _holder() -> int:
     """The leash of the service of this process."""
     living = [p for p in psutil.Process().children() if runs(p.pid)]
-    (holder,) = [p.pid for p in living if "jobs.leash" in p.cmdline()]
+    (holder,) = [p.pid for p in living if "jobs.processes.child_process" in p.cmdline()]
     return holder
 
 
@@ -80,7 +81,7 @@ def _left_behind(ledger: Path, client: MlflowClient, result: dict[str, Any]) -> 
     """Ledger rows without times and run ids; metrics but for seconds, by run name and step."""
     rows = {}
     with sa.create_engine(f"sqlite:///{ledger}").connect() as connection:
-        for table in tables.META.sorted_tables:
+        for table in ledger_tables.META.sorted_tables:
             columns = [c for c in table.columns if c.name not in {"at", "run_id", "metrics"}]
             rows[table.name] = connection.execute(sa.select(*columns)).all()
     points = {}
@@ -127,8 +128,10 @@ def test_a_service_killed_with_its_workers_in_mid_ranking_is_started_again(
     golden_N = torch.randint(0, 255, (3, 1, 32, 32), dtype=torch.uint8)
     labels = {"labels": "1"}
     name = "casting-defects"
-    version = registry.publish(tracking_store, name, tiny_predictor(), golden_N, run_id, labels)
-    registry.point(tracking_store, version)
+    version = mlflow_registry.publish(
+        tracking_store, name, tiny_predictor(), golden_N, run_id, labels
+    )
+    mlflow_registry.point(tracking_store, version)
     images = [(str(i), casting_bytes("ok", i)) for i in range(4)]
     request = Request(version.number, run_id, passes=4, seed=0, include=("posterior",))
     with own_service(name) as service:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from jobs.cli import cli
-from models.strategies import STRATEGIES
+from models.acquisition.strategies.table import STRATEGIES
 
 ROOT = Path(__file__).resolve().parent.parent
 

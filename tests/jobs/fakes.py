@@ -11,15 +11,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from jobs import progress
-from jobs.ledger import CampaignRow, Ledger, Trained
+from jobs.adapters.context import World
+from jobs.adapters.ledger import CampaignRow, Ledger, Trained
+from jobs.adapters.scoring_client import Request, Scored
 from jobs.options import RunOptions
-from jobs.scoring_client import Request, Scored
-from jobs.world import World
 from models.errors import ServiceError, UnreadableImage, VersionNotFound
 from models.images import decode
-from models.network import Network, NetworkSpec
-from models.predictor import Predictor
-from models.registry import Version
+from models.network.network import Network, NetworkSpec
+from models.prediction.predictor import Predictor
+from models.registry.mlflow_registry import Version
 
 
 @dataclass

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from jobs.cli import cli
-from models.evidence import Evidence
+from models.acquisition.candidates import Evidence
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jobs import tables, train
+from jobs.adapters import ledger_tables
+from jobs.adapters.context import World
+from jobs.campaign import train
+from jobs.campaign.run import run
 from jobs.options import RunOptions
-from jobs.run import run
-from jobs.world import World
-from models import report
 from models.errors import OutageError
+from models.evaluation import figures
 from tests.jobs.fakes import FakeWorld, tiny_fit, write_castings
 
 
@@ -30,9 +31,9 @@ class Killed(BaseException):
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither training nor drawing nor the disk is what is tried here."""
     monkeypatch.setattr(train, "fit", tiny_fit)
-    monkeypatch.setattr(report, "png", lambda _: b"png")
+    monkeypatch.setattr(figures, "png", lambda _: b"png")
     for name in ("contact_sheet", "confusion_matrix", "reliability_diagram", "learning_curves"):
-        monkeypatch.setattr(report, name, lambda *_: None)
+        monkeypatch.setattr(figures, name, lambda *_: None)
 
 
 @dataclass
@@ -86,7 +87,7 @@ def everything(fake: FakeWorld) -> dict[str, object]:
     """All that a campaign leaves behind, but for times."""
     rows = {}
     with sa.create_engine(f"sqlite:///{fake.folder / 'ledger.db'}").connect() as connection:
-        for table in tables.META.sorted_tables:
+        for table in ledger_tables.META.sorted_tables:
             columns = [c for c in table.columns if c.name not in {"at", "metrics"}]
             rows[table.name] = connection.execute(sa.select(*columns)).all()
     runs = {

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from models.images import Preprocessing
-from models.network import NetworkSpec, build
-from models.predictor import Operating, Predictor
+from models.network.network import NetworkSpec, build
+from models.prediction.predictor import Operating, Predictor
 
 collect_ignore = ["goldens/make_goldens.py"]  # its libraries are no dependency of ours
 

@@ -2,8 +2,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models.predictor import Predictor
-from service.app import Desk, create_app, furnish
+from models.prediction.predictor import Predictor
+from service.http.app import Desk, create_app, furnish
 from service.settings import Settings
 from tests.service.fakes import Client, FakeRegistry, photo, tiny_predictor
 

@@ -17,9 +17,9 @@ from safetensors.torch import load
 
 from models.errors import VersionNotFound
 from models.images import Preprocessing
-from models.network import NetworkSpec, build
-from models.predictor import Operating, Predictor
-from models.registry import Version
+from models.network.network import NetworkSpec, build
+from models.prediction.predictor import Operating, Predictor
+from models.registry.mlflow_registry import Version
 
 CLASSES = ("def_front", "ok_front")
 

@@ -14,9 +14,9 @@ import httpx
 import torch
 from mlflow import MlflowClient
 
-from models import registry
-from models.predictor import Predictor
-from models.registry import Version
+from models.prediction.predictor import Predictor
+from models.registry import mlflow_registry
+from models.registry.mlflow_registry import Version
 from tests.processes import eventually
 
 MODEL = "casting-defects"
@@ -89,7 +89,7 @@ def publish(client: MlflowClient, predictors: Mapping[str, Predictor]) -> list[V
         run_id = client.create_run(experiment).info.run_id
         tags = {"labels": "4"}
         versions.append(
-            registry.publish(client, MODEL, predictors[number], golden_N, run_id, tags)
+            mlflow_registry.publish(client, MODEL, predictors[number], golden_N, run_id, tags)
         )
-    registry.point(client, versions[0])
+    mlflow_registry.point(client, versions[0])
     return versions

@@ -10,7 +10,7 @@ import schemathesis
 import torch
 from schemathesis import GenerationMode
 
-from models import bundle
+from models.registry import version_folder
 from tests.processes import eventually
 from tests.service.corpus import CASES, try_out
 from tests.service.pictures import GREY, image
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def served(predictors, tmp_path_factory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("hostile")
     golden = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
-    bundle.write(predictors["1"], golden, folder / "version")
+    version_folder.write(predictors["1"], golden, folder / "version")
     variables = {"CASTING_MODEL": str(folder / "version"), "CASTING_API_KEY": KEY}
     with serving(folder, **variables) as service:
         yield service

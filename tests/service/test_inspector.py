@@ -9,8 +9,8 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from jobs.leash import leashed, pull
-from service import page
+from jobs.processes.child_process import leashed, pull
+from service.http import page
 from tests.processes import eventually
 from tests.service.real import free_port, publish
 

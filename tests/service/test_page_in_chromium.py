@@ -14,8 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from jobs.leash import leashed, pull
-from models import bundle
+from jobs.processes.child_process import leashed, pull
+from models.registry import version_folder
 from tests.service.chromium import (
     BROWSER,
     DOWN,
@@ -41,7 +41,7 @@ pytestmark = [
 def url(tmp_path_factory, predictors) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("served")
     golden_N = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
-    bundle.write(predictors["1"], golden_N, folder / "my-castings")
+    version_folder.write(predictors["1"], golden_N, folder / "my-castings")
     environment = {
         **os.environ,
         "CASTING_MODEL": str(folder / "my-castings"),

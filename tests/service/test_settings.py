@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import ServiceError
-from service.libraries import quieten_libraries
+from service.runtime import quieten_libraries
 from service.settings import Settings
 
 

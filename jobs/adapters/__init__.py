@@ -1,0 +1,1 @@
+"""The outside world: environment, ledger, MLflow, scoring service."""

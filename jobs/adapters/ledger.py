@@ -1,0 +1,281 @@
+"""The ledger: what was asked, answered and trained, append-only, in SQL.
+
+A campaign's state is derived from these rows and held nowhere else. Every write is one
+transaction and idempotent: writing the same again changes nothing.
+"""
+
+import datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from jobs.adapters import ledger_tables
+from jobs.datasets.castings import PartSide
+
+Use = Literal["train", "audit"]
+Label = tuple[str, str, str]  # casting, label, annotator
+ORACLE = "oracle"
+
+
+class Seen(NamedTuple):
+    """Where in a data set a casting lay when it was last seen, and why it is unreadable."""
+
+    path: str
+    unreadable: str | None = None
+
+
+@dataclass(frozen=True)
+class CampaignRow:
+    """A campaign as it was begun.
+
+    Attributes:
+        name: its name.
+        options: what must be the same each time it is continued.
+        rounds: how many trainings it was last asked for.
+        channels: of its castings.
+        run_id: its MLflow run, None before one is recorded.
+        begun: when; tells it from campaigns of that name in other ledgers.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    rounds: int
+    channels: int
+    run_id: str | None = None
+    begun: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A casting that a campaign asked for, to be labelled for training `round`."""
+
+    round: int
+    rank: int
+    casting: str
+    use: Use
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training."""
+
+    round: int
+    run_id: str
+    version: str
+    labels_total: int
+    metrics: Mapping[str, float]
+
+
+class Ledger:
+    """The ledger at an SQLAlchemy URL; tables are made where they are missing."""
+
+    def __init__(self, url: str) -> None:
+        patience = {"timeout": 10} if url.startswith("sqlite") else {}
+        self.engine = sa.create_engine(url, connect_args=patience)
+        try:
+            ledger_tables.META.create_all(self.engine)
+        except sa.exc.DBAPIError:  # another job was making them just now
+            ledger_tables.META.create_all(self.engine)
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self.engine.dispose()
+
+    # campaigns
+
+    def begin(self, row: CampaignRow) -> CampaignRow:
+        """Record a campaign and its length, once; returns what is recorded."""
+        known = self.campaign(row.name)
+        if known is not None:
+            return known
+        at = _now()
+        with self.engine.begin() as connection:
+            connection.execute(
+                ledger_tables.campaigns.insert().values(
+                    name=row.name,
+                    options=json.dumps(dict(row.options), sort_keys=True),
+                    channels=row.channels,
+                    at=at,
+                )
+            )
+            connection.execute(
+                ledger_tables.lengths.insert().values(campaign=row.name, rounds=row.rounds, at=at)
+            )
+        return replace(row, run_id=None, begun=at)
+
+    def record_run(self, name: str, run_id: str) -> None:
+        """Record which MLflow run is the campaign's, once."""
+        row = self.campaign(name)
+        if row is not None and row.run_id is None:
+            self._insert(ledger_tables.runs, [{"campaign": name, "run_id": run_id}])
+
+    def lengthen(self, name: str, rounds: int) -> None:
+        """Record how many rounds the campaign shall have from now on."""
+        self._insert(ledger_tables.lengths, [{"campaign": name, "rounds": rounds, "at": _now()}])
+
+    def campaign(self, name: str) -> CampaignRow | None:
+        """A campaign by name."""
+        return next((row for row in self.campaigns() if row.name == name), None)
+
+    def campaigns(self) -> list[CampaignRow]:
+        """All campaigns, oldest first."""
+        with self.engine.connect() as connection:
+            rows = (
+                connection.execute(
+                    sa.select(ledger_tables.campaigns, ledger_tables.runs.c.run_id)
+                    .outerjoin(
+                        ledger_tables.runs,
+                        ledger_tables.runs.c.campaign == ledger_tables.campaigns.c.name,
+                    )
+                    .order_by(ledger_tables.campaigns.c.at)
+                )
+                .mappings()
+                .all()
+            )
+            query = sa.select(ledger_tables.lengths.c.campaign, ledger_tables.lengths.c.rounds)
+            by_age = query.order_by(ledger_tables.lengths.c.id)
+            # read last: whatever campaign was seen, its length was written with it
+            lengths = dict(connection.execute(by_age).tuples().all())
+            return [
+                CampaignRow(
+                    name=row["name"],
+                    options=json.loads(row["options"]),
+                    rounds=lengths[row["name"]],
+                    channels=row["channels"],
+                    run_id=row["run_id"],
+                    begun=row["at"],
+                )
+                for row in rows
+            ]
+
+    # castings and sides
+
+    def stock(self, data: str | None = None) -> dict[str, Seen]:
+        """Every casting ever seen in a data set, or anywhere."""
+        table = ledger_tables.castings
+        query = sa.select(table.c.casting, table.c.path, table.c.unreadable).order_by(table.c.id)
+        if data is not None:
+            query = query.where(table.c.data == data)
+        with self.engine.connect() as connection:
+            return {row.casting: Seen(*row[1:]) for row in connection.execute(query)}
+
+    def record_stock(self, data: str, castings: Mapping[str, Seen]) -> None:
+        """Record what was seen in a data set; the latest word counts."""
+        known = self.stock(data)
+        rows = [
+            {"data": data, "casting": casting, **seen._asdict()}
+            for casting, seen in castings.items()
+            if known.get(casting) != seen
+        ]
+        self._insert(ledger_tables.castings, rows)
+
+    def sides(self, data: str, split: str) -> dict[str, PartSide]:
+        """The side of every part of a data set that was placed before, by part."""
+        query = sa.select(
+            ledger_tables.sides.c.part, ledger_tables.sides.c.stratum, ledger_tables.sides.c.side
+        ).where(ledger_tables.sides.c.data == data, ledger_tables.sides.c.split == split)
+        with self.engine.connect() as connection:
+            return {row.part: PartSide(*row) for row in connection.execute(query)}
+
+    def record_sides(self, data: str, split: str, parts: Iterable[PartSide]) -> None:
+        """Record the side of parts; those known already stay where they are."""
+        rows = [{"data": data, "split": split, **asdict(part)} for part in parts]
+        try:
+            self._insert_new_sides(data, split, rows)
+        except sa.exc.IntegrityError:  # another job was faster with some of them
+            self._insert_new_sides(data, split, rows)
+
+    def _insert_new_sides(self, data: str, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        known = self.sides(data, split)
+        self._insert(ledger_tables.sides, [row for row in rows if row["part"] not in known])
+
+    # batches and labels
+
+    def ask(self, campaign: str, number: int, castings: Sequence[tuple[str, Use]]) -> None:
+        """Record the batch to be labelled for training `number`, in order, once."""
+        if any(asked.round == number for asked in self.asked(campaign)):
+            return
+        rows = [
+            {"campaign": campaign, "round": number, "rank": rank, "casting": casting, "use": use}
+            for rank, (casting, use) in enumerate(castings)
+        ]
+        self._insert(ledger_tables.batches, rows)
+
+    def asked(self, campaign: str) -> list[Asked]:
+        """Everything the campaign has asked for, in order."""
+        table = ledger_tables.batches
+        query = (
+            sa.select(table.c.round, table.c.rank, table.c.casting, table.c.use)
+            .where(table.c.campaign == campaign)
+            .order_by(table.c.round, table.c.rank)
+        )
+        with self.engine.connect() as connection:
+            return [Asked(*row) for row in connection.execute(query)]
+
+    def record_labels(self, labels: Sequence[Label]) -> int:
+        """Record who calls castings what, in order and at once; returns how many are news.
+
+        What an annotator said last about a casting and says again is no news.
+        """
+        said: dict[str, dict[str, str]] = {}
+        at = _now()
+        news = []
+        for casting, label, annotator in labels:
+            known = said.setdefault(annotator, self._labels_by(annotator))
+            if known.get(casting) != label:
+                known[casting] = label
+                news.append({"casting": casting, "label": label, "annotator": annotator, "at": at})
+        self._insert(ledger_tables.labels, news)
+        return len(news)
+
+    def labels(self) -> dict[str, str]:
+        """The label of every casting that has one; the latest counts."""
+        return self._labels_by(None)
+
+    def labelled_by_people(self) -> set[str]:
+        """The castings whose latest label is not the oracle's."""
+        table = ledger_tables.labels
+        query = sa.select(table.c.casting, table.c.annotator).order_by(table.c.id)
+        with self.engine.connect() as connection:
+            latest = {row.casting: row.annotator for row in connection.execute(query)}
+        return {casting for casting, annotator in latest.items() if annotator != ORACLE}
+
+    def _labels_by(self, annotator: str | None) -> dict[str, str]:
+        table = ledger_tables.labels
+        query = sa.select(table.c.casting, table.c.label).order_by(table.c.id)
+        if annotator is not None:
+            query = query.where(table.c.annotator == annotator)
+        with self.engine.connect() as connection:
+            return {row.casting: row.label for row in connection.execute(query)}
+
+    # rounds
+
+    def record_round(self, campaign: str, trained: Trained) -> None:
+        """Record a finished training, once."""
+        if any(t.round == trained.round for t in self.rounds(campaign)):
+            return
+        metrics = json.dumps(dict(trained.metrics), sort_keys=True)
+        row = vars(trained) | {"campaign": campaign, "metrics": metrics, "at": _now()}
+        self._insert(ledger_tables.rounds, [row])
+
+    def rounds(self, campaign: str) -> list[Trained]:
+        """The finished trainings of a campaign, in order."""
+        table = ledger_tables.rounds
+        query = sa.select(table).where(table.c.campaign == campaign).order_by(table.c.round)
+        with self.engine.connect() as connection:
+            return [
+                Trained(t.round, t.run_id, t.version, t.labels_total, json.loads(t.metrics))
+                for t in connection.execute(query)
+            ]
+
+    def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            with self.engine.begin() as connection:
+                connection.execute(table.insert(), list(rows))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

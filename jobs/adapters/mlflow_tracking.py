@@ -1,0 +1,207 @@
+"""Runs, metrics, artifacts and model versions in MLflow, as campaigns want them.
+
+Only `MlflowClient` with explicit run ids is used. Every call may be repeated after a crash: what
+is there already is found again, and no metric point is logged twice.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from torch import Tensor
+
+from models.prediction.predictor import Predictor
+from models.registry import mlflow_registry
+from models.registry.mlflow_registry import Version
+
+EXPERIMENT = "casting-defects"
+_FORBIDDEN = re.compile(r"[^\w\-. :/]")
+_MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")  # MLflow's name for a run that was given none
+_RUNNING, _FINISHED, _FAILED = "RUNNING", "FINISHED", "FAILED"
+
+
+class MlflowTracker:
+    """What the use cases need of the tracking server and the model registry.
+
+    Args:
+        client: a client of the tracking server.
+        handed: the run that `mlflow run` made for this process, if it did.
+    """
+
+    def __init__(self, client: MlflowClient, handed: str | None = None) -> None:
+        self._client = client
+        self._handed = handed
+
+    def open_campaign(
+        self,
+        name: str,
+        recorded: str | None,
+        params: Mapping[str, object],
+        tags: Mapping[str, str],
+    ) -> str:
+        """The campaign's run, running; a run that was handed to a continuing call is closed."""
+        run_id = recorded or self._made_before(tags["begun"])
+        run_id = run_id or self._handed or self._create(name, tags)
+        if self._handed not in (None, run_id):
+            self._hand_back(str(self._handed), run_id)
+        self._describe(run_id, params, tags)
+        self._client.update_run(run_id, status=_RUNNING)
+        if run_id == self._handed:
+            self._name(run_id, name)
+        return run_id
+
+    def open_round(
+        self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> str:
+        """The nested run of that name below `parent`."""
+        experiment = self._client.get_run(parent).info.experiment_id
+        where = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`mlflow.runName` = '{name}'"
+        found = self._client.search_runs([experiment], where)
+        rounds = [run for run in found if "continues" not in run.data.tags]
+        if rounds:
+            run_id = str(rounds[0].info.run_id)
+        else:
+            nested = {"mlflow.parentRunId": parent, "mlflow.runName": name}
+            made = self._client.create_run(experiment, tags=nested, run_name=name)
+            run_id = str(made.info.run_id)
+        self._describe(run_id, params, tags)
+        self._client.update_run(run_id, status=_RUNNING)
+        return run_id
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Log those points that are not there yet, in one batch."""
+        now = int(time.time() * 1000)
+        known = self._client.get_run(run_id).data.metrics
+        points = [
+            Metric(key, value, now, step)
+            for key, value in _allowed(metrics).items()
+            if key not in known
+            or all(p.step != step for p in self._client.get_metric_history(run_id, key))
+        ]
+        if points:
+            self._client.log_batch(run_id, metrics=points)
+
+    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Log artifacts by name."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self._client.log_artifacts(run_id, folder)
+
+    def log_data_set(
+        self, run_id: str, source: str, digest: str, counts: Mapping[str, int]
+    ) -> None:
+        """Note which data the run used, as an MLflow input."""
+        profile = "{" + ", ".join(f'"{key}": {value}' for key, value in counts.items()) + "}"
+        data = Dataset(
+            name=Path(source).name,
+            digest=digest[:32],
+            source_type="local",
+            source=source,
+            profile=profile,
+        )
+        context = InputTag("mlflow.data.context", "campaign")
+        self._client.log_inputs(run_id, [DatasetInput(data, [context])])
+
+    def close_run(self, run_id: str, *, failed: bool = False) -> None:
+        """End a run as finished or failed; what is nested in a failed one and runs fails too."""
+        self._client.set_terminated(run_id, _FAILED if failed else _FINISHED)
+        if failed:
+            experiment = self._client.get_run(run_id).info.experiment_id
+            where = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = '{_RUNNING}'"
+            for nested in self._client.search_runs([experiment], where):
+                self._client.set_terminated(nested.info.run_id, _FAILED)
+
+    def publish(
+        self,
+        name: str,
+        predictor: Predictor,
+        golden_N: Tensor,
+        run_id: str,
+        tags: Mapping[str, str],
+    ) -> Version:
+        """Register the run's model, unless the run has registered one."""
+        found = mlflow_registry.find_of_run(self._client, name, run_id)
+        if found is not None and found.tags.get("labels_sha256") == tags["labels_sha256"]:
+            return found
+        return mlflow_registry.publish(self._client, name, predictor, golden_N, run_id, tags)
+
+    def current(self, name: str) -> Version | None:
+        """The version that `current` points at."""
+        return mlflow_registry.find_current(self._client, name)
+
+    def find(self, name: str, number: str) -> Version:
+        """A version by number."""
+        return mlflow_registry.find(self._client, name, number)
+
+    def prove(self, version: Version) -> None:
+        """Load a version, so that it proves itself."""
+        mlflow_registry.load(version.name, version.number)
+
+    def export(self, version: Version, folder: Path) -> None:
+        """Download a version to a folder of its own, where it proves itself."""
+        mlflow_registry.export(version, folder)
+
+    def promote(self, version: Version) -> None:
+        """Point `current` at a version."""
+        mlflow_registry.point(self._client, version)
+
+    def leave(self, version: Version) -> None:
+        """Mark a version that a person takes out of service."""
+        mlflow_registry.leave(self._client, version)
+
+    def go_back(self, version: Version) -> None:
+        """Point `current` back at a version."""
+        mlflow_registry.point_back(self._client, version)
+
+    def _create(self, name: str, tags: Mapping[str, str]) -> str:
+        run = self._client.create_run(self._experiment(), tags=dict(tags), run_name=name)
+        return str(run.info.run_id)
+
+    def _made_before(self, begun: str) -> str | None:
+        """The run that a job made or took over just before it died, in whichever experiment."""
+        experiments = [e.experiment_id for e in self._client.search_experiments()]
+        where, order = f"tags.begun = '{begun}'", ["attributes.start_time ASC"]
+        found: Sequence[Run] = self._client.search_runs(experiments, where, order_by=order)
+        return str(found[0].info.run_id) if found else None
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(EXPERIMENT))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return self._experiment()  # another job was faster
+
+    def _name(self, run_id: str, name: str) -> None:
+        """Name a run, unless a person has."""
+        if _MADE_UP.fullmatch(str(self._client.get_run(run_id).info.run_name)):
+            self._client.update_run(run_id, name=name)
+
+    def _hand_back(self, handed: str, parent: str) -> None:
+        for key in ("continues", "mlflow.parentRunId"):
+            self._client.set_tag(handed, key, parent)
+        self._client.set_terminated(handed, _FINISHED)
+
+    def _describe(
+        self, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> None:
+        """Add tags and those parameters that the run does not have yet."""
+        known = self._client.get_run(run_id).data.params
+        missing = [Param(k, str(v)) for k, v in params.items() if k not in known]
+        self._client.log_batch(
+            run_id, params=missing, tags=[RunTag(k, str(v)) for k, v in tags.items()]
+        )
+
+
+def _allowed(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics under names that MLflow takes."""
+    return {_FORBIDDEN.sub("_", key): float(value) for key, value in metrics.items()}

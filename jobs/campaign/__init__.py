@@ -1,0 +1,1 @@
+"""A campaign: rounds of train, acquire, label."""

@@ -1,0 +1,215 @@
+"""Ranking a pool: what the scoring service says about every casting that nobody has labelled.
+
+The pool goes to the service in chunks, a few under way at a time, and to one version of the model.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import torch
+
+from jobs.adapters.context import World
+from jobs.adapters.ledger import Seen, Trained
+from jobs.adapters.scoring_client import Request, Scored, ScoringClient, stack
+from jobs.campaign.opening import Campaign
+from jobs.campaign.state import Standing, pool
+from jobs.datasets.castings import Casting
+from jobs.datasets.reader import load_pixels
+from jobs.options import seed_for
+from models.acquisition.strategies.table import Evidence, find_strategy, needs_of
+from models.acquisition.strategies.vaal import SIDE
+from models.errors import DataError
+from models.images import Preprocessing, at_model_size
+from models.network.start_features import cold_features
+
+CHUNK = 64  # castings a request
+CONCURRENCY = 3  # requests under way: one is made while the service's cores have two
+_INCLUDE = {"probs_N_K_C": "posterior", "embeddings_N_F": "embedding"}
+_OF_THE_MODEL = {*_INCLUDE, "deterministic_N_C", "labelled_embeddings_M_F"}
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What was learnt about the castings of a pool.
+
+    Attributes:
+        castings: those that could be read, in order of id.
+        evidence: what the strategy asked for about them.
+        answers: the service's row for each, empty where it was not asked.
+        refused: reason by casting id of those that the service could not read.
+    """
+
+    castings: Sequence[Casting]
+    evidence: Evidence
+    answers: Mapping[str, Mapping[str, object]]
+    refused: Mapping[str, str]
+
+
+def asks_the_service(strategy: str) -> bool:
+    """Whether a strategy needs anything of the model."""
+    return bool(set(needs_of(find_strategy(strategy))) & _OF_THE_MODEL)
+
+
+def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) -> Ranked:
+    """Ask the service about every unlabelled casting what the strategy needs to know.
+
+    A strategy that needs nothing of the model costs no request. Castings that the service cannot
+    read are remembered in the ledger and never come up again.
+    """
+    castings = pool(campaign, now)
+    needs = needs_of(find_strategy(campaign.options.strategy))
+    labelled = [campaign.casting(asked.casting) for asked in now.trained_on()]
+    if not asks_the_service(campaign.options.strategy) or not castings:
+        return Ranked(castings, _evidence(campaign, now, needs, castings, labelled), {}, {})
+    request = _request(campaign, needs, latest)
+    chunks = _score(world, campaign, castings, request)
+    answers = _by_casting(chunks)
+    refused = _set_aside(world, campaign, castings, chunks)
+    readable = [casting for casting in castings if casting.id in answers]
+    known: Sequence[Scored] = []
+    if "labelled_embeddings_M_F" in needs:
+        known = _score(world, campaign, labelled, replace(request, include=("embedding",)))
+        labelled = [casting for casting in labelled if casting.id in _by_casting(known)]
+    evidence = _evidence(campaign, now, needs, readable, labelled)
+    return Ranked(readable, _scored(evidence, needs, chunks, known), answers, refused)
+
+
+def cold_evidence(
+    campaign: Campaign, castings: Sequence[Casting], needs: Sequence[str]
+) -> Evidence:
+    """What a strategy that starts cold may know about castings: nothing of models and labels."""
+    evidence = Evidence(
+        count=len(castings),
+        labelled_classes_M=torch.empty(0, dtype=torch.int64),
+        parts_N=[casting.part_key for casting in castings],
+    )
+    if "images" in needs:
+        look = Preprocessing(size=SIDE, channels=campaign.channels)
+        images = load_pixels(campaign.data, castings, look)
+        evidence = replace(evidence, images=images, labelled_images=images[:0])
+    if set(needs) & _OF_THE_MODEL:
+        look, weights = campaign.preprocessing, campaign.options.weights
+        spec = campaign.network_spec(("good", "defect"))  # any two: the head is not used
+        pixels_N = load_pixels(campaign.data, castings, look)
+        features = cold_features(pixels_N, spec, weights, look)
+        evidence = replace(evidence, embeddings_N_F=features, labelled_embeddings_M_F=features[:0])
+    return evidence
+
+
+def _request(campaign: Campaign, needs: Sequence[str], latest: Trained) -> Request:
+    """What is asked of the version that the latest round trained."""
+    return Request(
+        version=latest.version,
+        run_id=latest.run_id,
+        passes=campaign.options.passes,
+        seed=seed_for(campaign.options.seed, latest.round, "passes"),
+        include=tuple(_INCLUDE[need] for need in needs if need in _INCLUDE),
+    )
+
+
+def _by_casting(chunks: Sequence[Scored]) -> dict[str, Mapping[str, object]]:
+    return {str(answer["casting"]): answer for chunk in chunks for answer in chunk.answers}
+
+
+def _set_aside(
+    world: World, campaign: Campaign, castings: Sequence[Casting], chunks: Sequence[Scored]
+) -> dict[str, str]:
+    """Say what has no answer, and remember what the service could not read, with its reason."""
+    refused = {
+        castings[start + position].id: reason
+        for start, scored in zip(range(0, len(castings), CHUNK), chunks, strict=True)
+        for position, reason in scored.refused.items()
+    }
+    bad = {c: Seen(campaign.casting(c).paths[0], reason) for c, reason in refused.items()}
+    world.ledger.record_stock(campaign.options.source, bad)
+    answered = _by_casting(chunks)
+    for casting in castings:
+        if casting.id not in answered:
+            reason = refused.get(casting.id, "changed or went away")
+            world.say(f"set aside {casting.paths[0]}: {reason}")
+    return refused
+
+
+def _score(
+    world: World, campaign: Campaign, castings: Sequence[Casting], request: Request
+) -> list[Scored]:
+    """The service's answers, a chunk at a time; only the chunks under way are in memory."""
+    scorer = world.scorer(campaign.options)
+    starts = range(0, len(castings), CHUNK)
+    with world.progress("ranking", len(castings)) as advance:
+
+        def score(start: int) -> Scored:
+            chunk = castings[start : start + CHUNK]
+            scored = _score_chunk(scorer, campaign, chunk, request)
+            advance(len(chunk))
+            return scored
+
+        with ThreadPoolExecutor(CONCURRENCY) as threads:
+            return list(threads.map(score, starts))
+
+
+def _score_chunk(
+    scorer: ScoringClient, campaign: Campaign, chunk: Sequence[Casting], request: Request
+) -> Scored:
+    """Score what is still there; what went away since stock was taken has no answer.
+
+    Large photographs are sent at the model's size, hence answered under another id than their own.
+    """
+    contents: dict[int, bytes] = {}
+    for position, casting in enumerate(chunk):
+        with suppress(DataError):
+            photograph = campaign.data.read(casting)
+            contents[position] = at_model_size(photograph, campaign.preprocessing)
+    positions = list(contents)
+    scored = scorer.score([(chunk[p].id, contents[p]) for p in positions], request)
+    refused = {positions[i]: reason for i, reason in scored.refused.items()}
+    readable = [chunk[p].id for p in positions if p not in refused]
+    answers = [
+        answer | {"casting": casting}
+        for answer, casting in zip(scored.answers, readable, strict=True)
+    ]
+    return Scored(answers, scored.tensors, refused)
+
+
+def _evidence(
+    campaign: Campaign,
+    now: Standing,
+    needs: Sequence[str],
+    castings: Sequence[Casting],
+    labelled: Sequence[Casting],
+) -> Evidence:
+    """What is known without the model: classes, parts, and the castings themselves."""
+    classes, _ = campaign.classes(now.labels.values())
+    codes = [classes.index(now.labels[casting.id]) for casting in labelled]
+    look = Preprocessing(size=SIDE, channels=campaign.channels)
+    images = "images" in needs
+    return Evidence(
+        count=len(castings),
+        labelled_classes_M=torch.tensor(codes, dtype=torch.int64),
+        parts_N=[casting.part_key for casting in castings] if "parts_N" in needs else None,
+        images=load_pixels(campaign.data, castings, look) if images else None,
+        labelled_images=load_pixels(campaign.data, labelled, look) if images else None,
+    )
+
+
+def _scored(
+    evidence: Evidence,
+    needs: Sequence[str],
+    chunks: Sequence[Scored],
+    known: Sequence[Scored],
+) -> Evidence:
+    """The evidence with what the service said about the pool and the labelled castings."""
+    tensors = [chunk.tensors for chunk in chunks]
+    rows = [answer["probabilities"] for chunk in chunks for answer in chunk.answers]
+    verdicts = [list(row.values()) for row in rows]
+    return replace(
+        evidence,
+        probs_N_K_C=stack(tensors, "posterior") if "probs_N_K_C" in needs else None,
+        deterministic_N_C=torch.tensor(verdicts, dtype=torch.float64)
+        if "deterministic_N_C" in needs
+        else None,
+        embeddings_N_F=stack(tensors, "embedding") if "embeddings_N_F" in needs else None,
+        labelled_embeddings_M_F=stack([scored.tensors for scored in known], "embedding"),
+    )

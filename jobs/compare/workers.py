@@ -1,0 +1,131 @@
+"""Worker processes that run whole campaigns, a few at a time.
+
+Each campaign is a process of its own with one torch thread: nothing is shared but the ledger, the
+tracking server and one scoring service. The campaigns' locks make a second start harmless.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from typing import IO
+
+from jobs.campaign.rank import asks_the_service
+from jobs.options import RunOptions
+from jobs.processes.child_process import leashed, pull
+from jobs.processes.local_service import OwnService, own_service
+
+_LOOK = 0.5  # seconds between two looks at the workers
+_TAIL = 2000  # characters of a failed worker's log that are told
+_TRIES = 2  # a lock that a killed worker still held, a busy database: the second time it works
+_OF_THE_OWNER = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A campaign whose worker has ended; `error` is the tail of its log if it failed."""
+
+    options: RunOptions
+    error: str | None
+
+
+Crew = Callable[[Sequence[RunOptions]], Generator[Ended | None]]
+
+
+@dataclass(frozen=True)
+class _Worker:
+    options: RunOptions
+    process: subprocess.Popen[bytes]
+    log: IO[str]
+
+    def ended(self) -> Ended:
+        """What became of it, once its process has ended."""
+        self.log.seek(0)
+        tail = self.log.read()[-_TAIL:].strip()
+        self.close()
+        code = self.process.returncode
+        return Ended(self.options, None if code == 0 else f"exit code {code}: {tail}")
+
+    def close(self) -> None:
+        """Let go of its leash and its log."""
+        pull(self.process)
+        self.log.close()
+
+
+@dataclass(frozen=True)
+class Workers:
+    """A crew of processes.
+
+    Attributes:
+        count: how many at a time.
+        say: tells what goes on.
+        command: runs a campaign, given its options.
+    """
+
+    count: int
+    say: Callable[[str], None]
+    command: tuple[str, ...] = (sys.executable, "-m", "jobs", "run")
+
+    def __call__(self, campaigns: Sequence[RunOptions]) -> Generator[Ended | None]:
+        """Run campaigns in order, and yield each when it has ended, None while nothing has.
+
+        One that fails is tried again after the others. When the iterator is closed, or this
+        process dies, the workers are stopped.
+
+        Raises:
+            ServiceError: the scoring service that they need does not come up.
+        """
+        with ExitStack() as stack:
+            service = self._service(campaigns, stack)
+            url = campaigns[0].service_url if service is None else service.url
+            waiting = [(replace(c, service_url=url), 1) for c in campaigns]
+            running: list[tuple[_Worker, int]] = []
+            stack.callback(lambda: _stop([worker for worker, _ in running]))
+            while waiting or running:
+                while waiting and len(running) < self.count:
+                    options, attempt = waiting.pop(0)
+                    running.append((_start(self.command, options), attempt))
+                time.sleep(_LOOK)
+                if service is not None:
+                    service.revive()
+                for worker, attempt in [w for w in running if w[0].process.poll() is not None]:
+                    running.remove((worker, attempt))
+                    ended = worker.ended()
+                    if ended.error is not None and attempt < _TRIES:
+                        self.say(f"{ended.options.name} failed, to be tried again: {ended.error}")
+                        waiting.append((ended.options, attempt + 1))
+                    else:
+                        yield ended
+                yield None
+
+    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> OwnService | None:
+        """The one service that all share; none is started where nobody asks it."""
+        first = campaigns[0]
+        if first.service_url != "auto" or not any(asks_the_service(c.strategy) for c in campaigns):
+            return None
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        pinned = os.environ.get("CASTING_PINNED") or "0"
+        if pinned.isdecimal():  # what is none the service refuses
+            os.environ["CASTING_PINNED"] = str(max(int(pinned), self.count + 1))
+        self.say("starting a scoring service for all campaigns")
+        return stack.enter_context(own_service(first.model_name))
+
+
+def _start(command: Sequence[str], options: RunOptions) -> _Worker:
+    """Start a campaign's process; it ends when this one does."""
+    environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_OWNER}
+    environment.setdefault("OMP_NUM_THREADS", "1")
+    flags = [f"--{k.replace('_', '-')}={v}" for k, v in asdict(options).items()]
+    log = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- it lives as long as the worker
+    return _Worker(options, leashed([*command, *flags], environment, log), log)
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    """End workers, all at once."""
+    pull(*(worker.process for worker in workers))
+    for worker in workers:
+        worker.close()

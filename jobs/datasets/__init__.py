@@ -1,0 +1,1 @@
+"""Data sets: what lies in them, and how they are split."""

@@ -1,0 +1,233 @@
+"""Reading a data set: class folders, `train/` and `test/`, a manifest, into castings.
+
+Every file is read once to take its hash; bytes that were never seen before are decoded too, and
+the ledger remembers which are no readable image. Those are listed, skipped and counted. A job that
+looks again reads only files whose time or size changed.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from jobs.adapters.ledger import Seen
+from jobs.datasets.castings import Casting, Side, duplicate_test_castings, listed, merge
+from jobs.datasets.manifest import SIDES, Found, read_manifest
+from jobs.progress import Progress, silent
+from models.errors import DataError, UnreadableImage
+from models.images import SUFFIXES, Preprocessing, decode, is_colour
+
+UNLABELLED = "unlabelled"
+_COLOUR_SAMPLE = 32
+_THREADS = 4
+_PROBE = Preprocessing(size=32, channels=1)
+
+Stamp = tuple[int, int]
+"""When a file was changed, in ns, and its bytes: by them it is still the one that was read."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Castings and what was found on the way to them.
+
+    Attributes:
+        root: the folder that casting paths are relative to.
+        castings: readable castings in order of id, copies merged.
+        unreadable: (path, reason) of files that were skipped.
+        duplicate_test: test castings dropped since their bytes stand in train.
+        stock: where each casting lies and why it is unreadable; for the ledger to remember.
+        files: casting id of each file as it was when it was read.
+    """
+
+    root: Path
+    castings: tuple[Casting, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    duplicate_test: int
+    stock: Mapping[str, Seen]
+    files: Mapping[tuple[str, Stamp], str]
+
+    def read(self, casting: Casting) -> bytes:
+        """The bytes of a casting, from the first of its paths that still holds them.
+
+        Raises:
+            DataError: none does.
+        """
+        for path in casting.paths:
+            try:
+                data = (self.root / path).read_bytes()
+            except OSError:
+                continue
+            if hashlib.sha256(data).hexdigest() == casting.id:
+                return data
+        raise DataError(
+            f"{listed(casting.paths)} changed or went away since the data set was read; "
+            f"run the command again to take stock anew"
+        )
+
+
+def read_data_set(
+    source: Path,
+    known: Mapping[str, Seen],
+    progress: Progress = silent,
+    before: DataSet | None = None,
+) -> DataSet:
+    """Read a folder or a manifest.
+
+    Args:
+        source: a folder, or a `.csv` or `.parquet` manifest.
+        known: castings decoded before.
+        progress: shows how many files have been read.
+        before: the data set as this process read it before.
+
+    Raises:
+        DataError: there is no readable image, or what the data set says contradicts itself.
+    """
+    found = read_manifest(source) if source.is_file() else _folder(source)
+    root = source.parent if source.is_file() else source
+    castings, unreadable = [], []
+    stock: dict[str, Seen] = {}
+    files = {} if before is None else before.files
+    read: dict[tuple[str, Stamp], str] = {}
+    with ThreadPoolExecutor(_THREADS) as pool, progress("taking stock", len(found)) as advance:
+        identified = pool.map(lambda file: _identify(root, file.path, known, files), found)
+        for file, (casting, stamp, reason) in zip(found, identified, strict=True):
+            advance(1)
+            if casting and stamp:
+                stock.setdefault(casting, Seen(file.path, reason))
+                read[file.path, stamp] = casting
+            if reason is None:
+                castings.append(
+                    Casting(casting, (file.path,), file.label, file.part, file.side, file.mask)
+                )
+            else:
+                unreadable.append((file.path, reason))
+    if not castings:
+        raise DataError(
+            f"{source}: no readable image among {len(found)} files; images end in "
+            f"{', '.join(sorted(SUFFIXES))}"
+        )
+    twice = duplicate_test_castings(castings)
+    return DataSet(root, tuple(merge(castings)), tuple(unreadable), twice, stock, read)
+
+
+def count_channels(data_set: DataSet) -> int:
+    """3 when any of the first castings by id is coloured, else 1."""
+    sample = data_set.castings[:_COLOUR_SAMPLE]
+    return 3 if any(is_colour(data_set.read(casting)) for casting in sample) else 1
+
+
+def load_pixels(
+    data_set: DataSet, castings: Sequence[Casting], preprocessing: Preprocessing
+) -> torch.Tensor:
+    """Decode castings to uint8 `[N, channels, size, size]`."""
+    shape = (preprocessing.channels, preprocessing.size, preprocessing.size)
+    pixels_N = torch.empty(len(castings), *shape, dtype=torch.uint8)
+
+    def fill(row: int) -> None:
+        pixels_N[row] = decode(data_set.read(castings[row]), preprocessing)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(fill, range(len(castings))))
+    return pixels_N
+
+
+def _identify(
+    root: Path, path: str, known: Mapping[str, Seen], files: Mapping[tuple[str, Stamp], str]
+) -> tuple[str, Stamp | None, str | None]:
+    """The casting id and stamp of a file, and why it is unreadable; no id without bytes."""
+    try:
+        status = (root / path).stat()
+        stamp = (status.st_mtime_ns, status.st_size)
+        if (path, stamp) in files and files[path, stamp] in known:
+            casting = files[path, stamp]
+            return casting, stamp, known[casting].unreadable
+        data = (root / path).read_bytes()
+    except OSError as error:
+        return "", None, error.strerror or str(error)
+    casting = hashlib.sha256(data).hexdigest()
+    if casting in known:
+        return casting, stamp, known[casting].unreadable
+    try:
+        decode(data, _PROBE)
+    except UnreadableImage as error:
+        return casting, stamp, str(error)
+    return casting, stamp, None
+
+
+def _folder(root: Path) -> list[Found]:
+    if not root.is_dir():
+        raise DataError(f"--data {root}: no such folder or manifest")
+    sides = [side for side in SIDES if (root / side).is_dir()]
+    found: list[Found] = []
+    if sides:
+        _refuse_beside(root)
+        for side in sides:
+            found += _class_folders(root / side, root, side)
+        found += _images(root / UNLABELLED, root, None, None)
+    else:
+        found = _class_folders(root, root, None)
+    _refuse_shared_stems(found)
+    return found
+
+
+def _refuse_beside(root: Path) -> None:
+    """Refuse images that belong to neither side.
+
+    Raises:
+        DataError: there are some.
+    """
+    beside = [
+        path.name
+        for path in sorted(root.iterdir())
+        if path.name not in {*SIDES, UNLABELLED}
+        and not path.name.startswith(".")
+        and (_images(path, root, None, None) if path.is_dir() else path.suffix.lower() in SUFFIXES)
+    ]
+    if beside:
+        raise DataError(
+            f"{root}: {listed(beside)} lies beside {' and '.join(SIDES)}; move it into one of "
+            f"them or into {UNLABELLED}, or describe the castings in a manifest"
+        )
+
+
+def _class_folders(folder: Path, root: Path, side: Side | None) -> list[Found]:
+    """Images of the class folders in `folder`, or those lying in it when there are none.
+
+    Raises:
+        DataError: there are both.
+    """
+    inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    loose = [p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]
+    classes = [p for p in inner if p.name != UNLABELLED]
+    if classes and loose:
+        raise DataError(
+            f"{folder}: {len(loose)} images lie beside {len(classes)} class folders; "
+            f"put those without a label into {folder / UNLABELLED}"
+        )
+    found = [Found(path.relative_to(root).as_posix(), side=side) for path in sorted(loose)]
+    for path in inner:
+        label = None if path.name == UNLABELLED else path.name
+        found += _images(path, root, label, side)
+    return found
+
+
+def _images(folder: Path, root: Path, label: str | None, side: Side | None) -> list[Found]:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    return [Found(p.relative_to(root).as_posix(), label=label, side=side) for p in paths]
+
+
+def _refuse_shared_stems(found: Sequence[Found]) -> None:
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for file in found:
+        by_stem[str(Path(file.path).with_suffix(""))].append(file.path)
+    shared = [paths for paths in by_stem.values() if len(paths) > 1]
+    if shared:
+        raise DataError(
+            f"{len(shared)} times two images of one name lie in a folder, first "
+            f"{' and '.join(shared[0])}: is one of them a mask? Move it, or describe the "
+            f"castings in a manifest (path,label,mask)"
+        )

@@ -1,0 +1,1 @@
+"""Castings drawn on the spot."""

@@ -1,0 +1,44 @@
+"""The flags of `compare`: its own, and those of `run` that all its campaigns share."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict
+
+import click
+
+from jobs.compare.options import CompareOptions
+
+_OWN = CompareOptions()
+_OF_CAMPAIGNS = {k: v for k, v in asdict(_OWN.campaign).items() if k not in {"strategy", "seed"}}
+_HELP = {
+    "model_name": "Registered model in MLflow, not the one that production serves.",
+    "campaign": "What the campaigns' names begin with; auto: compare and the data set.",
+}
+
+
+def flags_of_compare(run: click.Command) -> Callable[[click.Command], click.Command]:
+    """Add the flags to a command; those of campaigns are taken from the command `run`."""
+    own: list[click.Parameter] = [
+        _flag("strategies", "Names, comma-separated."),
+        _flag("seeds", "Numbers and ranges: 0-9 or 0,3,5-7."),
+        _flag("measure", "Metric of a round to compare."),
+        _flag("target", "Value that labels are counted up to; auto: 0.95, or random's last."),
+        _flag("jobs", "Worker processes; 0: one a core.", click.IntRange(0)),
+    ]
+    shared = [copy.copy(p) for p in run.params if p.name in _OF_CAMPAIGNS]
+    for parameter in shared:
+        name = str(parameter.name)
+        parameter.default = _OF_CAMPAIGNS[name]
+        if isinstance(parameter, click.Option):
+            parameter.help = _HELP.get(name, parameter.help)
+
+    def add(command: click.Command) -> click.Command:
+        command.params += [*own, *shared]
+        return command
+
+    return add
+
+
+def _flag(name: str, text: str, kind: click.ParamType[int] | None = None) -> click.Option:
+    default = getattr(_OWN, name)
+    return click.Option([f"--{name}"], default=default, help=text, type=kind, show_default=True)

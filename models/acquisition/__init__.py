@@ -1,0 +1,1 @@
+"""Which castings to label next."""

@@ -1,0 +1,1 @@
+"""The strategies, a file per family."""

@@ -1,0 +1,247 @@
+"""The checks that every strategy passes: those of the table, and a user's own.
+
+Each check is a function of the strategy that returns what went wrong, "" for nothing. The castings
+are made up and few; nothing is read or written.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from models.acquisition.candidates import EVIDENCE, Evidence, Strategy, needs_of
+from models.acquisition.strategies.table import choose_batch
+from models.errors import DataError
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found: its name as a sentence, whether it holds, and else what went wrong."""
+
+    name: str
+    passed: bool
+    wrong: str = ""
+
+
+def check_strategy(strategy: Strategy) -> list[Checked]:
+    """Run every check; a strategy that raises fails the check in which it does."""
+    found = []
+    for name, check in CHECKS.items():
+        try:
+            wrong = check(strategy)
+        except Exception as error:  # noqa: BLE001 -- a user's function may raise anything
+            wrong = f"it raised {type(error).__name__}: {error}"
+        found.append(Checked(name, not wrong, wrong))
+    return found
+
+
+def require_checks(strategy: Strategy) -> list[str]:
+    """The names of the checks, all of which the strategy passes.
+
+    Raises:
+        DataError: it fails some; what went wrong is told.
+    """
+    checks = check_strategy(strategy)
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        wrong = "; ".join(f"{check.name}: {check.wrong}" for check in failed)
+        raise DataError(f"{len(failed)} of {len(checks)} checks failed: {wrong}")
+    return [check.name for check in checks]
+
+
+def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Evidence:
+    """Evidence of every kind about `count` castings, beside seven that are labelled."""
+    generator = torch.Generator().manual_seed(seed)
+    labelled, side = 7, 8
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    def grey(castings: int) -> Tensor:
+        pixels = torch.rand(castings, 1, side, side, generator=generator)
+        return (255 * pixels).to(torch.uint8)
+
+    return Evidence(
+        count=count,
+        probs_N_K_C=(2 * normal(count, passes, classes)).softmax(dim=-1),
+        deterministic_N_C=normal(count, classes).softmax(dim=-1),
+        embeddings_N_F=torch.rand(count, 6, generator=generator),
+        labelled_embeddings_M_F=torch.rand(labelled, 6, generator=generator),
+        labelled_classes_M=torch.arange(labelled) % classes,
+        parts_N=[f"part-{i}" for i in range(count)],
+        images=grey(count),
+        labelled_images=grey(labelled),
+    )
+
+
+def only_what_is_needed(evidence: Evidence, strategy: Strategy) -> Evidence:
+    """The evidence as a job fills it in for this strategy."""
+    needs = {"count", *needs_of(strategy)} | {
+        "labelled_images" for n in needs_of(strategy) if n == "images"
+    }
+    return Evidence(
+        **{f.name: getattr(evidence, f.name) for f in fields(Evidence) if f.name in needs}
+    )
+
+
+def _asked(strategy: Strategy, evidence: Evidence, size: int, seed: int = 0) -> list[int]:
+    generator = torch.Generator().manual_seed(seed)
+    return [int(i) for i in strategy(only_what_is_needed(evidence, strategy), size, generator)]
+
+
+def _chosen(
+    strategy: Strategy, evidence: Evidence, parts_N: Sequence[str], size: int, seed: int = 0
+) -> list[int]:
+    generator = torch.Generator().manual_seed(seed)
+    some = only_what_is_needed(evidence, strategy)
+    return choose_batch(strategy, some, parts_N, size, generator)
+
+
+def _draws(strategy: Strategy, evidence: Evidence, size: int) -> bool:
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    strategy(only_what_is_needed(evidence, strategy), size, generator)
+    return not torch.equal(before, generator.get_state())
+
+
+def _as_many_as_asked_for(strategy: Strategy) -> str:
+    for count, size in [(1, 1), (9, 1), (9, 4), (9, 9), (30, 10), (30, 30)]:
+        chosen = _asked(strategy, made_up(count, seed=count), size)
+        if len(chosen) != size or len(set(chosen)) != size:
+            return f"asked for {size} of {count} castings, it returned {chosen}"
+        if not set(chosen) <= set(range(count)):
+            return f"asked for {size} of {count} castings, it returned indices beyond: {chosen}"
+    return ""
+
+
+def _same_seed_same_batch(strategy: Strategy) -> str:
+    first, second = (_asked(strategy, made_up(30), 10, seed=3) for _ in range(2))
+    return "" if first == second else f"with one seed it chose {first}, then {second}"
+
+
+def _no_other_generator(strategy: Strategy) -> str:
+    before = torch.get_rng_state()
+    _asked(strategy, made_up(30), 10)
+    return "" if torch.equal(before, torch.get_rng_state()) else "it drew from torch's global one"
+
+
+def _seed_matters_only_by_draws(strategy: Strategy) -> str:
+    first, second = (_asked(strategy, made_up(30), 10, seed=seed) for seed in (0, 1))
+    if first != second and not _draws(strategy, made_up(30), 10):
+        return f"it drew nothing from the generator, yet chose {first}, then {second}"
+    return ""
+
+
+def _writes_into_nothing(strategy: Strategy) -> str:
+    evidence, before = made_up(12), made_up(12)
+    choose_batch(strategy, evidence, list("aabbccddeeff"), 8, torch.Generator().manual_seed(0))
+    for name in sorted({*EVIDENCE, "labelled_images"} - {"parts_N"}):
+        if not torch.equal(getattr(evidence, name), getattr(before, name)):
+            return f"it wrote into {name}"
+    return "" if evidence.parts_N == before.parts_N else "it wrote into parts_N"
+
+
+def _reads_only_what_it_needs(strategy: Strategy) -> str:
+    generator = torch.Generator().manual_seed(0)
+    full = [int(i) for i in strategy(made_up(12), 5, generator)]
+    spare = _asked(strategy, made_up(12), 5)
+    return "" if full == spare else f"with all evidence it chose {full}, with its needs {spare}"
+
+
+def _says_what_is_missing(strategy: Strategy) -> str:
+    if not needs_of(strategy):
+        return ""
+    try:
+        strategy(Evidence(count=3), 1, torch.Generator().manual_seed(0))
+    except DataError:
+        return ""
+    except Exception as error:  # noqa: BLE001 -- a user's function may raise anything
+        return f"without evidence it raised {type(error).__name__}, not a DataError: {error}"
+    return "without evidence it chose all the same"
+
+
+def _refuses_nan(strategy: Strategy) -> str:
+    for name in needs_of(strategy):
+        tensor = getattr(made_up(6), name)
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            continue
+        broken = tensor.clone()
+        broken[2].view(-1)[0] = torch.nan
+        try:
+            evidence = replace(made_up(6), **{name: broken})  # type: ignore[arg-type]
+            chosen = _chosen(strategy, evidence, list("abcdef"), 2)
+        except (DataError, ValueError):
+            continue
+        return f"with a NaN in {name} it chose {chosen}"
+    return ""
+
+
+def _order_of_finding_is_nothing(strategy: Strategy) -> str:
+    """Castings come in order of id; the numbers are those of another order and chunking."""
+    evidence, parts = made_up(14), [f"part-{i % 5}" for i in range(14)]
+    generator = torch.Generator().manual_seed(1)
+    noise = 1e-11 * torch.rand(14, 1, generator=generator, dtype=torch.float64)
+    probs, verdicts = evidence.posterior(), evidence.verdicts()
+    near = replace(
+        evidence,
+        probs_N_K_C=probs * (1 + noise.unsqueeze(2)),
+        deterministic_N_C=verdicts * (1 + noise),
+    )
+    first, second = (_chosen(strategy, some, parts, 8) for some in (evidence, near))
+    return (
+        "" if first == second else f"it chose {first}, and {second} where scores differ by 1e-11"
+    )
+
+
+def _ties_go_by_id(strategy: Strategy) -> str:
+    flat = made_up(1).rows([0] * 8)
+    if _draws(strategy, flat, 5):
+        return ""
+    chosen = _asked(strategy, flat, 5)
+    return "" if chosen == [0, 1, 2, 3, 4] else f"of eight castings all alike it chose {chosen}"
+
+
+def _one_casting_a_part(strategy: Strategy) -> str:
+    for parts in ("aabbccdd", "aaaaaaab", "aaabbbcc"):
+        for size in (3, 9):
+            chosen = _chosen(strategy, made_up(8), list(parts), size)
+            begun = [parts[i] for i in chosen[: len(set(parts))]]
+            if len(set(chosen)) != min(size, 8) or len(set(begun)) != len(begun):
+                return f"of parts {parts} it chose {[parts[i] for i in chosen]}"
+    return ""
+
+
+def _ranks_if_it_says_so(strategy: Strategy) -> str:
+    if not getattr(strategy, "ranks", False):
+        return ""
+    few, all_of_them = _asked(strategy, made_up(20), 5), _asked(strategy, made_up(20), 20)
+    if few != all_of_them[:5]:
+        return f"it says that it ranks, but its 5 best are {few} and its 20 best {all_of_them}"
+    return ""
+
+
+def _needs_exist_and_a_sentence_says_what_it_does(strategy: Strategy) -> str:
+    needs_of(strategy)
+    first = (getattr(strategy, "__doc__", None) or "").strip().partition("\n")[0]
+    return "" if first.endswith(".") else f"the first line of its docstring is {first!r}"
+
+
+CHECKS: Mapping[str, Callable[[Strategy], str]] = MappingProxyType(
+    {
+        "returns as many distinct indices as asked for": _as_many_as_asked_for,
+        "chooses the same for the same seed": _same_seed_same_batch,
+        "draws from its generator and no other": _no_other_generator,
+        "is moved by a seed only through its generator": _seed_matters_only_by_draws,
+        "writes into nothing": _writes_into_nothing,
+        "reads only what it needs": _reads_only_what_it_needs,
+        "says so when what it needs is missing": _says_what_is_missing,
+        "refuses evidence that is not a number": _refuses_nan,
+        "chooses the same whatever the order of finding": _order_of_finding_is_nothing,
+        "breaks ties by casting id": _ties_go_by_id,
+        "takes one casting a part while parts remain": _one_casting_a_part,
+        "ranks if it says so": _ranks_if_it_says_so,
+        "has needs that exist and a docstring": _needs_exist_and_a_sentence_says_what_it_does,
+    }
+)

@@ -1,0 +1,115 @@
+"""What a model's probabilities are worth on labelled castings.
+
+Rates are per casting, but for escape and overkill where parts are known: there a part's rate is
+the mean over its castings and the estimate the mean over parts, since the castings of a part
+stand or fall together. What is not defined, such as an escape rate without defects, is left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from models.prediction.predictor import Operating, verdicts
+
+ECE_BINS = 15
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+def evaluate(
+    probs_N_C: Floats,
+    targets_N: Ints,
+    classes: Sequence[str],
+    operating: Operating,
+    parts_N: Sequence[str],
+) -> dict[str, float]:
+    """Every `test/` metric that is defined, without the prefix.
+
+    Args:
+        probs_N_C: class probabilities of the deterministic pass.
+        targets_N: class indices.
+        classes: class names in the order of the columns.
+        operating: good class and threshold.
+        parts_N: part of each casting, or its own id.
+    """
+    if len(targets_N) == 0:
+        return {}
+    good = None if operating.good is None else list(classes).index(operating.good)
+    predicted_N = verdicts(torch.from_numpy(probs_N_C), good, operating.threshold).numpy()
+    metrics = {
+        "accuracy": float(accuracy_score(targets_N, predicted_N)),
+        "macro_f1": float(
+            f1_score(
+                targets_N,
+                predicted_N,
+                labels=np.unique(targets_N),
+                average="macro",
+                zero_division=0,
+            )
+        ),
+        "nll": _negative_log_likelihood(probs_N_C, targets_N),
+        "ece": expected_calibration_error(probs_N_C, targets_N),
+    }
+    metrics |= _ranking(probs_N_C, targets_N, good)
+    if good is not None:
+        rejected_N = 1 - probs_N_C[:, good] >= operating.threshold
+        defective_N = targets_N != good
+        rates = {
+            "escape_rate": rate(~rejected_N, defective_N, parts_N),
+            "overkill_rate": rate(rejected_N, ~defective_N, parts_N),
+        }
+        metrics |= {name: value for name, value in rates.items() if value is not None}
+    return metrics
+
+
+def expected_calibration_error(probs_N_C: Floats, targets_N: Ints) -> float:
+    """Gap between confidence and accuracy, mean over 15 bins of equal mass, in 0..1."""
+    gaps = [
+        abs(confidence - accuracy) * count
+        for confidence, accuracy, count in calibration_bins(probs_N_C, targets_N)
+    ]
+    return float(sum(gaps) / len(targets_N))
+
+
+def calibration_bins(probs_N_C: Floats, targets_N: Ints) -> list[tuple[float, float, int]]:
+    """(mean confidence, accuracy, castings) of bins of equal mass, least confident first."""
+    confidence_N = probs_N_C.max(axis=1)
+    correct_N = probs_N_C.argmax(axis=1) == targets_N
+    order = np.argsort(confidence_N, kind="stable")
+    bins = [rows for rows in np.array_split(order, ECE_BINS) if len(rows)]
+    return [(float(confidence_N[b].mean()), float(correct_N[b].mean()), len(b)) for b in bins]
+
+
+def _negative_log_likelihood(probs_N_C: Floats, targets_N: Ints) -> float:
+    likelihood_N = probs_N_C[np.arange(len(targets_N)), targets_N]
+    return float(-np.log(likelihood_N.clip(min=np.finfo(np.float64).tiny)).mean())
+
+
+def _ranking(probs_N_C: Floats, targets_N: Ints, good: int | None) -> dict[str, float]:
+    """AUROC: of P(defect) for two classes, else the macro mean of one-versus-rest."""
+    columns = range(probs_N_C.shape[1])
+    if len(columns) == 2:  # noqa: PLR2004 -- one curve tells it all
+        columns = range(1) if good is None else range(good, good + 1)
+    areas = []
+    for column in columns:
+        positive_N = targets_N == column
+        if positive_N.all() or not positive_N.any():
+            continue
+        areas.append(float(roc_auc_score(positive_N, probs_N_C[:, column])))
+    return {"auroc": sum(areas) / len(areas)} if areas else {}
+
+
+def rate(missed_N: Bools, among_N: Bools, parts_N: Sequence[str]) -> float | None:
+    """Share of `among_N` that is missed: mean over parts of each part's mean; None of nothing."""
+    per_part: dict[str, list[bool]] = defaultdict(list)
+    for row in np.flatnonzero(among_N).tolist():
+        per_part[parts_N[row]].append(bool(missed_N[row]))
+    if not per_part:
+        return None
+    return float(np.mean([np.mean(misses) for misses in per_part.values()]))

@@ -1,0 +1,1 @@
+"""From pixels to the numbers and pictures that people see."""

@@ -1,0 +1,194 @@
+"""A trained network with what its numbers need: pixels in, answers out.
+
+One answer is the row that service and packed model give for a casting. The numbers are a pure
+function of weights, pixels, passes and seed: the same in any minibatch, order and process.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import TypedDict, cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from models import uncertainty
+from models.images import Preprocessing, normalise
+from models.network import mc_dropout
+from models.network.ensemble import Ensemble
+from models.network.network import Network
+
+MINIBATCH = 64
+
+
+class Answer(TypedDict):
+    """The service's row for one casting; entropies in nats."""
+
+    casting: str
+    label: str
+    probabilities: dict[str, float]
+    entropy: float
+    least_confidence: float
+    margin: float
+    mc_probabilities: dict[str, float]
+    predictive_entropy: float
+    expected_entropy: float
+    bald: float
+    bald_standard_error: float | None
+    variation_ratio: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one call computes for N castings.
+
+    Attributes:
+        embeddings_N_F: features before the last layer, float32.
+        deterministic_N_C: probabilities of the pass without dropout, float64.
+        probs_N_K_C: probabilities of every pass, float64.
+    """
+
+    embeddings_N_F: Tensor
+    deterministic_N_C: Tensor
+    probs_N_K_C: Tensor
+
+
+@dataclass(frozen=True)
+class Operating:
+    """Where the line is drawn between good and defect.
+
+    Attributes:
+        good: the class that means "no defect", None where there is no such class.
+        threshold: a casting is rejected when P(defect) is at least this.
+        temperature: logits are divided by it.
+    """
+
+    good: str | None = None
+    threshold: float = 0.5
+    temperature: float = 1.0
+
+
+def verdicts(probs_N_C: Tensor, good: int | None, threshold: float) -> Tensor:
+    """Class index `[N]` of each verdict.
+
+    From P(defect) = `threshold` on it is the likeliest defect, below that the good class; without
+    a good class it is the likeliest class.
+    """
+    if good is None:
+        return probs_N_C.argmax(dim=1)
+    is_good_C = torch.arange(probs_N_C.shape[1]) == good
+    defect_N = probs_N_C.masked_fill(is_good_C, -1.0).argmax(dim=1)
+    return torch.where(1 - probs_N_C[:, good] >= threshold, defect_N, good)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network in eval mode and everything that turns its output into answers."""
+
+    network: Network | Ensemble
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    operating: Operating
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return self.network.device
+
+    @property
+    def precision(self) -> str:
+        """`int8`, `bf16` or `fp32`: what the trunk computes in on this machine."""
+        return self._twin.precision
+
+    @property
+    def good(self) -> int | None:
+        """Index of the good class."""
+        good = self.operating.good
+        return None if good is None else self.classes.index(good)
+
+    def embed(self, pixels_N: Tensor) -> Tensor:
+        """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""
+        with torch.inference_mode():
+            chunks = pixels_N.split(MINIBATCH) if len(pixels_N) else ()
+            minibatches = [self._trunk(chunk) for chunk in chunks]
+        return torch.cat([torch.empty(0, self.network.feature_count), *minibatches])
+
+    def deterministic(self, embeddings_N_F: Tensor) -> Tensor:
+        """Class probabilities `[N, C]` without dropout; of an ensemble, its members' mean."""
+        weight_C_F, bias_C = self.network.readout()
+        masks_P_F, temperature = self.network.plain_masks(), self.operating.temperature
+        with torch.inference_mode():
+            probs = mc_dropout.posterior(
+                embeddings_N_F, weight_C_F, bias_C, masks_P_F, temperature
+            )
+            return probs.mean(dim=1)
+
+    def score(self, pixels_N: Tensor, passes: int, seed: int) -> Scores:
+        """Everything about N castings, uint8 `[N, channels, size, size]`."""
+        return self.score_embeddings(self.embed(pixels_N), passes, seed)
+
+    def score_embeddings(self, embeddings_N_F: Tensor, passes: int, seed: int) -> Scores:
+        """Everything about N castings whose features are known."""
+        padded_KC_F, plain, drawn = self._pass_weights(passes, seed)
+        _, bias_C = self.network.readout()
+        with torch.inference_mode():
+            probs_N_PK_C = mc_dropout.posterior_of(
+                embeddings_N_F, padded_KC_F, plain + drawn, bias_C, self.operating.temperature
+            )
+            plain_N_P_C, probs_N_K_C = probs_N_PK_C.split([plain, drawn], dim=1)
+            return Scores(embeddings_N_F, plain_N_P_C.mean(dim=1), probs_N_K_C)
+
+    @torch.inference_mode()
+    def answers(self, contents: Sequence[bytes], results: Scores) -> list[Answer]:
+        """The service's row for each casting, in the order given."""
+        probs_N_K_C, probs_N_C = results.probs_N_K_C, results.deterministic_N_C
+        verdict_N = verdicts(probs_N_C, self.good, self.operating.threshold)
+        errors = uncertainty.bald_standard_error(probs_N_K_C).tolist()
+        columns: dict[str, list[object]] = {
+            "casting": [hashlib.sha256(data).hexdigest() for data in contents],
+            "label": [self.classes[c] for c in verdict_N.tolist()],
+            "probabilities": self._by_class(probs_N_C),
+            "entropy": uncertainty.entropy(probs_N_C).tolist(),
+            "least_confidence": uncertainty.least_confidence(probs_N_C).tolist(),
+            "margin": uncertainty.margin(probs_N_C).tolist(),
+            "mc_probabilities": self._by_class(probs_N_K_C.mean(dim=1)),
+            "predictive_entropy": uncertainty.predictive_entropy(probs_N_K_C).tolist(),
+            "expected_entropy": uncertainty.expected_entropy(probs_N_K_C).tolist(),
+            "bald": uncertainty.bald(probs_N_K_C).tolist(),
+            "bald_standard_error": [None if math.isnan(error) else error for error in errors],
+            "variation_ratio": uncertainty.variation_ratio(probs_N_K_C).tolist(),
+        }
+        rows = zip(*columns.values(), strict=True)
+        return [cast("Answer", dict(zip(columns, row, strict=True))) for row in rows]
+
+    def _by_class(self, probs_N_C: Tensor) -> list[object]:
+        return [dict(zip(self.classes, row, strict=True)) for row in probs_N_C.tolist()]
+
+    def _trunk(self, pixels_N: Tensor) -> Tensor:
+        """Features of one minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
+        count = len(pixels_N)
+        images = normalise(pixels_N, self.preprocessing).to(self.device)
+        if count == 1 and self.precision == "fp32":
+            images = pad(images, (0, 0, 0, 0, 0, 0, 0, 1))
+        return self._twin.features(images)[:count].cpu()
+
+    @cached_property
+    def _twin(self) -> Network | Ensemble:
+        """Runs the trunk: before a version is written as after it has been read."""
+        return self.network.for_inference(self.preprocessing)
+
+    @cached_property
+    def _pass_weights(self) -> Callable[[int, int], tuple[Tensor, int, int]]:
+        """The last layers of a request's passes; those of the latest requests are kept."""
+        return lru_cache(maxsize=2)(partial(_last_layers, self.network))
+
+
+def _last_layers(network: Network | Ensemble, passes: int, seed: int) -> tuple[Tensor, int, int]:
+    """`mc_dropout.pass_weights` without dropout and with it, and how many of either."""
+    plain_P_F, masks_K_F = network.plain_masks(), network.pass_masks(passes, seed)
+    weight_C_F, _ = network.readout()
+    both = mc_dropout.pass_weights(weight_C_F, torch.cat([plain_P_F, masks_K_F]))
+    return both, len(plain_P_F), len(masks_K_F)

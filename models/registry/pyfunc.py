@@ -1,0 +1,64 @@
+"""The model as a generic MLflow pyfunc, for programs that know nothing of this project.
+
+A copy of this module, and of those it stands on, is packed into each version under a name of its
+own (`models.registry.packing`); service and jobs never run that copy.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from models.errors import DataError
+from models.images import decode
+from models.prediction.predictor import MINIBATCH, Answer, Predictor
+from models.registry import version_folder
+
+
+class CastingModel:
+    """What `mlflow.pyfunc.load_model` returns inside its wrapper."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    def predict(
+        self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Score castings.
+
+        Args:
+            model_input: a column `image` of bytes or paths.
+            params: `passes` (default 50) and `seed` (default 0).
+
+        Returns:
+            A row of the service's fields a casting, in the order given.
+
+        Raises:
+            DataError: there is no column `image`, or a parameter is out of range.
+            UnreadableImage: an image cannot be read.
+        """
+        if "image" not in model_input:
+            raise DataError(f"a column 'image' is needed, there is {list(model_input.columns)}")
+        options = {"passes": 50, "seed": 0, **(params or {})}
+        passes, seed = int(options["passes"]), int(options["seed"])
+        if passes < 1 or seed < 0:
+            raise DataError(f"passes {passes}, seed {seed}: at least 1 pass, and a seed from 0 on")
+        contents = [_content(image) for image in model_input["image"]]
+        rows: list[Answer] = []
+        for start in range(0, len(contents), MINIBATCH):
+            chunk = contents[start : start + MINIBATCH]
+            pixels = [decode(data, self.predictor.preprocessing) for data in chunk]
+            scores = self.predictor.score(torch.stack(pixels), passes, seed)
+            rows += self.predictor.answers(chunk, scores)
+        return pd.DataFrame(rows, columns=list(Answer.__annotations__))
+
+
+def _content(image: object) -> bytes:
+    return bytes(image) if isinstance(image, bytes | bytearray) else Path(str(image)).read_bytes()
+
+
+def _load_pyfunc(data_path: str) -> CastingModel:
+    """MLflow's entry point: `data_path` is the version's folder (`models.registry.version_folder`)."""
+    return CastingModel(version_folder.read(Path(data_path)))

@@ -1,0 +1,157 @@
+"""A model version as a folder: safetensors and JSON, complete, and able to prove itself.
+
+    model.json           format number, network, preprocessing, classes, operating point
+    weights.safetensors  the network
+    golden.safetensors   some castings at model size and the probabilities they had when written
+
+Nothing is unpickled and no code is run. A folder of another format number is refused, and so is
+one that holds anything else, or a link to somewhere else.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from models.errors import VersionError
+from models.images import Preprocessing
+from models.network.ensemble import blank
+from models.network.network import NetworkSpec, best_device
+from models.prediction.predictor import Operating, Predictor
+
+FORMAT = 3  # of the files, and of how photographs become the pixels that it was trained on
+FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
+GOLDEN_CASTINGS = 8
+_GOLDEN_PASSES = 8
+_GOLDEN_SEED = 0
+_TOLERANCES = {"fp32": 1e-4, "bf16": 0.03, "int8": 0.03}  # of probabilities
+_TOLERANCE_ELSEWHERE = 0.1  # written in one precision, checked in another; 0.08 was seen
+
+
+def write(predictor: Predictor, golden_N: Tensor, folder: Path) -> None:
+    """Write a version.
+
+    Args:
+        predictor: what is to be kept.
+        golden_N: at least one casting at model size, uint8 `[N, channels, size, size]`; the first
+            `GOLDEN_CASTINGS` are stored.
+        folder: created; its parents too.
+
+    Raises:
+        VersionError: there is no golden casting.
+    """
+    if len(golden_N) == 0:
+        raise VersionError("0 golden castings; a version needs at least 1 to prove itself by")
+    folder.mkdir(parents=True, exist_ok=True)
+    golden = golden_N[:GOLDEN_CASTINGS].contiguous()
+    scores = predictor.score(golden, _GOLDEN_PASSES, _GOLDEN_SEED)
+    description = {
+        "format": FORMAT,
+        "network": asdict(predictor.network.spec),
+        "preprocessing": asdict(predictor.preprocessing),
+        "classes": list(predictor.classes),
+        "operating": asdict(predictor.operating),
+        "golden_precision": predictor.precision,
+    }
+    (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n")
+    weights = {k: v.cpu().contiguous() for k, v in predictor.network.state_dict().items()}
+    (folder / "weights.safetensors").write_bytes(save(weights))  # save_file would make mode 0600
+    tensors = {
+        "pixels": golden,
+        "deterministic": scores.deterministic_N_C.float(),
+        "posterior": scores.probs_N_K_C.float(),
+    }
+    (folder / "golden.safetensors").write_bytes(save(tensors))
+
+
+def read(folder: Path) -> Predictor:
+    """Read a version and let it prove itself on its golden castings.
+
+    Raises:
+        VersionError: damaged, of an unknown format, with other files than its own, or its numbers
+            are not the ones it had.
+    """
+    try:
+        _check_files(folder)
+        description = json.loads((folder / "model.json").read_text())
+        _check_format(description, folder)
+        predictor = _predictor(description, load_file(folder / "weights.safetensors"))
+        golden = load_file(folder / "golden.safetensors")
+        _self_check(predictor, golden, str(description["golden_precision"]), folder)
+    except VersionError:
+        raise
+    except Exception as error:  # a damaged version can break anything on the way
+        raise VersionError(f"{folder}: not a readable model version: {error}") from error
+    return predictor
+
+
+def _check_files(folder: Path) -> None:
+    """Look at names only: nothing of what does not belong here is opened.
+
+    Raises:
+        VersionError: there are other files than those of a version, or links out of it.
+    """
+    besides = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    if besides:
+        raise VersionError(
+            f"{folder}: a version holds {', '.join(sorted(FILES))} and nothing else; "
+            f"remove {', '.join(besides)}"
+        )
+    for name in FILES:
+        if (folder / name).resolve().parent != folder.resolve():
+            raise VersionError(f"{folder}: {name} is a link out of the version")
+
+
+def _check_format(description: Mapping[str, Any], folder: Path) -> None:
+    if description.get("format") != FORMAT:
+        raise VersionError(
+            f"{folder}: model version of format {description.get('format')}, this program reads "
+            f"format {FORMAT}; use the release that wrote it"
+        )
+
+
+def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Predictor:
+    with torch.device("meta"):
+        network = blank(NetworkSpec(**description["network"]))
+    names, good = description["classes"], description["operating"]["good"]
+    if len(names) != network.spec.classes or good not in (None, *names):
+        raise ValueError(f"classes {names} with {good} as the good one do not fit the network")
+    network = network.to_empty(device="cpu")
+    network.load_state_dict(weights)
+    preprocessing = Preprocessing(**description["preprocessing"])
+    return Predictor(
+        network=network.to(best_device()).for_inference(preprocessing),
+        preprocessing=preprocessing,
+        classes=tuple(description["classes"]),
+        operating=Operating(**description["operating"]),
+    )
+
+
+def _self_check(
+    predictor: Predictor, golden: Mapping[str, Tensor], written_in: str, folder: Path
+) -> None:
+    """Compare the golden castings' numbers with those stored.
+
+    Raises:
+        VersionError: they differ, or the passes do not.
+    """
+    scores = predictor.score(golden["pixels"], _GOLDEN_PASSES, _GOLDEN_SEED)
+    same = written_in == predictor.precision
+    allowed = _TOLERANCES[written_in] if same else _TOLERANCE_ELSEWHERE
+    for name, now in (
+        ("deterministic", scores.deterministic_N_C),
+        ("posterior", scores.probs_N_K_C),
+    ):
+        difference = float((now - golden[name]).abs().max())
+        if not difference <= allowed:  # NaN fails too
+            raise VersionError(
+                f"{folder}: fails its self-check: {name} probabilities of the golden castings are "
+                f"off by {difference:.2g}, at most {allowed:g} is allowed"
+            )
+    if float(scores.probs_N_K_C.std(dim=1).max()) == 0:
+        raise VersionError(f"{folder}: fails its self-check: its dropout passes do not differ")

@@ -1,0 +1,1 @@
+"""The model versions that a worker holds."""

@@ -1,0 +1,242 @@
+"""The models that a worker holds: the current version, and a few that were asked for by number.
+
+A new version is loaded, has proved itself and is warm before one reference is swapped; a request
+finishes on the version that it took. Whatever happens to the registry, what is held is served.
+"""
+
+import contextlib
+import ctypes
+import gc
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import torch
+
+from models.errors import VersionError, VersionNotFound, first_line
+from models.network.network import use_threads
+from models.prediction.predictor import Predictor
+from models.registry.mlflow_registry import Version
+from service.hosting.sources import Source
+from service.hosting.version_cache import RETRY_SECONDS, Served, Shelf
+from service.metrics.counters import Meters
+from service.refusals import NoSuchVersion, NotNow
+from service.scoring.batch_scheduler import SHARED
+
+REFUSED_FOR = timedelta(minutes=1)  # a version that failed its self-check is not loaded every look
+_WARM_PASSES = 2
+_OLDEST_GENERATION = 1000  # looks at the middle one between two at it
+
+log = logging.getLogger("casting.host")
+
+
+@dataclass(frozen=True)
+class RegistryState:
+    """What the last look at the registry found.
+
+    Attributes:
+        reachable: whether it answered; None before the first look, and where a folder is served.
+        last_seen: when it last answered.
+        error: why the served version is not what the registry asks for; None when it is.
+    """
+
+    reachable: bool | None = None
+    last_seen: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class _Refused:
+    number: str
+    until: datetime
+    error: str
+
+    def holds(self, version: Version, now: datetime) -> bool:
+        return version.number == self.number and now < self.until
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Host:
+    """Holds versions and follows the registry; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        pinned: int,
+        meters: Meters,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._source = source
+        self._meters = meters
+        self._clock = clock
+        self._current: Served | None = None
+        self._registry = RegistryState()
+        self._refused: _Refused | None = None
+        self._looking = threading.Lock()
+        self._closing = threading.Event()
+        self._shelf = Shelf(pinned, self._find_and_load)
+        self._looker = ThreadPoolExecutor(1, "look", use_threads, (1,))
+        self._asked_to_look: Future[None] | None = None
+
+    def start(self, poll_seconds: float) -> None:
+        """Look once, so that a worker begins with its model, then keep looking in a thread."""
+        self.look()
+        if not self._source.changes:
+            _tidy_memory()
+            return
+        threading.Thread(
+            target=self._poll, args=(poll_seconds,), name="registry-poll", daemon=True
+        ).start()
+
+    def close(self) -> None:
+        """Stop looking and loading."""
+        self._closing.set()
+        self._shelf.close()
+        self._looker.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def served(self) -> Served | None:
+        """The current version, None while there is none."""
+        return self._current
+
+    @property
+    def registry(self) -> RegistryState:
+        """What the last look found."""
+        return self._registry
+
+    @property
+    def pinned(self) -> list[str]:
+        """Numbers of the versions held beside the current one, the least recently used first."""
+        return self._shelf.numbers()
+
+    def current(self) -> Served:
+        """The current version.
+
+        Raises:
+            NotNow: there is none.
+        """
+        if self._current is None:
+            reason = self._registry.error or "the registry has not answered yet"
+            raise NotNow(f"no model is served: {reason}", RETRY_SECONDS)
+        return self._current
+
+    def take(self, number: str) -> "Future[Served]":
+        """A version by its number, loaded if need be.
+
+        The future raises NoSuchVersion where there is none, and NotNow where it cannot be loaded.
+        """
+        current = self._current
+        if current is None or current.version.number != number:
+            return self._shelf.take(number)
+        done: Future[Served] = Future()
+        done.set_result(current)
+        return done
+
+    def look_now(self) -> "Future[None]":
+        """Look, and try a refused version again: once for all who ask meanwhile."""
+        if self._asked_to_look is None or self._asked_to_look.done():
+            self._asked_to_look = self._looker.submit(self.look, insist=True)
+        return self._asked_to_look
+
+    def look(self, *, insist: bool = False) -> None:
+        """Look at the registry now, and swap if it names another version.
+
+        Args:
+            insist: try a version again that was refused a moment ago.
+        """
+        with self._looking:
+            try:
+                version = self._source.current()
+            except VersionNotFound as error:
+                self._answered(str(error))
+            except Exception as error:  # noqa: BLE001 -- whatever a client library raises: go on
+                if self._registry.reachable is not False:
+                    log.warning("the registry is away: %s", first_line(error))
+                self._registry = replace(self._registry, reachable=False, error=first_line(error))
+            else:
+                self._follow(version, insist=insist)
+
+    def _follow(self, version: Version, *, insist: bool) -> None:
+        if self._current is not None and self._current.version.number == version.number:
+            self._answered(None)
+            return
+        refused = self._refused
+        if refused is not None and not insist and refused.holds(version, self._clock()):
+            self._answered(refused.error)
+            return
+        try:
+            held = self._shelf.release(version.number)
+            self._current = replace(held, since=self._clock()) if held else self._load(version)
+        except Exception as error:  # noqa: BLE001 -- a bad version must not end the good one
+            reason = f"version {version.number} is refused: {first_line(error)}"
+            if isinstance(error, VersionError):
+                self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
+            self._answered(reason)
+            self._meters.version_refused()
+            log.warning("%s %s", self._source.name, reason)
+        else:
+            self._refused = None
+            self._answered(None)
+            self._meters.swapped()
+            log.info("%s version %s is served", self._source.name, version.number)
+
+    def _answered(self, error: str | None) -> None:
+        reachable = True if self._source.changes else None
+        self._registry = RegistryState(reachable, self._clock(), error)
+
+    def _poll(self, seconds: float) -> None:
+        use_threads(1)  # castings are scored while it loads and warms
+        tidied, untidy = self._current, True
+        while not self._closing.wait(seconds):
+            self.look()
+            if self._current is not tidied:  # a look later nobody uses the old version any more
+                tidied, untidy = self._current, True
+            elif untidy:
+                untidy = False
+                _tidy_memory()
+
+    def _find_and_load(self, number: str) -> Served:
+        served = self._current.version.number if self._current is not None else None
+        try:
+            return self._load(self._source.find(number))
+        except VersionNotFound as error:
+            raise NoSuchVersion(str(error), served=served, asked=number) from error
+        except Exception as error:
+            raise NotNow(
+                f"version {number} cannot be loaded: {first_line(error)}", RETRY_SECONDS
+            ) from error
+
+    def _load(self, version: Version) -> Served:
+        predictor = self._source.load(version)
+        _warm(predictor)
+        return Served(version, predictor, self._clock())
+
+
+def _warm(predictor: Predictor) -> None:
+    """Pay the first call's memory layout and kernel choices before a client waits for them."""
+    form = predictor.preprocessing
+    blank = torch.zeros(SHARED, form.channels, form.size, form.size, dtype=torch.uint8)
+    for castings in (1, SHARED):
+        predictor.score(blank[:castings], _WARM_PASSES, seed=0)
+
+
+def _tidy_memory() -> None:
+    """Return what a swap has freed; glibc keeps it otherwise, as much as several models take.
+
+    What is left is there to stay, all of torch and MLflow: the garbage collector passes it over,
+    or a look at it would hold every request for a tenth of a second, again and again. So would a
+    look at what BentoML's timers keep of the requests of the last minute, which frees itself; the
+    oldest generation is looked at a hundred times less often than Python would.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], _OLDEST_GENERATION)
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

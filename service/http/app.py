@@ -1,0 +1,246 @@
+"""The HTTP routes. What they need hangs at `app.state.desk`, put there when a worker starts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from models.prediction.predictor import Answer
+from service.hosting.model_host import Host
+from service.hosting.sources import Source, open_source
+from service.hosting.version_cache import Served
+from service.http import page, schemas
+from service.http.deadline import ANSWER_SECONDS, by, while_there
+from service.http.explain import PNG, only_image, picture
+from service.http.form import EXPLAIN_FIELDS, FIELDS, ScoreRequest, read_form
+from service.http.intake import Intake
+from service.http.openapi import (
+    EXPLAIN_BODY,
+    EXPLAIN_RESPONSE,
+    SCORE_BODY,
+    SCORE_RESPONSE,
+    complete,
+    errors,
+)
+from service.metrics import exposition
+from service.metrics.counters import Meters
+from service.middleware.request_log import note
+from service.refusals import NotNow, Refusal, TooSlow
+from service.scoring.encoding import BINARY, JSON, wants_binary
+from service.scoring.scorer import Bench
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the routes of one worker work with."""
+
+    settings: Settings
+    host: Host
+    bench: Bench
+    meters: Meters
+    intake: Intake
+
+
+async def _desk(request: Request) -> Desk:  # async, or it would be run in a thread
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+
+
+class InspectorApp(FastAPI):
+    """FastAPI with an OpenAPI document that also knows BentoML's probes and the API key."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if not self.openapi_schema:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
+
+
+def create_app() -> InspectorApp:
+    """The app without its desk."""
+    app = InspectorApp(
+        title="casting-inspector",
+        version="1",
+        description="Scores photographs of castings: verdict, and how unsure the model is.",
+        openapi_url="/docs.json",
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={
+            Refusal: _refuse,
+            HTTPException: _refuse_route,
+            ClientDisconnect: _gone,
+        },
+        routes=page.routes(),
+    )
+    refused = errors(
+        s400=schemas.ErrorBody,
+        s404=schemas.NoSuchVersionBody,
+        s408=schemas.ErrorBody,
+        s413=schemas.ErrorBody,
+        s415=schemas.ErrorBody,
+        s503=schemas.ErrorBody,
+    )
+    app.post("/score", responses=SCORE_RESPONSE | refused, openapi_extra=SCORE_BODY)(score)
+    app.post(
+        "/explain",
+        response_class=Response,
+        responses=EXPLAIN_RESPONSE | refused,
+        openapi_extra=EXPLAIN_BODY,
+    )(explain)
+    described = errors(s503=schemas.NoModelBody)
+    app.get("/model", response_model=schemas.ModelBody, responses=described)(model)
+    app.post("/reload", response_model=schemas.ModelBody, responses=described)(reload)
+    app.get("/metrics", response_class=Response, responses=errors())(scrape)
+    return app
+
+
+def open_app(settings: Settings) -> InspectorApp:
+    """The app of a worker, with its desk."""
+    app = create_app()
+    app.state.desk = furnish(settings, open_source(settings.model))
+    return app
+
+
+def furnish(settings: Settings, source: Source) -> Desk:
+    """The desk of a worker that serves versions of that source."""
+    meters = Meters()
+    host = Host(source, settings.pinned, meters)
+    bench = Bench(settings.max_waiting, settings.max_pixels, meters)
+    return Desk(settings, host, bench, meters, Intake(settings.max_in_flight))
+
+
+async def score(request: Request, desk: AtDesk) -> Response:
+    """Score castings with the current version, or another one of the same model."""
+    binary = wants_binary(request.headers.get("accept", ""))
+    async with _attending(request, desk, FIELDS) as form:
+        served, content, rows = await while_there(request, _score(desk, form, binary=binary))
+    desk.meters.scored(served.version.number, rows)
+    note(version=served.version.number, castings=len(rows))
+    return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
+
+
+async def _score(
+    desk: Desk, form: ScoreRequest, *, binary: bool
+) -> tuple[Served, bytes, list[Answer]]:
+    """Who scored, the body of the answer, and the rows in it."""
+    served = await _choose(desk.host, form)
+    return served, *await desk.bench.score(served, form, binary=binary)
+
+
+async def explain(request: Request, desk: AtDesk) -> Response:
+    """Show where on one casting the verdict comes from."""
+    async with _attending(request, desk, EXPLAIN_FIELDS) as form:
+        served, content, headers = await while_there(request, _explain(desk, form))
+    note(version=served.version.number)
+    return Response(content, media_type=PNG, headers=headers)
+
+
+async def _explain(desk: Desk, form: ScoreRequest) -> tuple[Served, bytes, dict[str, str]]:
+    """Who explained, the picture, and its headers."""
+    image = only_image(form)
+    served = await _choose(desk.host, form)
+    content, headers = await desk.bench.compute(
+        lambda: picture(served, image, desk.settings.max_pixels)
+    )
+    return served, content, headers
+
+
+@asynccontextmanager
+async def _attending(
+    request: Request, desk: Desk, fields: Sequence[str]
+) -> AsyncIterator[ScoreRequest]:
+    """The form of a request that has a place in the line; its answer is made in the block.
+
+    Raises:
+        Refusal: there is no place, or no time is left.
+    """
+    deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+    with desk.bench.place(), desk.intake.counting(request.stream()) as body:
+        slow = TooSlow(f"the body has not come within {ANSWER_SECONDS:.0f} s; send less at a time")
+        async with by(deadline, slow):
+            form = await read_form(request.headers, body, desk.settings, fields)
+        late = NotNow(f"no answer within {ANSWER_SECONDS:.0f} s; send fewer castings at a time", 1)
+        async with by(deadline, late):
+            yield form
+
+
+async def _choose(host: Host, form: ScoreRequest) -> Served:
+    """The version that the request finishes on, whatever is swapped meanwhile."""
+    if form.model_version is None:
+        return host.current()
+    # Shielded: others may wait for the same load when this client goes away.
+    return await asyncio.shield(asyncio.wrap_future(host.take(form.model_version)))
+
+
+async def model(desk: AtDesk) -> schemas.ModelBody:
+    """What is served, since when, and what is known of the registry."""
+    return _describe(desk.host)
+
+
+async def reload(desk: AtDesk) -> schemas.ModelBody:
+    """Look at the registry now; other workers follow within the polling interval."""
+    await asyncio.shield(asyncio.wrap_future(desk.host.look_now()))
+    return _describe(desk.host)
+
+
+async def scrape(desk: AtDesk) -> Response:
+    """Metrics for Prometheus."""
+    content, media_type = await asyncio.to_thread(
+        exposition.exposition, desk.host, desk.bench, desk.meters
+    )
+    return Response(content, headers={"Content-Type": media_type})
+
+
+def _describe(host: Host) -> schemas.ModelBody:
+    registry = schemas.RegistryBody(**asdict(host.registry))
+    try:
+        served = host.current()
+    except NotNow as refusal:
+        refusal.extra = {"registry": registry.model_dump(mode="json")}
+        raise
+    predictor = served.predictor
+    return schemas.ModelBody(
+        name=served.version.name,
+        version=served.version.number,
+        run_id=served.version.run_id,
+        classes=list(predictor.classes),
+        **asdict(predictor.operating),
+        preprocessing=schemas.PreprocessingBody(**asdict(predictor.preprocessing)),
+        precision=predictor.precision,
+        since=served.since,
+        pinned=host.pinned,
+        registry=registry,
+    )
+
+
+async def _refuse(request: Request, refusal: Refusal) -> Response:
+    """A refusal as its response."""
+    desk: Desk = request.app.state.desk
+    desk.meters.refused(type(refusal).__name__)
+    note(refusal=str(refusal))
+    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+    images = [asdict(image) for image in refusal.images]
+    body = {"error": str(refusal), "images": images, **refusal.extra}
+    return JSONResponse(body, refusal.status, headers)
+
+
+async def _refuse_route(_: Request, error: HTTPException) -> Response:
+    """Starlette's own refusals, a wrong method say, in the form of ours."""
+    body = {"error": error.detail, "images": []}
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """What a client that went away in the middle of its request is not there to read."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)

@@ -1,0 +1,64 @@
+"""The body of an answer: JSON, or safetensors with the JSON in its metadata."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from models.prediction.predictor import Answer
+from service.hosting.version_cache import Served
+from service.http.form import ScoreRequest
+
+JSON = "application/json"
+BINARY = "application/octet-stream"
+
+
+def wants_binary(accept: str) -> bool:
+    """Whether the `Accept` header names application/octet-stream.
+
+    Wildcards mean JSON; so does a quality of 0.
+    """
+    for choice in accept.lower().split(","):
+        kind, *options = (part.strip() for part in choice.split(";"))
+        if kind == BINARY:
+            return not any(_is_zero(option) for option in options)
+    return False
+
+
+def body(
+    served: Served,
+    request: ScoreRequest,
+    rows: Sequence[Answer],
+    included: Sequence[Mapping[str, Tensor]],
+    *,
+    binary: bool,
+) -> bytes:
+    """The answer to a request, from its rows and the tensors asked for, given in parts."""
+    answer: dict[str, Any] = {
+        "model": {
+            "name": served.version.name,
+            "version": served.version.number,
+            "run_id": served.version.run_id,
+            "classes": served.predictor.classes,
+        },
+        "passes": request.passes,
+        "seed": request.seed,
+        "castings": rows,
+    }
+    tensors = {name: torch.cat([part[name] for part in included]) for name in included[0]}
+    if binary:
+        return save(tensors, metadata={"json": _json(answer)})
+    lists = {name: tensor.tolist() for name, tensor in tensors.items()}
+    return _json(answer | lists).encode()
+
+
+def _json(body: object) -> str:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _is_zero(option: str) -> bool:
+    name, _, value = option.partition("=")
+    return name.strip() == "q" and not value.strip().strip("0.")

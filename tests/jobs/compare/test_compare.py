@@ -1,0 +1,198 @@
+"""Comparisons in process, on fakes that behave."""
+
+import io
+import json
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from jobs.compare.compare import compare
+from jobs.compare.options import CompareOptions
+from jobs.compare.report import markdown
+from jobs.compare.workers import Crew, Ended
+from jobs.options import RunOptions
+from models.errors import CampaignError, DataError
+from tests.jobs.fakes import FakeRun, FakeWorld, pretend, write_castings
+
+Events = Generator[Ended | None]
+
+
+def small(data: Path, **changes: Any) -> CompareOptions:
+    campaign = CompareOptions().campaign
+    tiny = {"rounds": 2, "batch": 5, "initial": 10, "passes": 4, "steps": 2, "image_size": 32}
+    campaign = replace(campaign, data=str(data), **tiny | changes.pop("campaign", {}))
+    return CompareOptions(campaign=campaign, **{"seeds": "0-1"} | changes)
+
+
+def crew(fake: FakeWorld, done: list[str], fails: Sequence[str] = ()) -> Crew:
+    """Finishes campaigns at once; those in `fails` do not get off the ground."""
+
+    def work(campaigns: Sequence[RunOptions]) -> Events:
+        for campaign in campaigns:
+            yield None
+            if campaign.name in fails:
+                yield Ended(campaign, "exit code 1: out of luck")
+                continue
+            pretend(fake.ledger, campaign, campaign.rounds)
+            done.append(campaign.name)
+            yield Ended(campaign, None)
+
+    return work
+
+
+def no_crew(_: Sequence[RunOptions]) -> Events:
+    yield from _fail("nothing was to be run")
+
+
+def _fail(why: str) -> Events:
+    raise AssertionError(why)
+
+
+def logged(fake: FakeWorld, result: dict[str, Any]) -> FakeRun:
+    return fake.tracker.runs[result["mlflow_run"]]
+
+
+@pytest.fixture
+def compared(fake: FakeWorld, castings: Path) -> dict[str, Any]:
+    return compare(fake.open(), small(castings), crew(fake, []))
+
+
+def test_a_comparison_has_a_row_a_strategy(compared: dict[str, Any]):
+    assert compared["claim"] == "not enough seeds to claim: 2 of 10"
+    assert compared["labels"] == [10, 15]
+    base, bald = compared["strategies"]
+    assert (base["strategy"], base["difference"]) == ("random", None)
+    assert bald["difference"]["low"] <= bald["difference"]["mean"] <= bald["difference"]["high"]
+    assert bald["wins"]["random"] + base["wins"]["bald"] == 2
+    assert not bald["supported"]
+    json.dumps(compared, allow_nan=False)
+
+
+def test_its_run_holds_table_rounds_and_figure(fake: FakeWorld, compared: dict[str, Any]):
+    run_ = logged(fake, compared)
+    assert run_.status == "FINISHED"
+    assert run_.tags["comparison"] == "compare-castings"
+    assert (run_.params["seeds"], run_.params["audit_share"]) == ("0-1", "0.0")
+    assert json.loads(run_.files["comparison.json"]) == compared
+    rounds = pd.read_csv(io.BytesIO(run_.files["rounds.csv"]))
+    assert len(rounds) == 2 * 2 * 2
+    assert {"strategy", "seed", "round", "labels", "test/accuracy"} <= set(rounds)
+    table = pd.read_csv(io.BytesIO(run_.files["comparison.csv"]))
+    assert list(table["strategy"]) == ["random", "bald"]
+    assert table["final"][1] - table["final"][0] == pytest.approx(table["difference.mean"][1])
+    assert Image.open(io.BytesIO(run_.files["comparison.png"])).format == "PNG"
+    text = run_.files["comparison.md"].decode()
+    assert text == markdown(compared)
+    assert "| `bald` |" in text
+    assert "not enough seeds to claim" in text
+    assert compared["command"] in text
+
+
+def test_what_is_finished_is_not_run_again_nor_read(
+    fake: FakeWorld, castings: Path, compared: dict[str, Any]
+):
+    castings.rename(castings.with_name("elsewhere"))
+    assert compare(fake.open(), small(castings), no_crew) == compared
+
+
+def test_more_seeds_run_only_those_that_are_missing(
+    fake: FakeWorld, castings: Path, compared: dict[str, Any]
+):
+    done: list[str] = []
+    more = compare(fake.open(), small(castings, seeds="0-2"), crew(fake, done))
+    assert done == ["compare-castings-random-2", "compare-castings-bald-2"]
+    assert more["seeds"] == [0, 1, 2]
+
+
+def test_a_failed_campaign_is_told_and_the_others_go_on(fake: FakeWorld, castings: Path):
+    done: list[str] = []
+    bad = "compare-castings-bald-0"
+    with pytest.raises(CampaignError, match=r"(?s)1 of 4 campaigns failed.*out of luck"):
+        compare(fake.open(), small(castings), crew(fake, done, [bad]))
+    assert len(done) == 3
+    assert any(line.startswith(f"{bad} failed: exit code 1: out of luck") for line in fake.said)
+    run_ = next(r for r in fake.tracker.runs.values() if "comparison" in r.tags)
+    assert run_.status == "FAILED"
+    result = compare(fake.open(), small(castings), crew(fake, done))
+    assert done[3:] == [bad]
+    assert logged(fake, result) is run_
+    assert run_.status == "FINISHED"
+
+
+def test_a_comparison_that_was_stopped_gives_what_an_undisturbed_one_gives(
+    fake: FakeWorld, castings: Path, tmp_path: Path
+):
+    class Killed(BaseException):
+        pass
+
+    def stops(campaigns: Sequence[RunOptions]) -> Events:
+        pretend(fake.ledger, campaigns[0], 1)  # one round of two, then the end
+        yield None
+        raise Killed
+
+    with pytest.raises(Killed):
+        compare(fake.open(), small(castings), stops)
+    resumed = compare(fake.open(), small(castings), crew(fake, []))
+    (tmp_path / "other").mkdir()
+    other = FakeWorld(tmp_path / "other")
+    undisturbed = compare(other.open(), small(castings), crew(other, []))
+    other.ledger.close()
+    assert resumed == undisturbed
+
+
+def test_the_same_names_with_other_sizes_are_refused_before_anything_runs(
+    fake: FakeWorld, castings: Path, compared: dict[str, Any]
+):
+    other = small(castings, campaign={"batch": 6})
+    with pytest.raises(CampaignError, match=r"--batch is 6, it was begun with 5.*--campaign NAME"):
+        compare(fake.open(), other, no_crew)
+    named = small(castings, campaign={"batch": 6, "campaign": "six"})
+    result = compare(fake.open(), named, crew(fake, []))
+    assert result["comparison"] == "six"
+
+
+def test_castings_without_labels_cannot_be_compared_on(fake: FakeWorld, tmp_path: Path):
+    data = write_castings(tmp_path / "some", {"ok": 12, "def": 12, "unlabelled": 3})
+    with pytest.raises(
+        DataError, match=r"castings to train or audit on have no label \(unlabelled/"
+    ):
+        compare(fake.open(), small(data), no_crew)
+    assert fake.tracker.runs == {}
+
+
+def test_an_unknown_strategy_is_refused_before_anything_runs(fake: FakeWorld, castings: Path):
+    with pytest.raises(DataError, match="no strategy 'bold'"):
+        compare(fake.open(), small(castings, strategies="random,bold"), no_crew)
+
+
+def test_an_unknown_measure_is_told_after_the_first_campaign(fake: FakeWorld, castings: Path):
+    done: list[str] = []
+    with pytest.raises(DataError, match=r"--measure test/joy.*it has .*test/accuracy"):
+        compare(fake.open(), small(castings, measure="test/joy"), crew(fake, done))
+    assert len(done) == 1
+
+
+def test_defects_found_can_be_compared(fake: FakeWorld, castings: Path):
+    options = small(castings, measure="labels/defects_found", strategies="random,margin,bald")
+    result = compare(fake.open(), options, crew(fake, []))
+    assert result["target"] == result["strategies"][0]["final"]
+    assert len(result["strategies"]) == 3
+
+
+def test_progress_tells_how_much_is_left(
+    fake: FakeWorld, compared: dict[str, Any], shown: Callable[[], list[str]]
+):
+    lines = shown()
+    assert lines[0] == "4 campaigns to run, 0 of their 8 rounds are done"
+    assert lines[1].startswith("compare-castings-random-0 finished, test/accuracy 0.")
+    assert "1 of 4 campaigns, less than a minute left" in lines[1]
+
+
+@pytest.fixture
+def shown(fake: FakeWorld) -> Callable[[], list[str]]:
+    return lambda: [line for line in fake.said if "campaigns" in line]

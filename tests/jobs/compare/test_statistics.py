@@ -1,0 +1,201 @@
+"""Statistics of paired campaigns: by hand, as properties, against SciPy."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import ttest_rel
+
+from jobs.compare.statistics import (
+    NO_CLAIM,
+    Curves,
+    area,
+    band,
+    compare,
+    gather,
+    holm,
+    labels_to_reach,
+    lower_is_better,
+    paired,
+    wins,
+)
+from models.errors import DataError
+
+values = st.floats(0, 1, allow_subnormal=False).map(lambda x: round(x, 6))
+
+
+def seeds(trainings=1):
+    return st.integers(2, 12).flatmap(
+        lambda s: arrays(np.float64, (s, trainings), elements=values)
+    )
+
+
+def curves(by_strategy, labels=(40.0, 60.0), measure="test/accuracy"):
+    arrays_ = {name: np.array(v, dtype=float) for name, v in by_strategy.items()}
+    return Curves(measure, np.array(labels), arrays_, next(iter(arrays_)))
+
+
+# by hand
+
+
+def test_a_paired_difference_is_a_t_interval_of_the_differences():
+    found = paired(np.array([3.0, 5.0, 7.0]), np.array([2.0, 3.0, 4.0]))  # differences 1, 2, 3
+    half = 4.302653 * 1 / math.sqrt(3)  # t at 97.5 % with 2 degrees of freedom, sd 1
+    assert found.mean == 2
+    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half))
+    assert found.p == pytest.approx(0.0741799)
+
+
+def test_one_seed_has_a_difference_and_no_interval():
+    found = paired(np.array([0.9]), np.array([0.7]))
+    assert found.mean == pytest.approx(0.2)
+    assert (found.low, found.high, found.p) == (None, None, None)
+
+
+def test_differences_that_are_all_the_same_leave_no_width():
+    equal = paired(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    assert (equal.mean, equal.low, equal.high, equal.p) == (0, 0, 0, 1)
+    ahead = paired(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+    assert (ahead.low, ahead.high, ahead.p) == (1, 1, 0)
+
+
+def test_holm_multiplies_by_what_is_left_and_never_goes_down():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1, 1]
+    assert holm([None, None]) == [None, None]
+    assert holm([]) == []
+
+
+def test_the_area_is_over_labels_scaled_to_one():
+    labels = np.array([40.0, 60.0, 100.0])
+    assert area(labels, np.array([[0.0, 0.6, 0.9]])) == pytest.approx([0.3 / 3 + 0.75 * 2 / 3])
+    assert area(np.array([40.0]), np.array([[0.7]])) == [0.7]
+
+
+def test_labels_to_reach_a_target_are_those_of_the_first_training_that_does():
+    labels = np.array([40.0, 60.0, 80.0])
+    curves_S_T = np.array([[0.5, 0.9, 0.8], [0.9, 0.9, 0.9], [0.1, 0.2, 0.3]])
+    assert labels_to_reach(labels, curves_S_T, 0.9).tolist() == [60, 40, math.inf]
+
+
+def test_ties_are_half_a_win():
+    assert wins(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, 4.0])) == 1.5
+
+
+def test_a_comparison_of_two_strategies():
+    found = compare(
+        curves({"random": [[0.5, 0.7], [0.5, 0.9]], "bald": [[0.5, 0.96], [0.5, 0.94]]})
+    )
+    base, bald = found.rows
+    assert (base.difference, base.holm, base.area_difference) == (None, None, None)
+    assert base.final == pytest.approx(0.8)
+    assert bald.difference.mean == pytest.approx(0.15)
+    assert bald.holm == bald.difference.p
+    assert bald.area_difference.mean == pytest.approx(0.075)
+    assert (base.reached, base.labels) == (0, None)
+    assert (bald.reached, bald.labels) == (1, None)  # the median of two lies beyond
+    assert (bald.wins, base.wins) == ({"random": 2.0}, {"bald": 0.0})
+    assert found.target == 0.95
+    assert found.claim == f"{NO_CLAIM}: 2 of 10"
+
+
+def test_where_less_is_better_targets_and_wins_turn_round():
+    assert lower_is_better("test/escape_rate")
+    assert not lower_is_better("labels/defects_found")
+    found = compare(
+        curves({"random": [[0.5, 0.3]], "bald": [[0.5, 0.1]]}, measure="test/nll"), target=0.2
+    )
+    assert [row.labels for row in found.rows] == [None, 60]
+    assert found.rows[1].wins == {"random": 1}
+
+
+def test_the_target_of_a_count_is_what_the_reference_ends_with():
+    found = compare(curves({"random": [[3, 5]], "bald": [[5, 9]]}, measure="labels/defects_found"))
+    assert found.target == 5
+    assert [row.labels for row in found.rows] == [60, 40]
+
+
+def test_ten_seeds_may_claim_and_nine_may_not():
+    noise = np.linspace(0, 0.01, 10)[:, None]
+    enough = curves({"random": noise, "bald": noise * 1.1 + 0.3}, labels=[40.0])
+    found = compare(enough)
+    assert found.claim == "supported differences: bald +0.3"
+    assert found.supports(found.rows[1])
+    fewer = curves({k: v[:9] for k, v in enough.by_strategy.items()}, labels=[40.0])
+    assert compare(fewer).claim.startswith(NO_CLAIM)
+    assert not compare(fewer).supports(compare(fewer).rows[1])
+    same = compare(curves({"random": noise, "bald": noise}, labels=[40.0]))
+    assert same.claim == "supported differences: none"
+
+
+def test_campaigns_are_gathered_by_strategy_and_seed():
+    points = {("random", 3): [(40, 0.5)], ("bald", 3): [(40, 0.6)]}
+    points |= {("random", 7): [(40, 0.7)], ("bald", 7): [(40, 0.8)]}
+    found = gather("m", points, "random")
+    assert {k: v.tolist() for k, v in found.by_strategy.items()} == {
+        "random": [[0.5], [0.7]],
+        "bald": [[0.6], [0.8]],
+    }
+
+
+def test_campaigns_at_other_labels_cannot_be_paired():
+    points = {("random", 0): [(40, 0.5), (60, 0.6)], ("bald", 0): [(40, 0.6), (59, 0.7)]}
+    with pytest.raises(DataError, match=r"bald with seed 0 was measured at \[40, 59\]"):
+        gather("m", points, "random")
+
+
+# properties
+
+
+@given(seeds(), st.integers(0, 2**32 - 1))
+def test_the_interval_and_p_are_those_of_scipys_paired_t_test(values_S_1, seed):
+    reference_S = np.random.default_rng(seed).random(len(values_S_1))
+    found = paired(values_S_1[:, 0], reference_S)
+    oracle = ttest_rel(values_S_1[:, 0], reference_S)
+    interval = oracle.confidence_interval(0.95)
+    assert found.p == pytest.approx(oracle.pvalue, abs=1e-9)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_what_its_step_down_procedure_rejects(ps):
+    corrected = holm(ps)
+    for level in (0.01, 0.05, 0.3):
+        rejected, m = set(), len(ps)
+        for rank, i in enumerate(sorted(range(m), key=lambda i: ps[i])):
+            if ps[i] * (m - rank) > level:
+                break
+            rejected.add(i)
+        assert {i for i, p in enumerate(corrected) if p <= level} == rejected
+    assert all(p <= c <= 1 for p, c in zip(ps, corrected, strict=True))
+
+
+@given(seeds(trainings=4), st.floats(1, 1000))
+def test_an_area_lies_within_its_curve_and_does_not_depend_on_the_unit(values_S_T, unit):
+    labels = np.array([40.0, 60.0, 80.0, 140.0])
+    found = area(labels, values_S_T)
+    assert (found >= values_S_T.min(axis=1) - 1e-12).all()
+    assert (found <= values_S_T.max(axis=1) + 1e-12).all()
+    assert area(unit * labels, values_S_T) == pytest.approx(found)
+
+
+@given(seeds(trainings=2), st.integers(0, 2**32 - 1))
+def test_wins_against_each_other_are_all_seeds(values_S_T, seed):
+    others_S_T = np.random.default_rng(seed).permutation(values_S_T)
+    found = compare(curves({"random": others_S_T, "bald": values_S_T}))
+    assert found.rows[0].wins["bald"] + found.rows[1].wins["random"] == len(values_S_T)
+
+
+@given(seeds(trainings=3))
+def test_a_band_holds_its_mean_and_moves_with_it(values_S_T):
+    found, moved = band(values_S_T), band(values_S_T + 5)
+    assert (found.low_T <= found.mean_T).all()
+    assert (found.mean_T <= found.high_T).all()
+    assert moved.low_T - 5 == pytest.approx(found.low_T, abs=1e-9)
+
+
+def test_one_seed_has_no_band():
+    assert np.isnan(band(np.array([[0.5, 0.6]])).low_T).all()

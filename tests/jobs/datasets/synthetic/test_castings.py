@@ -1,0 +1,189 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+from sklearn.linear_model import LogisticRegression
+
+from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.marks import KINDS
+from models.errors import DataError
+
+REACH = 6
+"""Pixels by which blur and the walls of a defect can go beyond its mask at 160 px."""
+
+
+def draw(**values):
+    return list(draw_castings(SyntheticSpec(**values)))
+
+
+def images(castings):
+    return [casting.image.tobytes() for casting in castings]
+
+
+def auc(scores, defective):
+    """Share of (defective, sound) pairs in which the defective one scores higher."""
+    scores = np.asarray(scores)
+    return 0.5 + np.sign(np.subtract.outer(scores[defective], scores[~defective])).mean() / 2
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """The default pool, at the size that a coarse look needs."""
+    return draw(size=96)
+
+
+@pytest.fixture(scope="module")
+def before_and_after():
+    """The same photographs of the same parts, all sound and all defective."""
+    return list(zip(draw(parts=50, defect_share=0), draw(parts=50, defect_share=1), strict=True))
+
+
+def test_equal_specs_draw_equal_castings():
+    first, second = draw(parts=8, size=64), draw(parts=8, size=64)
+    assert [c[2:] for c in first] == [c[2:] for c in second]
+    assert images(first) == images(second)
+    assert all(np.array_equal(a.mask, b.mask) for a, b in zip(first, second, strict=True))
+
+
+def test_another_seed_draws_other_castings():
+    assert not set(images(draw(parts=8, size=64))) & set(images(draw(parts=8, size=64, seed=1)))
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_parts_keep_their_look_when_the_pool_grows(share):
+    few, many = (draw(parts=n, size=64, defect_share=share) for n in (5, 11))
+    assert images(few) == images(many)[: len(few)]
+
+
+def test_parts_keep_their_look_when_more_photographs_are_allowed():
+    few, many = (draw(parts=5, size=64, shots=n, defect_share=0) for n in (1, 4))
+    by_name = {casting.name: casting.image for casting in many}
+    assert all(np.array_equal(casting.image, by_name[casting.name]) for casting in few)
+
+
+@pytest.mark.parametrize(
+    ("parts", "share", "defective"), [(320, 0.01, 3), (40, 0.3, 12), (7, 0, 0), (7, 1, 7)]
+)
+def test_exactly_the_asked_share_of_parts_is_defective(parts, share, defective):
+    labels = {c.part: c.label for c in draw(parts=parts, defect_share=share, size=32)}
+    assert Counter(labels.values())["def"] == defective
+    assert len(labels) == parts
+
+
+def test_a_larger_share_keeps_every_defective_part_defective():
+    few, many = (
+        {c.part for c in draw(parts=60, defect_share=share, size=32) if c.label == "def"}
+        for share in (0.1, 0.4)
+    )
+    assert few < many
+
+
+def test_all_photographs_of_a_part_have_one_verdict_and_one_kind(pool):
+    verdicts = {(c.part, c.label, c.kind) for c in pool}
+    assert len(verdicts) == len({c.part for c in pool})
+
+
+def test_parts_have_one_to_four_photographs_each_named_once(pool):
+    counts = Counter(c.part for c in pool)
+    assert set(counts.values()) == {1, 2, 3, 4}
+    assert len({c.name for c in pool}) == len(pool)
+    assert pool[0].part == "part-0000"
+    assert pool[0].name == "part-0000-shot-0"
+
+
+def test_photographs_of_one_part_differ_from_each_other(pool):
+    assert len(set(images(pool))) == len(pool)
+
+
+def test_images_and_masks_are_square_and_of_the_asked_size(pool):
+    assert {(c.image.shape, c.image.dtype.name) for c in pool} == {((96, 96), "uint8")}
+    assert {(c.mask.shape, c.mask.dtype.name) for c in pool} == {((96, 96), "bool")}
+
+
+def test_a_kind_is_named_and_a_mask_has_pixels_exactly_when_the_casting_is_defective(pool):
+    for casting in pool:
+        assert casting.label == ("def" if casting.kind else "ok")
+        assert casting.mask.any() == (casting.label == "def")
+
+
+@given(seed=st.integers(0, 2**64), size=st.integers(32, 48))
+@settings(max_examples=40, deadline=None)
+def test_even_the_smallest_photograph_of_a_defect_has_a_mask(seed, size):
+    for casting in draw(parts=2, shots=1, defect_share=1, size=size, seed=seed):
+        assert 0 < casting.mask.mean() < 0.3
+
+
+def test_kinds_are_unequally_common():
+    counts = Counter(c.kind for c in draw(parts=320, shots=1, defect_share=1, size=32))
+    assert list(KINDS) == [kind for kind, _ in counts.most_common()]
+    assert counts["blowhole"] > 4 * counts["flash"]
+
+
+def change_within_mask(sound, defective):
+    return np.abs(sound.image.astype(float) - defective.image)[defective.mask].mean()
+
+
+def test_a_defect_changes_nothing_far_from_its_mask(before_and_after):
+    for sound, defective in before_and_after:
+        mask = Image.fromarray(defective.mask.astype(np.uint8))
+        far = np.asarray(mask.filter(ImageFilter.MaxFilter(2 * REACH + 1))) == 0
+        assert np.array_equal(sound.image[far], defective.image[far]), defective.name
+
+
+def test_a_defect_shows_where_its_mask_is(before_and_after):
+    changes = {kind: [] for kind in KINDS}
+    for sound, defective in before_and_after:
+        changes[defective.kind].append(change_within_mask(sound, defective))
+    assert all(min(grey_levels) > 1 for grey_levels in changes.values())
+    assert all(np.mean(grey_levels) > 15 for grey_levels in changes.values())
+
+
+def test_defects_reach_from_blatant_to_barely_visible(before_and_after):
+    areas = [defective.mask.sum() for _, defective in before_and_after]
+    contrasts = [change_within_mask(*pair) for pair in before_and_after]
+    assert np.quantile(areas, 0.9) > 5 * np.quantile(areas, 0.1)
+    assert np.quantile(contrasts, 0.9) > 3 * np.quantile(contrasts, 0.1)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        pytest.param(lambda image: image.mean(), id="brightness"),
+        pytest.param(lambda image: image[:12, :12].mean(), id="brightness of a corner"),
+        pytest.param(lambda image: image[[0, -1]].mean(), id="brightness of the table"),
+        pytest.param(lambda image: image[40:56, 40:56].mean(), id="brightness of the bore"),
+        pytest.param(lambda image: np.abs(np.diff(image[:12].astype(float))).mean(), id="noise"),
+    ],
+)
+def test_no_shortcut_separates_the_classes(pool, look):
+    defective = np.array([c.label == "def" for c in pool])
+    assert 0.42 < auc([look(c.image) for c in pool], defective) < 0.58
+
+
+def test_a_linear_model_on_coarse_pixels_hardly_sees_the_defects(pool):
+    coarse = [c.image.reshape(32, 3, 32, 3).mean(axis=(1, 3)).ravel() for c in pool]
+    pixels = np.array(coarse) / 64 - 2
+    defective = np.array([c.label == "def" for c in pool])
+    held_out = np.array([c.part >= "part-0200" for c in pool])
+    model = LogisticRegression(C=1e-3, max_iter=500).fit(pixels[~held_out], defective[~held_out])
+    assert auc(model.decision_function(pixels[held_out]), defective[held_out]) < 0.75
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"parts": 0}, "parts is 0: synthetic castings need 1 or more"),
+        ({"shots": 0}, "shots is 0: synthetic castings need 1 or more"),
+        ({"size": 31}, "size is 31: synthetic castings need 32 or more"),
+        ({"seed": -1}, "seed is -1: synthetic castings need 0 or more"),
+        ({"defect_share": 1.5}, "defect_share is 1.5, .* a number from 0 to 1"),
+        ({"defect_share": -0.1}, "defect_share is -0.1, .* a number from 0 to 1"),
+        ({"defect_share": float("nan")}, "defect_share is nan, .* a number from 0 to 1"),
+    ],
+)
+def test_an_impossible_spec_is_refused_with_the_way_out(value, message):
+    with pytest.raises(DataError, match=message):
+        SyntheticSpec(**value)

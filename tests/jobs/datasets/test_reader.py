@@ -1,0 +1,162 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from jobs.adapters.ledger import Seen
+from jobs.datasets.reader import count_channels, load_pixels, read_data_set
+from models.errors import DataError
+from models.images import Preprocessing
+from tests.jobs.fakes import casting_bytes, write_castings
+
+
+def _manifest(folder: Path, rows: list[dict[str, str]], name: str = "manifest.csv") -> Path:
+    path = folder / name
+    table = pd.DataFrame(rows)
+    table.to_csv(path, index=False) if name.endswith("csv") else table.to_parquet(path)
+    return path
+
+
+def test_class_folders_give_labels(castings: Path):
+    data = read_data_set(castings, {})
+    assert {c.label for c in data.castings} == {"ok", "def"}
+    assert len(data.castings) == 40
+    assert [c.id for c in data.castings] == sorted(c.id for c in data.castings)
+
+
+def test_train_and_test_give_sides_and_unlabelled_gives_no_label(tmp_path: Path):
+    write_castings(tmp_path / "train", {"ok": 2, "def": 2})
+    write_castings(tmp_path / "test", {"ok": 1, "def": 1}, start=50)
+    write_castings(tmp_path, {"unlabelled": 3}, start=90)
+    data = read_data_set(tmp_path, {})
+    assert [c.side for c in data.castings].count("test") == 2
+    assert [c.label for c in data.castings].count(None) == 3
+
+
+def test_a_folder_without_class_folders_has_no_labels(tmp_path: Path):
+    write_castings(tmp_path, {"shots": 3})
+    assert {c.label for c in read_data_set(tmp_path / "shots", {}).castings} == {None}
+
+
+def test_loose_images_beside_class_folders_are_refused(castings: Path):
+    (castings / "stray.png").write_bytes(casting_bytes("ok", 99))
+    with pytest.raises(DataError, match=r"1 images lie beside 2 class folders.*unlabelled"):
+        read_data_set(castings, {})
+
+
+def test_two_images_of_one_stem_are_refused_since_one_may_be_a_mask(castings: Path):
+    (castings / "ok" / "000.jpg").write_bytes(casting_bytes("ok", 99))
+    with pytest.raises(DataError, match=r"ok/000\.jpg and ok/000\.png.*mask"):
+        read_data_set(castings, {})
+
+
+def test_a_manifest_lying_in_a_folder_is_not_read(castings: Path):
+    (castings / "manifest.csv").write_text("nonsense")
+    assert len(read_data_set(castings, {}).castings) == 40
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
+def test_a_manifest_names_label_part_split_and_mask(castings: Path, name: str):
+    rows = [
+        {"path": "ok/000.png", "label": "NA", "part": "p1", "split": "train", "mask": ""},
+        {"path": "def/000.png", "label": "def", "part": "p2", "split": "test", "mask": "m.png"},
+    ]
+    found = {c.label: c for c in read_data_set(_manifest(castings, rows, name), {}).castings}
+    assert set(found) == {"NA", "def"}  # NA is a class name like any other
+    assert (found["def"].part, found["def"].side, found["def"].mask) == ("p2", "test", "m.png")
+    assert found["NA"].mask is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ([{"file": "ok/000.png"}], r"no column path among file"),
+        ([{"path": "a.png", "split": "val"}], r"neither train nor test in line 2 \(val\)"),
+        ([{"path": "a.png"}, {"path": "a.png"}], r"1 paths stand in it twice: a\.png"),
+        ([{"path": "a.png", "label": "x"}, {"path": "", "label": "y"}], r"no path in line 3"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_its_lines(
+    tmp_path: Path, rows: list[dict[str, str]], complaint: str
+):
+    with pytest.raises(DataError, match=complaint):
+        read_data_set(_manifest(tmp_path, rows), {})
+
+
+def test_unreadable_files_are_listed_and_skipped(castings: Path):
+    whole = casting_bytes("ok", 7)
+    (castings / "ok" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (castings / "ok" / "empty.png").write_bytes(b"")
+    (castings / "ok" / "notes.txt").write_text("not an image by its suffix")
+    data = read_data_set(castings, {})
+    assert [path for path, _ in data.unreadable] == ["ok/cut.png", "ok/empty.png"]
+    assert len(data.castings) == 40
+    assert sum(seen.unreadable is not None for seen in data.stock.values()) == 2
+
+
+def test_a_file_that_a_manifest_names_and_that_is_not_there_is_skipped(castings: Path):
+    rows = [{"path": "ok/000.png"}, {"path": "gone.png"}]
+    data = read_data_set(_manifest(castings, rows), {})
+    assert data.unreadable == (("gone.png", "No such file or directory"),)
+
+
+def test_what_the_ledger_knows_is_not_decoded_again(castings: Path):
+    first = read_data_set(castings, {})
+    known = dict(first.stock) | {first.castings[0].id: Seen("a.png", "said to be bad")}
+    again = read_data_set(castings, known)
+    assert len(again.castings) == 39
+    assert again.unreadable[0][1] == "said to be bad"
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path):
+    with pytest.raises(DataError, match="no readable image among 0 files"):
+        read_data_set(tmp_path, {})
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path):
+    with pytest.raises(DataError, match="no such folder or manifest"):
+        read_data_set(tmp_path / "nowhere", {})
+
+
+def test_duplicate_test_castings_are_dropped_and_counted(tmp_path: Path):
+    write_castings(tmp_path / "train", {"ok": 2, "def": 2})
+    write_castings(tmp_path / "test", {"ok": 3, "def": 1})
+    data = read_data_set(tmp_path, {})
+    assert data.duplicate_test == 3
+    assert [c.side for c in data.castings].count("test") == 1
+
+
+def test_a_casting_is_read_from_whichever_of_its_copies_is_left(castings: Path):
+    data_bytes = (castings / "ok" / "000.png").read_bytes()
+    (castings / "ok" / "copy.png").write_bytes(data_bytes)
+    data = read_data_set(castings, {})
+    casting = next(c for c in data.castings if len(c.paths) == 2)
+    (castings / "ok" / "000.png").unlink()
+    assert data.read(casting) == data_bytes
+    (castings / "ok" / "copy.png").write_bytes(b"other bytes now")
+    with pytest.raises(DataError, match="changed or went away"):
+        data.read(casting)
+
+
+def test_grey_castings_have_one_channel_and_load_in_order(castings: Path):
+    data = read_data_set(castings, {})
+    assert count_channels(data) == 1
+    pixels = load_pixels(data, data.castings, Preprocessing(size=32))
+    assert pixels.shape == (40, 1, 32, 32)
+    bright = [bool(p.max() > 200) for p in pixels]
+    assert bright == [c.label == "def" for c in data.castings]
+
+
+def test_images_beside_train_and_test_are_refused_not_dropped(tmp_path: Path):
+    write_castings(tmp_path / "train", {"ok": 2, "def": 2})
+    write_castings(tmp_path / "val", {"ok": 1}, start=50)
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(DataError, match="val lies beside train and test; move it into"):
+        read_data_set(tmp_path, {})
+
+
+def test_a_manifest_with_a_field_too_many_is_refused_with_its_line(tmp_path: Path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("path,label\na, b.png,ok\nc.png,ok\n")
+    with pytest.raises(DataError, match=r"more fields than the 2 columns in line 2; .*quotes"):
+        read_data_set(manifest, {})

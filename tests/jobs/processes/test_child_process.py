@@ -1,0 +1,152 @@
+"""Programs on a leash, whose owner lets go, or is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.processes.child_process import leashed, pull
+from tests.processes import eventually, runs
+
+# Says its number and its child's, and sleeps; with an argument it does not listen to SIGTERM.
+STUBBORN = """
+import os, signal, subprocess, sys, time
+if sys.argv[1:]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(
+    [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True
+)
+print(os.getpid(), child.pid, flush=True)
+time.sleep(60)
+"""
+
+# Has a program on a leash, and sleeps.
+OWNER = """
+import os, sys, time
+from jobs.leash import leashed
+with open(sys.argv[1], "w") as log:
+    print(leashed(sys.argv[2:], os.environ, log).pid, flush=True)
+time.sleep(60)
+"""
+
+
+def stubborn(*argument: str) -> list[str]:
+    return [sys.executable, "-c", STUBBORN, *argument]
+
+
+def family(log: Path) -> list[int]:
+    """The processes of which a log tells, once it does."""
+    assert eventually(lambda: log.exists() and log.read_text().endswith("\n"))
+    return [int(pid) for pid in log.read_text().split()]
+
+
+@pytest.mark.parametrize("end", ["", "sys.exit(3)", "os.kill(os.getpid(), 15)"])
+def test_its_end_is_told_as_a_shell_tells_it(tmp_path: Path, end: str):
+    with (tmp_path / "log").open("w") as log:
+        leash = leashed([sys.executable, "-c", f"import os, sys; {end}"], os.environ, log)
+    assert leash.wait(30) == {"": 0, "sys.exit(3)": 3}.get(end, 128 + signal.SIGTERM)
+    pull(leash)
+
+
+def test_it_hears_nothing_and_says_all_to_the_log(tmp_path: Path):
+    code = "import sys; print(repr(sys.stdin.read())); print(2, file=sys.stderr)"
+    with (tmp_path / "log").open("w") as log:
+        leash = leashed([sys.executable, "-u", "-c", code], {}, log)
+    leash.wait(30)
+    assert (tmp_path / "log").read_text() == "''\n2\n"
+    pull(leash)
+
+
+def test_it_can_import_this_project_and_what_was_there_before(tmp_path: Path):
+    (tmp_path / "theirs.py").touch()
+    with (tmp_path / "log").open("w") as log:
+        environment = {"PYTHONPATH": str(tmp_path)}
+        leash = leashed([sys.executable, "-c", "import models, theirs"], environment, log)
+    assert leash.wait(30) == 0, (tmp_path / "log").read_text()
+    pull(leash)
+
+
+def test_pulled_it_ends_with_all_that_it_started(tmp_path: Path):
+    logs = [tmp_path / "0", tmp_path / "1"]
+    leashes = []
+    for path in logs:
+        with path.open("w") as log:
+            leashes.append(leashed(stubborn(), os.environ, log))
+    processes = [process for path in logs for process in family(path)]
+    pull(*leashes)
+    assert eventually(lambda: not any(map(runs, processes)))
+    pull(*leashes)  # once more does no harm
+
+
+def test_one_that_does_not_listen_is_made_to(tmp_path: Path):
+    quick = """if True:
+        import sys
+        from jobs import leash
+        leash.GRACE = 0.1
+        sys.exit(leash._main(sys.argv[1:]))
+    """
+    path = tmp_path / "log"
+    with path.open("w") as log:
+        leash = subprocess.Popen(
+            [sys.executable, "-c", quick, *stubborn("deaf")],
+            stdin=subprocess.PIPE, stdout=log,
+        )  # fmt: skip
+    processes = family(path)
+    pull(leash)
+    assert leash.returncode == 128 + signal.SIGKILL
+    assert eventually(lambda: not any(map(runs, processes)))
+
+
+def test_it_ends_when_its_owner_is_killed(tmp_path: Path):
+    path = tmp_path / "log"
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(path), *stubborn()], stdout=subprocess.PIPE
+    )
+    processes = family(path)
+    assert owner.stdout is not None
+    processes.append(int(owner.stdout.readline()))
+    owner.kill()
+    owner.communicate()
+    assert eventually(lambda: not any(map(runs, processes)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of it")
+def test_a_leash_that_is_killed_takes_the_command_along(tmp_path: Path):
+    path = tmp_path / "log"
+    with path.open("w") as log:
+        leash = leashed(stubborn(), os.environ, log)
+    command, child = family(path)
+    leash.kill()
+    pull(leash)
+    assert eventually(lambda: not runs(command))
+    os.kill(child, signal.SIGKILL)  # which is not its own
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_leash_ends_it_too(tmp_path: Path, number: int):
+    path = tmp_path / "log"
+    with path.open("w") as log:
+        leash = leashed(stubborn(), os.environ, log)
+    processes = family(path)
+    leash.send_signal(number)
+    assert leash.wait(30) == 128 + signal.SIGTERM
+    assert eventually(lambda: not any(map(runs, processes)))
+    pull(leash)
+
+
+def test_what_it_leaves_behind_at_its_own_end_ends_too(tmp_path: Path):
+    path = tmp_path / "log"
+    code = """if True:
+        import subprocess, sys
+        sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+        print(subprocess.Popen(sleep, start_new_session=True).pid, flush=True)
+    """
+    with path.open("w") as log:
+        leash = leashed([sys.executable, "-c", code], os.environ, log)
+    (child,) = family(path)
+    assert leash.wait(30) == 0
+    assert eventually(lambda: not runs(child))
+    pull(leash)

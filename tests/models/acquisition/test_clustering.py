@@ -1,0 +1,189 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+from scipy.stats import chisquare
+
+from models.acquisition import clustering
+from models.acquisition.clustering import (
+    comparable,
+    drawn_far_apart,
+    euclidean,
+    farthest_first,
+    in_slices,
+    k_means,
+    nearest,
+    nearest_to,
+    normalised,
+    spaced,
+)
+
+quick = settings(max_examples=25, deadline=None)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def points(count, seed=0, features=3):
+    return torch.randn(count, features, generator=seeded(seed), dtype=torch.float64)
+
+
+@pytest.fixture
+def small_steps(monkeypatch):
+    """Slices, fronts and refreshes so small that small cases go through all of them."""
+    for name, value in {"_ELEMENTS": 20, "_FRONT": 3, "_RECENT": 2, "_REFUSED": 2}.items():
+        monkeypatch.setattr(clustering, name, value)
+
+
+# --- distances ----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_distances_are_those_of_scipy():
+    some, others = points(11), points(4, seed=1)
+    expected = cdist(some, others) ** 2
+    sliced = torch.cat([squared for _, squared in in_slices(some, others)])
+    assert np.allclose(sliced, expected)
+    assert np.allclose(
+        euclidean(some)(slice(2, 9), torch.tensor([0, 5])), cdist(some, some)[2:9, [0, 5]] ** 2
+    )
+    distance, index = nearest(some, others)
+    assert np.allclose(distance, expected.min(axis=1))
+    assert index.tolist() == expected.argmin(axis=1).tolist()
+
+
+def test_with_nothing_to_be_near_to_the_distance_is_infinite():
+    distance, _ = nearest(points(3), points(0))
+    assert distance.tolist() == [torch.inf] * 3
+
+
+def test_points_made_comparable_keep_which_distance_is_larger_and_lose_offset_and_scale():
+    some, others = 1e3 + 50 * points(20), 1e3 + 50 * points(5, seed=1)
+    moved, with_them = comparable(some, others)
+    assert torch.allclose(moved.mean(dim=0), torch.zeros(3, dtype=torch.float64), atol=1e-9)
+    assert moved.square().sum(dim=1).mean().item() == pytest.approx(1)
+    ratio = cdist(moved, with_them) / cdist(some, others)
+    assert ratio == pytest.approx(np.full((20, 5), ratio[0, 0]))
+
+
+def test_points_that_coincide_are_made_comparable_without_dividing_by_nothing():
+    assert comparable(torch.ones(4, 2))[0].tolist() == [[0, 0]] * 4
+
+
+def test_normalised_points_have_length_one_and_the_origin_stays():
+    found = normalised(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    assert torch.allclose(found, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
+
+
+def test_spaced_indices_are_all_there_are_or_spread_evenly():
+    assert spaced(3, 10).tolist() == [0, 1, 2]
+    assert spaced(10, 4).tolist() == [0, 2, 5, 7]
+    assert spaced(0, 4).tolist() == []
+
+
+# --- farthest first -----------------------------------------------------------------------------
+
+
+def plainly_farthest_first(some, first, size):
+    squared = cdist(some, some) ** 2
+    chosen = [first]
+    while len(chosen) < size:
+        near = squared[:, chosen].min(axis=1).round(6)
+        near[chosen] = -1
+        chosen.append(int(near.argmax()))
+    return chosen[1:]
+
+
+@quick
+@given(st.integers(0, 1000), st.integers(2, 30))
+def test_the_farthest_are_those_found_without_any_shortcut(seed, count):
+    some = points(count, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clustering, "_FRONT", 3)
+        between = euclidean(some)
+        found = farthest_first(count - 1, nearest_to([0], between, count), between)
+    assert found == plainly_farthest_first(some, 0, count)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_among_equally_far_points_the_lower_index_is_first():
+    between = euclidean(torch.zeros(9, 2))
+    assert farthest_first(8, nearest_to([0], between, 9), between) == list(range(1, 9))
+
+
+# --- k-means++ ----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_each_is_drawn_in_proportion_to_its_squared_distance_from_the_nearest_before_it():
+    some = torch.tensor([[0.0], [1.0], [2.0], [4.0], [7.0]], dtype=torch.float64)
+    between, generator = euclidean(some), seeded(3)
+    chances = {}
+    for triple in itertools.permutations(range(1, 5), 3):
+        chance, chosen = 1.0, [0]
+        for index in triple:
+            near = (cdist(some, some) ** 2)[:, chosen].min(axis=1)
+            chance *= near[index] / near.sum()
+            chosen.append(index)
+        chances[triple] = chance
+    counts = dict.fromkeys(chances, 0)
+    for _ in range(3000):
+        counts[tuple(drawn_far_apart(3, nearest_to([0], between, 5), between, generator))] += 1
+    likely = [triple for triple in chances if chances[triple] * 3000 >= 5]
+    observed = [*(counts[t] for t in likely), sum(counts[t] for t in chances if t not in likely)]
+    expected = [chances[t] * 3000 for t in likely]
+    expected.append(3000 - sum(expected))
+    assert chisquare(observed, expected).pvalue > 0.001
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_points_on_one_drawn_are_drawn_last_by_index_and_none_twice():
+    some = torch.tensor([[0.0], [0.0], [5.0], [5.0], [5.0], [9.0]])
+    between = euclidean(some)
+    found = drawn_far_apart(5, nearest_to([0], between, 6), between, seeded())
+    assert sorted(found) == [1, 2, 3, 4, 5]
+    assert {float(some[i]) for i in found[:2]} == {5.0, 9.0}
+    assert found[2:] == sorted(found[2:])
+
+
+# --- k-means ------------------------------------------------------------------------------------
+
+
+def test_clusters_far_apart_are_found():
+    kinds = torch.arange(60) % 3
+    some = 50 * torch.eye(3)[kinds] + torch.rand(60, 3, generator=seeded())
+    labels = k_means(some, 3, seeded(1))
+    assert len({(int(a), int(b)) for a, b in zip(kinds, labels, strict=True)}) == 3
+
+
+def test_more_clusters_than_points_give_each_its_own():
+    assert sorted(k_means(points(5), 9, seeded()).tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_points_that_coincide_share_a_cluster():
+    assert len(k_means(torch.ones(6, 2), 3, seeded()).unique()) == 1
+
+
+def test_one_seed_gives_one_clustering():
+    first, second = (k_means(points(200), 9, seeded(5)) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_rounds_of_lloyd_leave_points_no_farther_from_their_centres_than_scikit_learn_twice_over():
+    from sklearn.cluster import KMeans
+
+    some = points(400, features=2)
+
+    def spread(labels):
+        return sum(
+            (some[labels == c] - some[labels == c].mean(dim=0)).square().sum()
+            for c in labels.unique()
+        )
+
+    theirs = torch.from_numpy(KMeans(8, n_init=1, random_state=0).fit_predict(some.numpy()))
+    assert spread(k_means(some, 8, seeded())) < 1.2 * spread(theirs)

@@ -1,0 +1,161 @@
+import itertools
+import math
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare, kstest
+
+from models.acquisition.selection import gumbel, one_per_part, top_scoring, uniform_order
+
+quick = settings(max_examples=60, deadline=None)
+parts_lists = st.lists(st.sampled_from("abcde"), max_size=14)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# --- worked by hand -----------------------------------------------------------------------------
+
+
+def test_the_best_scores_come_first():
+    assert top_scoring(torch.tensor([0.1, 0.9, 0.4]), 2).tolist() == [1, 2]
+
+
+def test_ties_go_to_the_lower_index():
+    assert top_scoring(torch.tensor([0.5, 0.9, 0.5, 0.9]), 4).tolist() == [1, 3, 0, 2]
+
+
+def test_scores_that_differ_by_rounding_are_ties():
+    scores = torch.tensor([0.3, 0.3 + 2e-7, 0.3 - 2e-7], dtype=torch.float64)
+    assert top_scoring(scores, 3).tolist() == [0, 1, 2]
+
+
+def test_scores_that_differ_by_more_than_a_millionth_are_not_ties():
+    scores = torch.tensor([0.3, 0.300002], dtype=torch.float64)
+    assert top_scoring(scores, 1).tolist() == [1]
+
+
+def test_a_nan_is_refused_rather_than_sorted_first():
+    with pytest.raises(ValueError, match="1 of 3 scores are NaN"):
+        top_scoring(torch.tensor([0.1, torch.nan, 0.2]), 1)
+
+
+def test_asking_for_more_than_there_is_gives_all():
+    assert top_scoring(torch.tensor([0.1, 0.2]), 9).tolist() == [1, 0]
+    assert top_scoring(torch.empty(0), 3).tolist() == []
+
+
+def test_a_part_is_taken_once_while_others_remain():
+    ranking = [0, 1, 2, 3]  # castings 0 and 1 show one part
+    batch = one_per_part(["a", "a", "b", "c"], 3, prefix_of(ranking))
+    assert batch == [0, 2, 3]
+
+
+def test_parts_open_again_when_each_has_one():
+    assert one_per_part(["a", "a", "b", "a"], 4, prefix_of([0, 1, 2, 3])) == [0, 2, 1, 3]
+
+
+def test_the_strategy_is_asked_again_for_what_is_missing_only():
+    asked = []
+
+    def choose(candidates, size, _batch):
+        asked.append((list(candidates), size))
+        return candidates[:size]
+
+    one_per_part(["a", "a", "b"], 2, choose)
+    assert asked == [([0, 1, 2], 2), ([2], 1)]
+
+
+def test_nothing_is_chosen_from_an_empty_pool_or_for_an_empty_batch():
+    assert one_per_part([], 3, prefix_of([])) == []
+    assert one_per_part(["a"], 0, prefix_of([0])) == []
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+
+@quick
+@given(st.lists(st.floats(-5, 5), max_size=20), st.integers(0, 25))
+def test_a_batch_has_no_casting_twice_and_its_scores_never_rise(values, size):
+    scores = torch.tensor(values, dtype=torch.float64)
+    before = scores.clone()
+    batch = top_scoring(scores, size).tolist()
+    assert len(batch) == len(set(batch)) == min(size, len(values))
+    chosen = [values[i] for i in batch]
+    assert all(a >= b - 1e-6 for a, b in itertools.pairwise(chosen))
+    assert torch.equal(scores, before)
+
+
+@quick
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 1000))
+def test_a_uniform_order_is_distinct_and_follows_from_its_generator(count, size, seed):
+    drawn = uniform_order(count, size, seeded(seed)).tolist()
+    assert len(drawn) == len(set(drawn)) == min(count, size)
+    assert set(drawn) <= set(range(count))
+    assert drawn == uniform_order(count, size, seeded(seed)).tolist()
+
+
+@quick
+@given(parts_lists, st.integers(0, 16), st.randoms(use_true_random=False))
+def test_a_batch_is_full_distinct_and_keeps_parts_apart_as_long_as_it_can(parts, size, random):
+    def choose(candidates, wanted, _batch):
+        return random.sample(candidates, wanted)
+
+    batch = one_per_part(parts, size, choose)
+    assert len(batch) == len(set(batch)) == min(size, len(parts))
+    first = [parts[i] for i in batch[: len(set(parts))]]
+    assert len(first) == len(set(first))
+    # never is a part ahead by two of another that still has castings to give
+    held, stock = Counter(parts[i] for i in batch), Counter(parts)
+    for behind in stock:
+        if held[behind] < stock[behind]:
+            assert all(count <= held[behind] + 1 for count in held.values())
+
+
+# --- independent oracles ------------------------------------------------------------------------
+
+
+@quick
+@given(parts_lists, st.integers(0, 16), st.randoms(use_true_random=False))
+def test_with_a_ranking_the_batch_is_that_of_walking_down_it_round_by_round(parts, size, random):
+    ranking = random.sample(range(len(parts)), len(parts))
+    walked, left = [], list(ranking)
+    while left:
+        seen = set()
+        for index in list(left):
+            if parts[index] not in seen:
+                seen.add(parts[index])
+                walked.append(index)
+                left.remove(index)
+    assert one_per_part(parts, size, prefix_of(ranking)) == walked[:size]
+
+
+def test_each_casting_is_as_likely_to_be_drawn_first():
+    generator = seeded()
+    first = Counter(uniform_order(5, 1, generator).item() for _ in range(2000))
+    assert chisquare([first[i] for i in range(5)]).pvalue > 0.001
+
+
+def test_the_noise_is_gumbel_with_the_scale_asked_for():
+    noise = gumbel(4000, 2.0, seeded())
+    assert noise.dtype == torch.float64
+    assert kstest(noise.numpy(), "gumbel_r", args=(0, 2.0)).pvalue > 0.01
+    assert noise.mean().item() == pytest.approx(2 * 0.5772, abs=4 * 2 * math.pi / math.sqrt(24e3))
+
+
+def test_the_noise_is_finite_even_where_the_uniform_draw_is_zero(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.zeros(n, dtype=torch.float64))
+    assert torch.isfinite(gumbel(3, 1.0, seeded())).all()
+
+
+def prefix_of(ranking):
+    """A strategy that ranks once and for all."""
+
+    def choose(candidates, size, _batch):
+        return [i for i in ranking if i in set(candidates)][:size]
+
+    return choose

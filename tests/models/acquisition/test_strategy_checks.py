@@ -1,0 +1,140 @@
+"""The checks catch what they are there for: each wrong strategy fails the check named."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.acquisition.candidates import EVIDENCE, needing
+from models.acquisition.strategies.table import STRATEGIES, find_strategy
+from models.acquisition.strategy_checks import CHECKS, check_strategy, made_up
+
+
+def failed(strategy):
+    return {found.name: found.wrong for found in check_strategy(strategy) if not found.passed}
+
+
+@needing("probs_N_K_C")
+def one_too_few(evidence, size, generator):
+    """Forget the last."""
+    return list(range(size - 1))
+
+
+@needing("embeddings_N_F")
+def unseeded(evidence, size, generator):
+    """Ask the global generator."""
+    return torch.randperm(len(evidence.embeddings()))[:size]
+
+
+@needing("deterministic_N_C")
+def scribbler(evidence, size, generator):
+    """Write into the verdicts."""
+    evidence.verdicts().sort(dim=0)
+    evidence.deterministic_N_C[:] = evidence.deterministic_N_C.sort(dim=0).values
+    return torch.arange(size)
+
+
+@needing("deterministic_N_C")
+def reads_more(evidence, size, generator):
+    """Read what it does not name."""
+    return evidence.posterior().mean(dim=(1, 2)).argsort()[:size]
+
+
+@needing("deterministic_N_C")
+def unrounded(evidence, size, generator):
+    """Tell scores apart that differ by rounding."""
+    return (evidence.verdicts() * 1e12 % 7).sum(dim=1).argsort()[:size]
+
+
+@needing("embeddings_N_F")
+def last_first(evidence, size, generator):
+    """Break ties the wrong way."""
+    return evidence.embeddings().sum(dim=1).argsort(stable=True).flip(0)[:size]
+
+
+@needing("probs_N_K_C")
+def blind(evidence, size, generator):
+    """Sort NaN first."""
+    return evidence.probs_N_K_C.mean(dim=(1, 2)).argsort()[:size]
+
+
+@needing("probs_N_K_C", ranks=True)
+def no_ranking(evidence, size, generator):
+    """Say that it ranks, and begin elsewhere for each size."""
+    evidence.posterior()
+    return [(i + size) % len(evidence) for i in range(size)]
+
+
+@needing()
+def breaks(evidence, size, generator):
+    """Break down."""
+    return size / 0
+
+
+@pytest.mark.parametrize(
+    ("strategy", "check"),
+    [
+        (one_too_few, "returns as many distinct indices as asked for"),
+        (unseeded, "draws from its generator and no other"),
+        (unseeded, "chooses the same for the same seed"),
+        (unseeded, "is moved by a seed only through its generator"),
+        (scribbler, "writes into nothing"),
+        (reads_more, "reads only what it needs"),
+        (unrounded, "chooses the same whatever the order of finding"),
+        (last_first, "breaks ties by casting id"),
+        (blind, "refuses evidence that is not a number"),
+        (blind, "says so when what it needs is missing"),
+        (no_ranking, "ranks if it says so"),
+    ],
+)
+def test_a_wrong_strategy_fails_the_check(strategy, check):
+    wrong = failed(strategy)
+    assert check in wrong
+    assert wrong[check]
+
+
+def test_a_strategy_without_a_docstring_is_told_so():
+    assert (
+        "docstring"
+        in failed(lambda evidence, size, generator: [])["has needs that exist and a docstring"]
+    )
+
+
+def test_a_strategy_that_breaks_down_fails_and_the_error_is_told():
+    assert (
+        "ZeroDivisionError: division by zero"
+        in failed(breaks)["returns as many distinct indices as asked for"]
+    )
+
+
+def test_a_strategy_that_needs_what_there_is_not_is_told_what_there_is():
+    @needing("hidden_labels")
+    def cheat(evidence, size, generator):
+        """Peek."""
+
+    assert "there is deterministic_N_C" in failed(cheat)["has needs that exist and a docstring"]
+
+
+def test_every_check_is_reported_in_order():
+    assert [found.name for found in check_strategy(STRATEGIES["bald"])] == list(CHECKS)
+
+
+def test_the_made_up_castings_hold_every_kind_of_evidence():
+    evidence = made_up(5)
+    assert evidence.images.shape == (5, 1, 8, 8)
+    assert len(evidence.labelled_images) == len(evidence.labelled_classes_M) == 7
+
+
+def test_the_example_of_the_page_on_adding_a_strategy_passes_every_check(tmp_path, monkeypatch):
+    page = Path(__file__).resolve().parents[3] / "docs" / "add-a-strategy.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    (tmp_path / "my_strategies.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("my_strategies:unsure_and_usual", "diverse-my_strategies:unsure_and_usual"):
+        assert failed(find_strategy(name)) == {}
+
+
+def test_the_page_names_everything_that_can_be_needed():
+    page = Path(__file__).resolve().parents[3] / "docs" / "add-a-strategy.md"
+    assert set(re.findall(r"^\| `(\w+)`", page.read_text(), re.MULTILINE)) == EVIDENCE

@@ -1,0 +1,286 @@
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.errors import DataError
+from models.images import Preprocessing, normalise
+from models.network.network import NetworkSpec, build
+from models.prediction.predictor import Operating, Predictor
+from models.training import fit as module
+from models.training.fit import Pace, Recipe, augment, fit, loss_weights, steps_for, unweight
+
+SPEC = NetworkSpec("resnet18", 1, 2)
+SMALL = Preprocessing(size=32)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def squares(count, seed):
+    """Bright squares are class 1, dark ones class 0; noise on both."""
+    generator = seeded(seed)
+    targets = torch.arange(count) % 2
+    light = torch.where(targets == 1, 190.0, 60.0).reshape(-1, 1, 1, 1)
+    noise = torch.randn(count, 1, 32, 32, generator=generator) * 20
+    return (light + noise).clamp(0, 255).to(torch.uint8), targets
+
+
+def train(pixels, targets, *, seed=0, steps=2, minibatch=4, on_step=None, **changes):
+    recipe = Recipe(steps=steps, minibatch=minibatch, **changes)
+    return fit(
+        pixels, targets, SPEC, SMALL, recipe=recipe, weights="scratch", seed=seed, on_step=on_step
+    )
+
+
+def bits(network):
+    return {key: value.clone() for key, value in network.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def trained_once():
+    return bits(train(*squares(6, 0), seed=3)[0])
+
+
+@pytest.fixture(scope="module")
+def trained_to_tell():
+    losses = []
+    network, loss = train(
+        *squares(48, 1), steps=40, minibatch=16, on_step=lambda *step: losses.append(step)
+    )
+    return network, loss, losses
+
+
+# --- worked by hand -----------------------------------------------------------------------------
+
+
+def test_a_round_has_thirty_steps_and_one_more_for_two_labels():
+    assert steps_for(60) == 60
+
+
+def test_rare_classes_weigh_more():
+    weights = loss_weights(torch.tensor([0, 0, 0, 1]), 2)
+    assert weights.tolist() == pytest.approx([(4 / 6) ** 0.5, (4 / 2) ** 0.5])
+
+
+def test_a_class_without_castings_weighs_nothing_and_the_others_share_the_rest():
+    weights = loss_weights(torch.tensor([0, 0, 2]), 3)
+    assert weights.tolist() == pytest.approx([(3 / 4) ** 0.5, 0, (3 / 2) ** 0.5])
+    assert loss_weights(torch.tensor([1, 1]), 2).tolist() == [0, 1]
+
+
+def test_the_loss_weights_are_taken_out_of_the_probabilities_again():
+    network = build(SPEC, "scratch", seeded()).eval()
+    images = torch.rand(3, 1, 32, 32, generator=seeded(1))
+    weights = torch.tensor([3.0, 0.5])
+    before = network(images).softmax(dim=1)
+    unweight(network, weights)
+    after = network(images).softmax(dim=1)
+    odds = before[:, 0] / before[:, 1] / 6
+    assert torch.allclose(after[:, 0] / after[:, 1], odds, rtol=1e-4)
+
+
+def test_a_class_without_castings_keeps_its_bias():
+    network = build(SPEC, "scratch", seeded())
+    before = network.head.bias.detach().clone()
+    unweight(network, torch.tensor([2.0, 0.0]))
+    assert network.head.bias[1] == before[1]
+
+
+def test_the_peak_is_held_until_the_labels_are_fitted():
+    pace = Pace(steps=4, peak=2, fitted=0.5, holds=10)
+    for loss in (1.0, 1.0):
+        pace.step(loss)
+    shares = []
+    for loss in (0.9, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0):
+        shares.append(pace.share_of_peak)
+        pace.step(loss)
+    assert shares[:6] == [1.0] * 6  # eight losses: the mean is 0.475 after the eighth
+    assert (pace.position, pace.holds) == (4, 5)
+
+
+def test_the_peak_is_not_held_for_ever():
+    pace = Pace(steps=4, peak=2, fitted=0.5, holds=3)
+    for _ in range(7):
+        pace.step(9.0)
+    assert (pace.position, pace.holds) == (4, 0)
+
+
+def test_a_given_number_of_steps_is_kept_to_and_one_class_is_fitted_at_once():
+    labels, weights = torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 1.0])
+    assert Pace.of(Recipe(steps=7), labels, weights).holds == 0
+    assert Pace.of(Recipe(), labels, weights).holds == steps_for(4)
+    assert Pace.of(Recipe(), torch.tensor([1, 1]), torch.tensor([0.0, 1.0])).holds == 0
+    assert Pace.of(Recipe(), labels, weights).fitted == pytest.approx(math.log(2) / 2)
+
+
+def test_nothing_to_train_on_is_refused():
+    with pytest.raises(DataError, match="0 castings to train on"):
+        train(torch.empty(0, 1, 32, 32, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 8])
+def test_any_number_of_steps_is_trained(steps):
+    told = []
+    pixels, targets = squares(2, 0)
+    train(pixels, targets, steps=steps, minibatch=2, on_step=lambda *step: told.append(step))
+    assert [(step, of) for step, of, _ in told] == [(i, steps) for i in range(1, steps + 1)]
+
+
+def test_a_single_casting_is_enough_to_train():
+    network, loss = train(*(tensor[:1] for tensor in squares(2, 0)))
+    assert math.isfinite(loss)
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
+def test_labels_of_one_class_are_enough_to_train():
+    pixels, _ = squares(4, 0)
+    network, loss = train(pixels, torch.ones(4, dtype=torch.int64))
+    assert math.isfinite(loss)
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
+def test_the_recipe_chooses_the_steps_when_none_are_given(monkeypatch):
+    monkeypatch.setattr(module, "steps_for", lambda labels: labels // 3)
+    told = []
+    train(*squares(6, 0), steps=0, patience=0.0, on_step=lambda *step: told.append(step))
+    assert [step[:2] for step in told] == [(1, 2), (2, 2)]
+
+
+def test_each_casting_is_seen_once_before_any_is_seen_twice(monkeypatch):
+    seen = []
+
+    def watching(images, *rest):
+        seen.extend(images.mean(dim=(1, 2, 3)).mul(1000).round().int().tolist())
+        return augment(images, *rest)
+
+    monkeypatch.setattr(module, "augment", watching)
+    pixels = torch.arange(0, 250, 50, dtype=torch.uint8).reshape(5, 1, 1, 1)
+    train(pixels.expand(-1, 1, 32, 32), torch.tensor([0, 1, 0, 1, 0]), steps=5, minibatch=3)
+    assert len(seen) == 15
+    assert all(len(set(seen[start : start + 5])) == 5 for start in (0, 5, 10))
+
+
+# --- what a training promises -------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bits(trained_once):
+    again = bits(train(*squares(6, 0), seed=3)[0])
+    assert all(torch.equal(trained_once[key], again[key]) for key in again)
+
+
+def test_another_seed_gives_another_network(trained_once):
+    other = bits(train(*squares(6, 0), seed=4)[0])
+    assert not torch.equal(trained_once["head.weight"], other["head.weight"])
+
+
+def test_no_global_generator_is_touched_and_none_matters(trained_once):
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(99)
+        before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+        again = bits(train(*squares(6, 0), seed=3)[0])
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert random.getstate() == before[1]
+        assert np.random.get_state()[1].tolist() == before[2]  # noqa: NPY002 -- only looked at
+    assert torch.equal(again["head.weight"], trained_once["head.weight"])
+
+
+def test_inputs_are_never_written_to():
+    pixels, targets = squares(4, 0)
+    before = pixels.clone(), targets.clone()
+    train(pixels, targets)
+    assert torch.equal(pixels, before[0])
+    assert torch.equal(targets, before[1])
+
+
+@pytest.mark.slow
+def test_the_network_comes_back_in_eval_mode(trained_to_tell):
+    network, _, _ = trained_to_tell
+    assert not any(module.training for module in network.modules())
+
+
+@pytest.mark.slow
+def test_the_loss_is_the_mean_of_the_last_tenth_of_the_steps(trained_to_tell):
+    _, loss, told = trained_to_tell
+    assert loss == pytest.approx(sum(value for _, _, value in told[-4:]) / 4)
+
+
+@pytest.mark.slow
+def test_bright_and_dark_squares_are_told_apart(trained_to_tell):
+    network, _, _ = trained_to_tell
+    predictor = Predictor(network, SMALL, ("dark", "bright"), Operating())
+    pixels, targets = squares(100, 2)
+    found = predictor.deterministic(predictor.embed(pixels)).argmax(dim=1)
+    assert (found == targets).double().mean().item() >= 0.95
+
+
+# --- augmentation -------------------------------------------------------------------------------
+
+quick = settings(max_examples=25, deadline=None)
+
+
+@quick
+@given(st.integers(1, 4), st.sampled_from([1, 3]), st.integers(0, 1000))
+def test_an_augmented_minibatch_keeps_its_size_and_follows_from_its_generator(
+    count, channels, seed
+):
+    images = torch.rand(count, channels, 16, 16, generator=seeded(seed))
+    before = images.clone()
+    first = augment(images, Recipe(), seeded(seed))
+    assert first.shape == images.shape
+    assert torch.equal(first, augment(images, Recipe(), seeded(seed)))
+    assert torch.equal(images, before)
+
+
+@quick
+@given(st.integers(0, 1000))
+def test_a_flat_casting_changes_in_brightness_and_contrast_only(seed):
+    flat = torch.ones(5, 1, 16, 16)
+    found = augment(flat, Recipe(light=0.25), seeded(seed)).flatten(1)
+    assert (found.max(dim=1).values - found.min(dim=1).values).max() < 1e-4
+    assert found.min() >= 0.5 - 1e-4
+    assert found.max() <= 1.5 + 1e-4
+    assert len({round(value, 4) for value in found[:, 0].tolist()}) > 1
+
+
+def test_castings_are_turned_every_way_and_half_of_them_mirrored():
+    # a dark casting with one bright and one half-bright spot: their order tells a mirror image
+    image = torch.zeros(1, 1, 33, 33)
+    image[..., 14:19, 26:31] = 1.0  # right
+    image[..., 2:7, 14:19] = 0.5  # top: a quarter turn counterclockwise from it
+    recipe = Recipe(upright=0, zoom=0, light=0)
+    found = augment(image.expand(300, -1, -1, -1), recipe, seeded())[:, 0]
+    rows, columns = torch.meshgrid(torch.arange(33) - 16.0, torch.arange(33) - 16.0, indexing="ij")
+
+    def angle(weight):
+        return torch.atan2(-(weight * rows).sum(dim=(1, 2)), (weight * columns).sum(dim=(1, 2)))
+
+    bright, half = (found > 0.75).float(), ((found > 0.3) & (found < 0.6)).float()
+    quarter = (angle(half) - angle(bright)).sin()
+    mirrored = (quarter < 0).double().mean().item()
+    assert 0.4 < mirrored < 0.6
+    quadrants = torch.bincount(((angle(bright) + math.pi) / (math.pi / 2)).long().clamp(max=3))
+    assert (quadrants > 45).all()
+
+
+def test_an_upright_casting_is_turned_without_softening_a_pixel():
+    images = torch.rand(40, 1, 16, 16, generator=seeded(3))
+    found = augment(images, Recipe(upright=1, light=0), seeded())
+    sharp = [image.flatten().sort().values for image in images]
+    turned = [image.flatten().sort().values for image in found]
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(sharp, turned, strict=True))
+    moved = sum(not torch.allclose(a, b, atol=1e-4) for a, b in zip(images, found, strict=True))
+    assert moved > 20  # seven of eight poses differ from the one it had
+
+
+def test_batch_norm_statistics_are_those_of_the_castings_as_they_are_scored():
+    pixels, targets = squares(16, 0)
+    network, _ = train(pixels, targets, steps=2)
+    stem = network.trunk.conv1(normalise(pixels, SMALL)).detach()
+    found, expected = network.trunk.bn1.running_mean, stem.mean(dim=(0, 2, 3))
+    assert torch.allclose(found, expected, atol=0.02 * float(expected.abs().max()))

@@ -1,0 +1,354 @@
+import asyncio
+import hashlib
+import json
+from typing import get_type_hints
+
+import pytest
+import torch
+
+from models.images import decode
+from models.prediction.predictor import Answer
+from service.http import app as app_module
+from service.http import schemas
+from tests.service.fakes import CLASSES, multipart, named, photo, unpack
+
+BINARY = "application/octet-stream"
+
+
+def rows(response):
+    assert response.status_code == 200, response.text
+    return response.json()["castings"]
+
+
+def close(one, other):
+    """Equal, numbers within 1e-5."""
+    return all(
+        a == b if isinstance(a, str) else a == pytest.approx(b, abs=1e-5)
+        for x, y in zip(one, other, strict=True)
+        for a, b in zip(x.values(), y.values(), strict=True)
+    )
+
+
+def test_score_gives_a_row_a_casting_in_the_order_sent(client, photos):
+    response = client.score(photos, passes="20", seed="3")
+    body = response.json()
+    schemas.ScoreBody.model_validate_json(response.content)
+    assert response.headers["content-type"] == "application/json"
+    assert body["model"] == {
+        "name": "casting-defects",
+        "version": "1",
+        "run_id": "run-1",
+        "classes": list(CLASSES),
+    }
+    assert (body["passes"], body["seed"]) == (20, 3)
+    assert list(body) == ["model", "passes", "seed", "castings"]
+    assert [row["casting"] for row in body["castings"]] == [
+        hashlib.sha256(data).hexdigest() for data in photos
+    ]
+
+
+def test_the_numbers_are_those_of_the_predictor(client, photos, registry):
+    predictor = registry.predictors["1"]
+    pixels = torch.stack([decode(data, predictor.preprocessing) for data in photos])
+    expected = predictor.answers(photos, predictor.score(pixels, passes=20, seed=3))
+    assert rows(client.score(photos, passes="20", seed="3")) == json.loads(json.dumps(expected))
+
+
+def test_the_row_that_is_documented_is_the_row_of_the_predictor():
+    assert set(schemas.CastingRow.model_fields) == set(get_type_hints(Answer))
+
+
+def test_numbers_do_not_depend_on_chunks_or_order(client):
+    photos = [photo(seed) for seed in range(67)]  # a minibatch, and a remainder
+    whole = rows(client.score(photos, passes="7", seed="1"))
+    alone = [
+        row for data in photos[:3] for row in rows(client.score([data], passes="7", seed="1"))
+    ]
+    turned = rows(client.score(photos[::-1], passes="7", seed="1"))[::-1]
+    assert close(whole[:3], alone)
+    assert close(whole, turned)
+
+
+def test_a_verdict_does_not_change_with_passes_or_seed(client, photos):
+    fixed = ("label", "probabilities", "entropy", "least_confidence", "margin")
+    one = rows(client.score(photos, passes="1", seed="1"))
+    other = rows(client.score(photos, passes="1000", seed="2"))
+    assert [[r[k] for k in fixed] for r in one] == [[r[k] for k in fixed] for r in other]
+    assert [r["bald_standard_error"] for r in one] == [None] * len(photos)
+    assert one != other
+
+
+def test_equal_images_are_scored_each(client, photos):
+    first, second = rows(client.score([photos[0], photos[0]]))
+    assert first == second
+
+
+def test_included_tensors_come_as_lists(client, photos):
+    body = client.score(photos, passes="4", include="posterior,embedding").json()
+    schemas.ScoreBody.model_validate(body)
+    assert torch.tensor(body["posterior"]).shape == (5, 4, 2)
+    assert torch.tensor(body["embedding"]).shape == (5, 512)
+
+
+def test_included_tensors_come_as_safetensors_to_who_accepts_them(client, photos):
+    lists = client.score(photos, passes="4", include="posterior,embedding").json()
+    response = client.score(photos, accept=BINARY, passes="4", include="posterior,embedding")
+    tensors, body = unpack(response.content)
+    assert response.headers["content-type"] == BINARY
+    assert {n: (t.dtype, tuple(t.shape)) for n, t in tensors.items()} == {
+        "posterior": (torch.float32, (5, 4, 2)),
+        "embedding": (torch.float32, (5, 512)),
+    }
+    assert tensors["posterior"].tolist() == lists["posterior"]
+    assert tensors["embedding"].tolist() == lists["embedding"]
+    assert body == {k: v for k, v in lists.items() if k not in tensors}
+    means = torch.tensor([[r["mc_probabilities"][c] for c in CLASSES] for r in body["castings"]])
+    torch.testing.assert_close(tensors["posterior"].mean(dim=1), means)
+
+
+@pytest.mark.parametrize("include", ["posterior", "embedding", ""])
+def test_only_what_is_included_comes(client, photos, include):
+    tensors, _ = unpack(client.score(photos, accept=BINARY, include=include).content)
+    assert list(tensors) == ([include] if include else [])
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/octet-stream;q=0", "application/json"),
+        ("application/octet-stream; q=0.0", "application/json"),
+        ("text/html, Application/Octet-Stream;q=0.5", BINARY),
+        (";;,,;=", "application/json"),
+    ],
+)
+def test_the_accept_header_chooses(client, photos, accept, media_type):
+    response = client.score(photos[:1], accept=accept, include="embedding")
+    assert response.headers["content-type"] == media_type
+
+
+def test_unreadable_images_are_listed_together_and_nothing_is_scored(client, photos):
+    response = client.score([photos[0], b"", photos[1], photos[2][:60], b"GIF"])
+    body = response.json()
+    schemas.ErrorBody.model_validate(body)
+    assert response.status_code == 400
+    assert body["error"] == "3 of 5 images cannot be read"
+    assert [(image["index"], image["name"]) for image in body["images"]] == [
+        (1, "1.png"),
+        (3, "3.png"),
+        (4, "4.png"),
+    ]
+    assert body["images"][0]["reason"] == "empty file"
+
+
+def test_a_text_part_named_images_is_refused_with_its_place(client):
+    body = multipart((named("images"), b"http://127.0.0.1/a.png"))
+    response = client.post(
+        "/score", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+    assert response.status_code == 400
+    assert response.json()["images"][0]["index"] == 0
+
+
+def test_an_image_of_too_many_pixels_is_refused(serve, photos):
+    response = serve(max_pixels=100).score(photos[:1])
+    assert response.status_code == 400
+    assert "40 x 40 is 1600 pixels, more than the 100 allowed" in response.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"), [({"max_images": 2}, 413), ({"max_body": 500}, 413)]
+)
+def test_too_large_requests_are_refused(serve, photos, settings, status):
+    response = serve(**settings).score(photos)
+    assert response.status_code == status
+    schemas.ErrorBody.model_validate_json(response.content)
+
+
+def test_a_body_without_a_length_is_counted_as_it_streams(serve):
+    sent = []
+
+    async def endless():
+        yield multipart((named("images"), b""), end=False)
+        while len(sent) < 1000:
+            sent.append(1)
+            yield bytes(1000)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    response = serve(max_body=5000).post("/score", content=endless(), headers=headers)
+    assert response.status_code in (400, 413)
+    assert len(sent) < 10
+
+
+def test_another_version_is_served_beside_the_current_one(client, photos):
+    default, pinned = client.score(photos), client.score(photos, model_version="2")
+    assert pinned.json()["model"]["version"] == "2"
+    assert rows(pinned) != rows(default)
+    described = client.get("/model").json()
+    assert (described["version"], described["pinned"]) == ("1", ["2"])
+
+
+@pytest.mark.parametrize("asked", ["9", "0", "99999999999"])
+def test_an_unknown_version_is_a_404_that_says_what_is_served(client, photos, asked):
+    response = client.score(photos, model_version=asked)
+    body = response.json()
+    schemas.NoSuchVersionBody.model_validate(body)
+    assert response.status_code == 404
+    assert (body["served"], body["asked"]) == ("1", asked)
+
+
+def test_without_a_model_only_pinned_versions_are_scored(serve, registry, photos):
+    registry.alias = None
+    client = serve()
+    refused = client.score(photos)
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) > 0
+    assert client.score(photos, model_version="2").status_code == 200
+    described = client.get("/model")
+    assert described.status_code == 503
+    schemas.NoModelBody.model_validate_json(described.content)
+
+
+def test_model_describes_what_is_served(client):
+    body = client.get("/model").json()
+    schemas.ModelBody.model_validate(body)
+    assert body | {"since": 0, "precision": 0, "registry": 0} == {
+        "name": "casting-defects",
+        "version": "1",
+        "run_id": "run-1",
+        "classes": list(CLASSES),
+        "good": "ok_front",
+        "threshold": 0.5,
+        "temperature": 1.0,
+        "preprocessing": {"size": 32, "channels": 1, "mean": 0.45, "std": 0.25},
+        "precision": 0,
+        "since": 0,
+        "pinned": [],
+        "registry": 0,
+    }
+    assert body["registry"]["reachable"] is True
+
+
+def test_reload_looks_at_the_alias_now(client, registry, photos):
+    registry.alias = "2"
+    assert client.get("/model").json()["version"] == "1"
+    assert client.post("/reload").json()["version"] == "2"
+    assert client.score(photos).json()["model"]["version"] == "2"
+
+
+def test_a_registry_that_goes_down_is_reported_and_scoring_goes_on(client, registry, photos):
+    registry.down = ConnectionError("connection refused")
+    body = client.post("/reload").json()
+    assert body["registry"]["reachable"] is False
+    assert body["registry"]["error"] == "connection refused"
+    assert client.score(photos).status_code == 200
+    refused = client.score(photos, model_version="3")
+    assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+
+
+def test_a_request_finishes_on_the_version_that_it_began_with(client, registry, photos):
+    desk = client.app.state.desk
+    score = desk.bench.score
+
+    async def swap_then_score(served, asked, *, binary):
+        registry.alias = "2"
+        desk.host.look()
+        return await score(served, asked, binary=binary)
+
+    before = rows(client.score(photos))
+    desk.bench.score = swap_then_score
+    response = client.score(photos)
+    assert (response.json()["model"]["version"], rows(response)) == ("1", before)
+    assert desk.host.current().version.number == "2"
+
+
+def test_requests_that_share_minibatches_each_get_the_answer_that_they_get_alone(client, photos):
+    """Whatever their passes, seed, version or number of castings."""
+    asked = [
+        (
+            photos[i % 3 : i % 3 + 1 + i % 2],
+            {"passes": str(1 + i % 4), "seed": str(i % 3), "model_version": str(1 + i // 2 % 2)},
+        )
+        for i in range(24)
+    ]
+    alone = [client.score(images, **fields).json() for images, fields in asked]
+    counted = client.app.state.desk.meters.registry.get_sample_value
+    before = counted("casting_minibatch_castings_count")
+
+    async def together():
+        return await asyncio.gather(
+            *(client.scoring(images, **fields) for images, fields in asked)
+        )
+
+    assert [response.json() for response in asyncio.run(together())] == alone
+    assert before == len(asked)
+    assert counted("casting_minibatch_castings_count") - before < len(asked) / 2
+
+
+def test_a_full_line_is_a_503_that_says_when_to_come_back(serve, photos):
+    client = serve(max_waiting=2)
+
+    async def crowd():
+        return await asyncio.gather(*(client.scoring(photos[:1]) for _ in range(8)))
+
+    responses = asyncio.run(crowd())
+    statuses = sorted(response.status_code for response in responses)
+    assert statuses == [200] * 3 + [503] * 5
+    refused = next(r for r in responses if r.status_code == 503)
+    assert refused.headers["retry-after"] == "1"
+    schemas.ErrorBody.model_validate_json(refused.content)
+    assert client.score(photos[:1]).status_code == 200
+
+
+def test_the_event_loop_stays_free_while_a_request_is_computed(client, photos):
+    bench, computing = client.app.state.desk.bench, asyncio.Event()
+    score = bench.score
+
+    async def note_and_score(served, asked, *, binary):
+        computing.set()
+        return await score(served, asked, binary=binary)
+
+    bench.score = note_and_score
+
+    async def both():
+        scoring = asyncio.create_task(client.scoring(photos * 20, passes="1000"))
+        await asyncio.wait_for(computing.wait(), 10)
+        described = await client.send("GET", "/model")
+        return described.status_code, scoring.done(), await scoring
+
+    status, done, scored = asyncio.run(both())
+    assert (status, done, scored.status_code) == (200, False, 200)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/score", 405), ("DELETE", "/model", 405), ("GET", "/nothing", 404)],
+)
+def test_wrong_routes_are_refused_in_the_same_form(client, method, path, status):
+    response = asyncio.run(client.send(method, path))
+    assert response.status_code == status
+    schemas.ErrorBody.model_validate_json(response.content)
+
+
+def test_a_body_that_does_not_come_in_time_is_refused(client, monkeypatch):
+    monkeypatch.setattr(app_module, "ANSWER_SECONDS", 0.05)
+
+    async def slowly():
+        yield b"--x"
+        await asyncio.sleep(1)
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    response = client.post("/score", content=slowly(), headers=headers)
+    assert response.status_code == 408
+    assert "has not come within" in response.json()["error"]
+
+
+def test_an_answer_that_takes_too_long_is_asked_for_later(client, photos, registry, monkeypatch):
+    monkeypatch.setattr(app_module, "ANSWER_SECONDS", 0.05)
+    registry.may_load.clear()
+    response = client.score(photos, model_version="2")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert "send fewer castings" in response.json()["error"]
