@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, normalise
-from models.network.network import NetworkSpec, build, use_threads
-from models.prediction.predictor import Operating, Predictor
+from models.network.device import use_threads
+from models.network.network import NetworkSpec
+from models.network.weights import build
+from models.prediction.predictor import Predictor
 from service.scoring.batch_scheduler import SHARED
 
 T = TypeVar("T")
@@ -39,7 +42,7 @@ def untrained(seed: int, size: int = 128) -> Predictor:
     network, look = build(spec, "scratch", generator).eval(), Preprocessing(size)
     seen = torch.randint(256, (8, 1, size, size), generator=generator, dtype=torch.uint8)
     network.calibrate(normalise(seen, look))
-    return Predictor(network, look, ("def", "ok"), Operating("ok"))
+    return Predictor(network, look, ("def", "ok"), OperatingPoint("ok"))
 
 
 def side_by_side(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:

@@ -1,4 +1,4 @@
-"""Engines that could run the trunk: images a second, a lone casting, readiness, faithfulness.
+"""Engines that could run the backbone: images a second, a lone casting, readiness, faithfulness.
 
     python -m benchmarks --only engines CASTING    # some five minutes
 
@@ -25,21 +25,23 @@ from benchmarks.training import CLASSES, pixels, side
 from models import uncertainty
 from models.errors import first_line
 from models.images import Preprocessing, normalise
+from models.network.device import use_threads
 from models.network.mc_dropout import pass_masks, posterior
-from models.network.network import Network, NetworkSpec, use_threads
-from models.training.fit import Recipe, fit
+from models.network.network import Network, NetworkSpec
+from models.training.fit import fit
+from models.training.recipe import Recipe
 from service.scoring.batch_scheduler import SHARED
 
 Engine = Callable[[Tensor], Tensor]
 LOOK = Preprocessing(128)
 LABELS, TURNS, SECONDS = 250, 5, 2.0
-WORK = f"trunk at {LOOK.size} px, minibatches of {SHARED}"
-BOUNDS = {"whole_numbers": Bound(least=1.9, unit=" x eager bf16")}
+WORK = f"backbone at {LOOK.size} px, minibatches of {SHARED}"
+BOUNDS = {"int8": Bound(least=1.9, unit=" x eager bf16")}
 
 
 def eager_fp32(network: Network, _: int) -> Engine:
     """The yardstick of faithfulness."""
-    return lambda images: network.trunk(images.contiguous(memory_format=torch.channels_last))
+    return lambda images: network.backbone(images.contiguous(memory_format=torch.channels_last))
 
 
 def eager(network: Network, _: int) -> Engine:
@@ -52,7 +54,7 @@ def folded(network: Network, _: int) -> Engine:
     return _in_bf16(network).features
 
 
-def whole_numbers(network: Network, _: int) -> Engine:
+def int8(network: Network, _: int) -> Engine:
     """8-bit whole numbers: what scoring runs."""
     return network.for_inference(LOOK).features
 
@@ -62,8 +64,8 @@ def compiled(network: Network, _: int) -> Engine:
     import torch._inductor.config as inductor
 
     inductor.freezing = True
-    trunk = _in_bf16(network).trunk.to(memory_format=torch.contiguous_format)
-    run = torch.compile(trunk)  # which lays tensors out itself
+    backbone = _in_bf16(network).backbone.to(memory_format=torch.contiguous_format)
+    run = torch.compile(backbone)  # which lays tensors out itself
     return lambda images: run(images.bfloat16()).float()
 
 
@@ -73,7 +75,9 @@ def openvino(network: Network, lanes: int) -> Engine:
 
     import openvino as ov
 
-    model = ov.convert_model(network.trunk, example_input=torch.zeros(2, 1, LOOK.size, LOOK.size))
+    model = ov.convert_model(
+        network.backbone, example_input=torch.zeros(2, 1, LOOK.size, LOOK.size)
+    )
     model.reshape([-1, 1, LOOK.size, LOOK.size])
     hint = "THROUGHPUT" if lanes > 1 else "LATENCY"
     settings = {
@@ -92,7 +96,7 @@ def openvino(network: Network, lanes: int) -> Engine:
     return run
 
 
-ENGINES = (eager, folded, whole_numbers, compiled, openvino)
+ENGINES = (eager, folded, int8, compiled, openvino)
 
 
 def _in_bf16(network: Network) -> Network:

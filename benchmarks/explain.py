@@ -5,7 +5,7 @@
 
 A network is trained on some labels; of the other castings, by part, those count that are defective
 and rejected. A hit: the map's highest cell is a cell of the defect's mask or next to one. Chance
-is the share of such cells. The map that is served stands beside the trunk's own, and beside what a
+is the share of such cells. The map that is served stands beside the backbone's own, and beside what a
 larger input would give.
 """
 
@@ -26,11 +26,13 @@ from PIL import Image
 
 from benchmarks.machine import machine
 from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from models.evaluation.operating_point import OperatingPoint, verdicts
 from models.images import Preprocessing, decode
 from models.network.network import NetworkSpec
 from models.prediction.class_activation_map import DILATED, OWN_STRIDE, logit_maps, nearest_cells
-from models.prediction.predictor import Operating, Predictor, verdicts
-from models.training.fit import Recipe, fit
+from models.prediction.predictor import Predictor
+from models.training.fit import fit
+from models.training.recipe import Recipe
 
 GOOD, WHITE = "ok", 128
 HITS = 0.8
@@ -100,7 +102,7 @@ def train(castings: list[Labelled], size: int = 128, seed: int = 0) -> Predictor
         weights="scratch",
         seed=seed,
     )
-    return Predictor(network, preprocessing, classes, Operating(GOOD))
+    return Predictor(network, preprocessing, classes, OperatingPoint(GOOD))
 
 
 def rejected(predictor: Predictor, castings: list[Labelled]) -> tuple[list[Labelled], list[int]]:
@@ -135,9 +137,9 @@ def measure(
     for casting, defect in zip(shown, classes, strict=True):
         pixels = decode(casting.data, larger.preprocessing)
         maps_C_H_W = logit_maps(larger, pixels.unsqueeze(0), dilated)[0]
-        evidence_HW = maps_C_H_W[defect] - maps_C_H_W[good]
+        log_odds_HW = maps_C_H_W[defect] - maps_C_H_W[good]
         near_HW = near_defect(casting.mask, size, stride)
-        hits.append(near_HW.flat[int(evidence_HW.argmax())])
+        hits.append(near_HW.flat[int(log_odds_HW.argmax())])
         chances.append(near_HW.mean())
     seconds = (time.process_time() - started) / max(1, len(shown))
     return {

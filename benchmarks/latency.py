@@ -3,7 +3,7 @@
     python -m benchmarks --only latency
 
 The bound is the median of a route of the same shape that computes nothing, and 1.3 times what
-decoding and one trunk pass of one image take in this process.
+decoding and one backbone pass of one image take in this process.
 """
 
 import asyncio
@@ -62,12 +62,12 @@ def rows() -> Iterator[Row]:
     turn = itertools.cycle(images)
     decoding = took_ms(lambda: decode(next(turn), predictor.preprocessing))
     with torch.inference_mode():
-        trunk = took_ms(lambda: predictor.embed(pixels_1))
-    bound = Bound(most=round(empty + SPARE * (decoding + trunk), 1), unit=" ms")
+        backbone = took_ms(lambda: predictor.embed(pixels_1))
+    bound = Bound(most=round(empty + SPARE * (decoding + backbone), 1), unit=" ms")
     work = "one 300x300 a request, 128 px, K = 50"
     yield Row(work, "route that computes nothing", f"{empty:.1f} ms")
     yield Row(work, "decoding alone", f"{decoding:.1f} ms")
-    yield Row(work, "trunk alone", f"{trunk:.1f} ms")
+    yield Row(work, "backbone alone", f"{backbone:.1f} ms")
     yield Row(work, "`POST /score`", f"{ours:.1f} ms", "", ours, bound)
 
 

@@ -21,7 +21,7 @@ import aiohttp
 import numpy as np
 import psutil
 
-from jobs.processes.child_process import leashed, pull
+from jobs.processes.child_process import end_children, start_child
 
 CLIENTS = 64
 
@@ -65,11 +65,11 @@ def serving(service: str, **environment: str) -> Iterator[tuple[str, psutil.Proc
     command = [str(Path(sys.executable).with_name("bentoml")), "serve", service]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     with tempfile.TemporaryFile("w+") as log:
-        process = leashed(command, os.environ | environment, log)
+        process = start_child(command, os.environ | environment, log)
         try:
             yield asyncio.run(_ready(f"http://127.0.0.1:{port}", process)), _worker(process.pid)
         finally:
-            pull(process)
+            end_children(process)
 
 
 async def _ready(url: str, process: subprocess.Popen[bytes]) -> str:

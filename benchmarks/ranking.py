@@ -45,7 +45,7 @@ PASSES = (1, 25, 100)
 PHOTOGRAPHS = {"300x300": (300, 300), "12MP": (4000, 3000)}
 POOL = 512
 SLOW = {"300x300": 16, "12MP": 2}  # castings for who takes seconds a casting
-LIMITS = ("decode alone", "trunk alone")
+LIMITS = ("decode alone", "backbone alone")
 BOTH = "both limits, the same processors"  # while they do one they do not do the other
 HTTP = "over HTTP"
 BOUNDS = {("ours", 100): Bound(most=1.1), (HTTP, 25): Bound(most=1.25)}
@@ -158,7 +158,7 @@ def one_round(images: Sequence[bytes], size: int, few: int) -> dict[tuple[str, i
     predictor = untrained(0, size)
     found = {
         ("decode alone", 0): rate(partial(decode_alone, predictor), images),
-        ("trunk alone", 0): rate(partial(trunk_alone, predictor), images),
+        ("backbone alone", 0): rate(partial(trunk_alone, predictor), images),
     }
     found[BOTH, 0] = 1 / sum(1 / found[limit, 0] for limit in LIMITS)
     for passes in PASSES:

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import machine
-from models.acquisition.candidates import Evidence
+from models.acquisition.candidates import Candidates
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
 from models.network.mc_dropout import pass_masks, posterior
 
@@ -38,7 +38,7 @@ BATCHES = {"batchbald": 50}
 GIGABYTE = 2**30
 
 
-def made_up(castings: int, classes: int) -> Evidence:
+def made_up(castings: int, classes: int) -> Candidates:
     """A pool that looks like what a service would send."""
     generator = torch.Generator().manual_seed(0)
     count = castings + LABELLED
@@ -52,7 +52,7 @@ def made_up(castings: int, classes: int) -> Evidence:
     masks, plain = pass_masks(PASSES, FEATURES, 0.5, 0), torch.ones(1, FEATURES)
     chunks = features[:castings].split(2000)
     images = torch.randint(256, (count, 1, 32, 32), generator=generator, dtype=torch.uint8)
-    return Evidence(
+    return Candidates(
         count=castings,
         probs_N_K_C=torch.cat([posterior(some, head, bias, masks).float() for some in chunks]),
         deterministic_N_C=posterior(features[:castings], head, bias, plain)[:, 0],
@@ -87,12 +87,12 @@ def measure(name: str, castings: int, classes: int) -> dict[str, float]:
     Raises:
         SystemExit: it is no batch.
     """
-    evidence, strategy = made_up(castings, classes), find_strategy(name)
+    candidates, strategy = made_up(castings, classes), find_strategy(name)
     size = BATCHES.get(name, BATCH)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = _status("VmRSS")
     started, worked = time.perf_counter(), time.process_time()
-    chosen = strategy(evidence, size, torch.Generator().manual_seed(0))
+    chosen = strategy(candidates, size, torch.Generator().manual_seed(0))
     seconds, work = time.perf_counter() - started, time.process_time() - worked
     if len({int(i) for i in chosen}) != size:
         raise SystemExit(f"{name} returned {len(chosen)} of {size}")

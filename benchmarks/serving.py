@@ -29,7 +29,7 @@ from benchmarks.empty import SIZE
 from benchmarks.load import CLIENTS, Load, for_seconds, load, serving
 from benchmarks.machine import machine
 from models.images import decode
-from models.registry import mlflow_registry
+from models.registry import mlflow_registry, version
 
 MODEL = "casting-defects"
 SERVICE = "service.inspector:CastingInspector"
@@ -69,7 +69,7 @@ def store(size: int = 128) -> Iterator[tuple[str, MlflowClient]]:
             mlflow_registry.publish(
                 client, MODEL, untrained(seed, size), golden, run, {"labels": "8"}
             )
-        client.set_registered_model_alias(MODEL, mlflow_registry.ALIAS, "1")
+        client.set_registered_model_alias(MODEL, version.ALIAS, "1")
         yield uri, client
 
 
@@ -84,7 +84,7 @@ async def swap(url: str, mlflow: MlflowClient, times: int) -> None:
             await asyncio.sleep(1)
             number = "2" if turn % 2 == 0 else "1"
             await asyncio.to_thread(
-                mlflow.set_registered_model_alias, MODEL, mlflow_registry.ALIAS, number
+                mlflow.set_registered_model_alias, MODEL, version.ALIAS, number
             )
             async with session.post(f"{url}/reload") as response:
                 served = (await response.json())["version"]

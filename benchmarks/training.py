@@ -19,10 +19,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.table import Bound, Row, show
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, decode
 from models.network.network import NetworkSpec
-from models.prediction.predictor import Operating, Predictor
-from models.training.fit import Recipe, fit
+from models.prediction.predictor import Predictor
+from models.training.fit import fit
+from models.training.recipe import Recipe
 
 CLASSES = {"def_front": 0, "ok_front": 1}
 LEAST = {250: Bound(least=97.5, unit=" %"), 350: Bound(least=98.5, unit=" %")}  # mean accuracy
@@ -69,7 +71,7 @@ def trainings(
             seed=seed,
         )
         seconds = time.monotonic() - started
-        predictor = Predictor(network, look, tuple(CLASSES), Operating("ok_front"))
+        predictor = Predictor(network, look, tuple(CLASSES), OperatingPoint("ok_front"))
         verdict_N = predictor.deterministic(predictor.embed(test_pixels)).argmax(dim=1)
         yield 100 * float((verdict_N == truth_N).float().mean()), seconds
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from docs.comparisons import section  # noqa: E402 -- the packages are run from the root
-from jobs.processes.child_process import leashed, pull  # noqa: E402
+from jobs.processes.child_process import end_children, start_child  # noqa: E402
 
 WORK = Path("comparisons")  # manifests, below the folder of ledger and MLflow store
 MOST_A_PART = 14  # castings of a photograph: pools of some 1,500
@@ -99,12 +99,12 @@ COMPARISONS = {
 
 def run(*arguments: str) -> None:
     """Run a verb of the jobs, which ends with us."""
-    job = leashed([sys.executable, "-m", "jobs", *arguments], os.environ, sys.stderr)
+    job = start_child([sys.executable, "-m", "jobs", *arguments], os.environ, sys.stderr)
     try:
         if code := job.wait():
             sys.exit(code)
     finally:
-        pull(job)
+        end_children(job)
 
 
 def main() -> None:

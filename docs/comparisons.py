@@ -28,10 +28,11 @@ from mlflow.artifacts import download_artifacts  # noqa: E402
 from jobs import progress  # noqa: E402
 from jobs.adapters.environment import ledger_url  # noqa: E402
 from jobs.adapters.ledger import Ledger  # noqa: E402
+from jobs.compare.figure import Panel, learning_bands  # noqa: E402
 from jobs.compare.report import markdown  # noqa: E402
-from jobs.compare.statistics import NO_CLAIM, SEEDS_TO_CLAIM, Curves, band, gather  # noqa: E402
-from jobs.datasets.castings import leaked_test_castings  # noqa: E402
+from jobs.compare.statistics import NO_CLAIM, SEEDS_TO_CLAIM, Band, Curves, band, gather  # noqa: E402
 from jobs.datasets.reader import read_data_set  # noqa: E402
+from jobs.datasets.split import leaked_test_castings  # noqa: E402
 from jobs.options import RunOptions  # noqa: E402
 from models.evaluation import figures  # noqa: E402
 
@@ -77,7 +78,7 @@ def splits(file: str, by_part: str, published: str, measure: str = "test/accurac
     warning = leak(ledger, source, folder)
     ledger.close()
     panels = [
-        figures.Panel(title, measure, curves.labels_T, bands_of(curves))
+        Panel(title, measure, curves.labels_T, bands_of(curves))
         for title, curves in (
             ("split by part", honest),
             (f"published split\n{warning}", flattering),
@@ -87,12 +88,12 @@ def splits(file: str, by_part: str, published: str, measure: str = "test/accurac
     claim = f"; {NO_CLAIM}" if seeds < SEEDS_TO_CLAIM else ""
     note = f"{seeds} seeds, bands: 95% t interval of the mean{claim}"
     title = "The same strategies on the same castings, split in two ways"
-    figure = figures.learning_bands(panels, title, note, same_y=True)
+    figure = learning_bands(panels, title, note, same_y=True)
     FIGURES.mkdir(exist_ok=True)
     (FIGURES / file).write_bytes(figures.png(figure))
 
 
-def bands_of(curves: Curves) -> dict[str, figures.Band]:
+def bands_of(curves: Curves) -> dict[str, Band]:
     """The band of every strategy."""
     return {name: band(values_S_T) for name, values_S_T in curves.by_strategy.items()}
 
@@ -120,7 +121,7 @@ def curves_of(ledger: Ledger, name: str, measure: str) -> tuple[Curves, str]:
 
 def leak(ledger: Ledger, manifest: str, folder: str) -> str:
     """How many test castings of the folder show a part, known by the manifest, of its train."""
-    known = ledger.stock()
+    known = ledger.seen()
     named = read_data_set(Path(manifest), known, progress.silent).castings
     part = {casting.id: casting.part for casting in named}
     castings = read_data_set(Path(folder), known, progress.silent).castings

@@ -16,15 +16,15 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.adapters.context import World
-from jobs.adapters.environment import ledger_url, real_world
+from jobs.adapters.context import Context
+from jobs.adapters.environment import ledger_url, real_context
 from jobs.campaign.acquire import ask
 from jobs.campaign.export import export
 from jobs.campaign.label import ask_oracle, export_labels, import_labels, label_status
 from jobs.campaign.opening import Campaign, look_up, recorded_options, worked_on
 from jobs.campaign.promote import promote, promote_latest, roll_back
 from jobs.campaign.run import run
-from jobs.campaign.state import Standing, standing
+from jobs.campaign.state import State, read_state
 from jobs.campaign.train import train_round
 from jobs.compare.compare import compare
 from jobs.compare.options import CompareOptions
@@ -33,11 +33,11 @@ from jobs.datasets.synthetic.castings import SyntheticSpec
 from jobs.datasets.synthetic.folder import new, synthesize
 from jobs.flags import flags_of_compare
 from jobs.options import RunOptions
-from jobs.processes.campaign_lock import sole_job
+from jobs.processes.campaign_lock import hold_campaign
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
 from models.acquisition.strategy_checks import require_checks
 from models.errors import CastingError, first_line
-from models.network.network import BACKBONES
+from models.network.backbone import BACKBONES
 
 _Params = ParamSpec("_Params")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -51,20 +51,20 @@ def cli() -> None:
 
 
 @contextmanager
-def _job(campaign: str, service_url: str = "auto") -> Iterator[tuple[World, Campaign, Standing]]:
+def _job(campaign: str, service_url: str = "auto") -> Iterator[tuple[Context, Campaign, State]]:
     """A campaign of the ledger, held by this job alone, and where it stands."""
-    with real_world() as world:
-        options = recorded_options(world, campaign, service_url)
-        with sole_job(ledger_url(), options.name), worked_on(world, options) as opened:
-            yield world, opened, standing(world, opened)
+    with real_context() as context:
+        options = recorded_options(context, campaign, service_url)
+        with hold_campaign(ledger_url(), options.name), worked_on(context, options) as opened:
+            yield context, opened, read_state(context, opened)
 
 
 @contextmanager
-def _consulted(campaign: str) -> Iterator[tuple[World, Campaign, Standing]]:
+def _consulted(campaign: str) -> Iterator[tuple[Context, Campaign, State]]:
     """A campaign of the ledger, and where it stands, while another job may work on it."""
-    with real_world() as world:
-        found = look_up(world, recorded_options(world, campaign))
-        yield world, found, standing(world, found)
+    with real_context() as context:
+        found = look_up(context, recorded_options(context, campaign))
+        yield context, found, read_state(context, found)
 
 
 def _prints_json(
@@ -136,8 +136,8 @@ def run_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
     Example: python -m jobs run --data castings/ --strategy bald --rounds 6
     """
     asked = RunOptions(**options)
-    with real_world() as world, sole_job(ledger_url(), asked.name):
-        return run(world, asked)
+    with real_context() as context, hold_campaign(ledger_url(), asked.name):
+        return run(context, asked)
 
 
 @cli.command("train")
@@ -148,8 +148,8 @@ def train_command(campaign: str) -> dict[str, Any]:
 
     Example: python -m jobs train --campaign synthetic-bald-0
     """
-    with _job(campaign) as (world, opened, now):
-        return asdict(train_round(world, opened, ask_oracle(world, opened, now)))
+    with _job(campaign) as (context, opened, now):
+        return asdict(train_round(context, opened, ask_oracle(context, opened, now)))
 
 
 @cli.command("acquire")
@@ -161,9 +161,9 @@ def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
 
     Example: python -m jobs acquire --service-url http://127.0.0.1:3000
     """
-    with _job(campaign, service_url) as (world, opened, now):
-        found = ask(world, opened, now)
-        awaiting = standing(world, opened).unlabelled()
+    with _job(campaign, service_url) as (context, opened, now):
+        found = ask(context, opened, now)
+        awaiting = read_state(context, opened).unlabelled()
         return {
             "campaign": opened.options.name,
             "state": "awaiting labels" if found else "no castings are left to ask for",
@@ -201,8 +201,8 @@ def label_import_command(file: Path, campaign: str) -> dict[str, Any]:
 
     Example: python -m jobs label import labels.csv
     """
-    with _consulted(campaign) as (world, opened, now):
-        return {"campaign": opened.options.name, **import_labels(world, opened, now, file)}
+    with _consulted(campaign) as (context, opened, now):
+        return {"campaign": opened.options.name, **import_labels(context, opened, now, file)}
 
 
 @label_group.command("status")
@@ -228,18 +228,18 @@ def promote_command(campaign: str, model_name: str, number: str, rollback: bool)
 
     Example: python -m jobs promote --version 3
     """
-    context = click.get_current_context()
+    command = click.get_current_context()
     if rollback and number != "auto":
-        context.fail("give either --version N or --rollback")
-    with real_world() as world:
+        command.fail("give either --version N or --rollback")
+    with real_context() as context:
         if rollback:
-            return asdict(roll_back(world, model_name))
+            return asdict(roll_back(context, model_name))
         if number != "auto":
-            return asdict(promote(world, model_name, number))
-        options = recorded_options(world, campaign)
+            return asdict(promote(context, model_name, number))
+        options = recorded_options(context, campaign)
         if model_name not in {options.model_name, _DEFAULTS["model_name"]}:
-            context.fail(f"--model-name: campaign {options.name} trains {options.model_name}")
-        return asdict(promote_latest(world, options))
+            command.fail(f"--model-name: campaign {options.name} trains {options.model_name}")
+        return asdict(promote_latest(context, options))
 
 
 @cli.command("export")
@@ -252,8 +252,8 @@ def export_command(folder: Path, model_name: str, number: str) -> dict[str, Any]
 
     Example: python -m jobs export exported --version 3
     """
-    with real_world() as world:
-        return {"folder": str(folder), **asdict(export(world, model_name, number, folder))}
+    with real_context() as context:
+        return {"folder": str(folder), **asdict(export(context, model_name, number, folder))}
 
 
 @flags_of_compare(run_command)
@@ -265,9 +265,9 @@ def compare_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
     Example: python -m jobs compare --data castings/ --strategies random,bald --seeds 0-9
     """
     asked = CompareOptions.parse(options)
-    with real_world() as world, sole_job(ledger_url(), asked.name):
-        crew = Workers(asked.jobs or os.cpu_count() or 1, world.say)
-        return compare(world, asked, crew)
+    with real_context() as context, hold_campaign(ledger_url(), asked.name):
+        crew = Workers(asked.jobs or os.cpu_count() or 1, context.say)
+        return compare(context, asked, crew)
 
 
 @cli.command("check-strategy")

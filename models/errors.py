@@ -13,6 +13,7 @@ A message says what happened, with the numbers, and the way out.
 """
 
 import re
+from collections.abc import Sequence
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
@@ -57,3 +58,12 @@ class ServiceError(CastingError):
 
 class OutageError(CastingError):
     """The ledger, the tracking server or a disk is away for longer than a job waits."""
+
+
+_SHOWN = 5  # paths or names that an error message lists
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write the first few names, and how many more there are."""
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

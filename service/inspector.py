@@ -14,8 +14,8 @@ from service.http import page
 from service.http.deadline import ANSWER_SECONDS
 from service.middleware.api_key import ApiKey
 from service.middleware.request_log import JsonLines, RequestLog
-from service.middleware.request_metrics import PATHS, PROBES, TrafficMetrics
-from service.runtime import quieten_libraries
+from service.middleware.request_metrics import PATHS, PROBES, RequestMetrics
+from service.runtime import configure_libraries
 
 # BentoML's own, after ours. It keeps something of every request for so long.
 _SECONDS = round(ANSWER_SECONDS) + 5
@@ -47,7 +47,7 @@ app = Shell()
     name="casting-inspector",
     workers=1,
     traffic={"timeout": _SECONDS},
-    metrics={"enabled": False},  # `TrafficMetrics` counts instead
+    metrics={"enabled": False},  # `RequestMetrics` counts instead
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},  # spans of every message otherwise, though none is exported
 )
@@ -56,9 +56,9 @@ class CastingInspector:
     """Scores photographs of castings with the current version of a registered model."""
 
     def __init__(self) -> None:
-        quieten_libraries(os.environ)
+        configure_libraries(os.environ)
         _log_to_stderr()
-        from models.network.network import use_threads
+        from models.network.device import use_threads
         from service.http.app import open_app
         from service.settings import Settings
 
@@ -66,8 +66,8 @@ class CastingInspector:
         app.filling = filling = open_app(settings)  # its lanes have counted the cores
         use_threads(1)  # a second team of threads anywhere, and OpenMP lets both sleep at barriers
         app.api_key = settings.api_key
-        desk = filling.state.desk
-        self._host, self._bench = desk.host, desk.bench
+        worker = filling.state.worker
+        self._host, self._scorer = worker.host, worker.bench
         self._host.start(settings.poll_seconds)
 
     def __is_ready__(self) -> bool:
@@ -78,13 +78,13 @@ class CastingInspector:
     @staticmethod
     def before_workers() -> None:
         """Tell the libraries of the parent process, before it reports its usage to anyone."""
-        quieten_libraries(os.environ)
+        configure_libraries(os.environ)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Stop polling, loading and computing."""
         self._host.close()
-        self._bench.close()
+        self._scorer.close()
 
 
 def _log_to_stderr() -> None:
@@ -108,7 +108,7 @@ def _log_to_stderr() -> None:
 
 # mypy takes a decorated class for what it was before
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
-    TrafficMetrics, namespace="bentoml_service", paths=(*PATHS, *PROBES, *page.PATHS)
+    RequestMetrics, namespace="bentoml_service", paths=(*PATHS, *PROBES, *page.PATHS)
 )
 CastingInspector.add_asgi_middleware(RequestLog)  # type: ignore[attr-defined]
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]

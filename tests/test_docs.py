@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from jobs import progress
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Ledger
 from jobs.adapters.mlflow_tracking import MlflowTracker
 from jobs.compare.compare import compare
@@ -59,8 +59,8 @@ def test_a_section_is_written_and_written_anew(
         raise ServiceError("nobody asks it")
 
     options = finished(ledger, str(tmp_path / "castings"))
-    world = World(ledger, MlflowTracker(tracking_store), no_service, progress.silent, print)  # type: ignore[arg-type]
-    compare(world, options, lambda _: iter(()))  # type: ignore[arg-type, return-value]
+    context = Context(ledger, MlflowTracker(tracking_store), no_service, progress.silent, print)  # type: ignore[arg-type]
+    compare(context, options, lambda _: iter(()))  # type: ignore[arg-type, return-value]
     docs.PAGE.write_text("# Strategies\n")
     docs.section("compare-castings", "Castings by part")
     first = docs.PAGE.read_text()

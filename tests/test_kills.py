@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from jobs.adapters import ledger_tables
 from jobs.adapters.scoring_client import Request, ScoringClient
 from jobs.processes import child_process
-from jobs.processes.local_service import own_service
+from jobs.processes.local_service import local_service
 from models.registry import mlflow_registry
 from tests.jobs.fakes import casting_bytes, write_castings
 from tests.processes import eventually, runs
@@ -134,7 +134,7 @@ def test_a_service_killed_with_its_workers_in_mid_ranking_is_started_again(
     mlflow_registry.point(tracking_store, version)
     images = [(str(i), casting_bytes("ok", i)) for i in range(4)]
     request = Request(version.number, run_id, passes=4, seed=0, include=("posterior",))
-    with own_service(name) as service:
+    with local_service(name) as service:
         client = ScoringClient(service.url, revive=service.revive)
         before = client.score(images, request)
         killed = _below(_holder())

@@ -11,8 +11,8 @@ from jobs.progress import Progress
 
 
 @dataclass(frozen=True)
-class World:
-    """What a use case may ask of the world.
+class Context:
+    """What a use case may ask of the context.
 
     Attributes:
         ledger: what was asked, answered and trained.

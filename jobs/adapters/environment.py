@@ -1,4 +1,4 @@
-"""The world as the environment variables describe it; read here and nowhere below."""
+"""The context as the environment variables describe it; read here and nowhere below."""
 
 import functools
 import logging
@@ -12,13 +12,13 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from jobs import progress
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Ledger
 from jobs.adapters.mlflow_tracking import MlflowTracker
-from jobs.adapters.retry import patient
+from jobs.adapters.retry import retrying
 from jobs.adapters.scoring_client import ScoringClient
 from jobs.options import RunOptions
-from jobs.processes.local_service import own_service
+from jobs.processes.local_service import local_service
 from models.errors import CampaignError, VersionError, first_line
 
 _DEFAULTS = {
@@ -48,14 +48,14 @@ def ledger_url() -> str:
 
 
 @contextmanager
-def real_world() -> Iterator[World]:
+def real_context() -> Iterator[Context]:
     """The ledger, the tracking server, and a service of our own when one is needed."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     # it logs the traceback of every failed attempt; the reason is told once, by `jobs.adapters.retry`
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        ledger = patient(_ledger, "the ledger", why_away, _say)
+        ledger = retrying(_ledger, "the ledger", why_away, _say)
         stack.callback(ledger.close)
 
         @functools.cache
@@ -63,7 +63,7 @@ def real_world() -> Iterator[World]:
             key = os.environ.get("CASTING_API_KEY")
             if options.service_url == "auto":
                 _say("starting a scoring service")
-                service = stack.enter_context(own_service(options.model_name))
+                service = stack.enter_context(local_service(options.model_name))
                 client = ScoringClient(service.url, key, service.revive, _say)
             else:
                 client = ScoringClient(options.service_url, key, say=_say)
@@ -73,8 +73,8 @@ def real_world() -> Iterator[World]:
         def tracker() -> MlflowTracker:
             return MlflowTracker(mlflow.MlflowClient(), os.environ.get("MLFLOW_RUN_ID"))
 
-        mlflow_ = patient(tracker, "MLflow", why_away, _say)
-        yield World(ledger, mlflow_, scorer, progress.bar, _say)
+        mlflow_ = retrying(tracker, "MLflow", why_away, _say)
+        yield Context(ledger, mlflow_, scorer, progress.bar, _say)
 
 
 def _ledger() -> Ledger:

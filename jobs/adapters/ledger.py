@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
-from jobs.datasets.castings import PartSide
+from jobs.datasets.split import PartSide
 
 Use = Literal["train", "audit"]
 Label = tuple[str, str, str]  # casting, label, annotator
@@ -153,7 +153,7 @@ class Ledger:
 
     # castings and sides
 
-    def stock(self, data: str | None = None) -> dict[str, Seen]:
+    def seen(self, data: str | None = None) -> dict[str, Seen]:
         """Every casting ever seen in a data set, or anywhere."""
         table = ledger_tables.castings
         query = sa.select(table.c.casting, table.c.path, table.c.unreadable).order_by(table.c.id)
@@ -162,9 +162,9 @@ class Ledger:
         with self.engine.connect() as connection:
             return {row.casting: Seen(*row[1:]) for row in connection.execute(query)}
 
-    def record_stock(self, data: str, castings: Mapping[str, Seen]) -> None:
+    def record_seen(self, data: str, castings: Mapping[str, Seen]) -> None:
         """Record what was seen in a data set; the latest word counts."""
-        known = self.stock(data)
+        known = self.seen(data)
         rows = [
             {"data": data, "casting": casting, **seen._asdict()}
             for casting, seen in castings.items()

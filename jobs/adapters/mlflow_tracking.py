@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.prediction.predictor import Predictor
 from models.registry import mlflow_registry
-from models.registry.mlflow_registry import Version
+from models.registry.version import Version
 
 EXPERIMENT = "casting-defects"
 _FORBIDDEN = re.compile(r"[^\w\-. :/]")

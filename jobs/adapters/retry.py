@@ -1,7 +1,7 @@
 """Waiting for what is away for a while: a locked database, a full disk, a server that restarts.
 
-Ledger and tracker are called through `patient`: a call that fails for such a reason is made again,
-with growing pauses, for `PATIENCE` seconds at most. Every call of theirs may be repeated, so
+Ledger and tracker are called through `retrying`: a call that fails for such a reason is made again,
+with growing pauses, for `RETRY_SECONDS` seconds at most. Every call of theirs may be repeated, so
 nothing is done twice.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from models.errors import OutageError
 
-PATIENCE = 120.0  # seconds of waiting for one call
+RETRY_SECONDS = 120.0  # seconds of waiting for one call
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 _Adapter = TypeVar("_Adapter")
@@ -21,7 +21,7 @@ Reason = Callable[[Exception], str | None]
 """Why an error may go away by itself; None where it will not."""
 
 
-def patient(
+def retrying(
     make: Callable[[], _Adapter],
     name: str,
     reason: Reason,
@@ -42,7 +42,7 @@ def patient(
         clock: tells the time in seconds.
 
     Raises:
-        OutageError: by its methods, when `PATIENCE` is over.
+        OutageError: by its methods, when `RETRY_SECONDS` is over.
     """
     return cast("_Adapter", _Patient(make, name, reason, say, sleep, clock))
 
@@ -55,7 +55,7 @@ class _Patient:
     say: Callable[[str], None]
     sleep: Callable[[float], None]
     clock: Callable[[], float]
-    patience: float = PATIENCE
+    patience: float = RETRY_SECONDS
     told: set[str] = field(default_factory=set)
 
     @functools.cached_property
@@ -79,7 +79,7 @@ class _Patient:
                     raise
                 self._bear(why, self.clock() - began, error)
             else:
-                self.patience = PATIENCE
+                self.patience = RETRY_SECONDS
                 self.told.clear()  # the next outage is told again
                 return answer
             self.sleep(pause)

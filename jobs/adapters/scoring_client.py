@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.errors import ServiceError
 
-PATIENCE = 120.0  # seconds of trying before a service that is away or busy counts as gone
+RETRY_SECONDS = 120.0  # seconds of trying before a service that is away or busy counts as gone
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _TOLD_AFTER = 4.0
 _TIMEOUT = httpx.Timeout(300.0, connect=10.0)
@@ -111,7 +111,7 @@ class ScoringClient:
         """Score (name, bytes) castings.
 
         Raises:
-            ServiceError: the service is away for longer than `PATIENCE`, or refuses.
+            ServiceError: the service is away for longer than `RETRY_SECONDS`, or refuses.
         """
         refused: dict[int, str] = {}
         while True:
@@ -183,7 +183,7 @@ class ScoringClient:
         """One request, repeated with growing pauses while the service is away or busy.
 
         Raises:
-            ServiceError: that lasts for longer than `PATIENCE` after the first failure.
+            ServiceError: that lasts for longer than `RETRY_SECONDS` after the first failure.
         """
         files = [("images", (name, data, "application/octet-stream")) for name, data in images]
         pause, told, failed_at = _FIRST_PAUSE, False, math.inf
@@ -201,7 +201,7 @@ class ScoringClient:
                 failed_at = min(failed_at, self._clock())
                 pause = max(pause, _retry_after(response))
             waited = self._clock() - failed_at
-            if waited >= PATIENCE:
+            if waited >= RETRY_SECONDS:
                 raise ServiceError(
                     f"the scoring service at {self._http.base_url} is not to be had for "
                     f"{waited:.0f} s ({problem}); start it, or give --service-url auto, and run "
@@ -209,7 +209,9 @@ class ScoringClient:
                 )
             if waited >= _TOLD_AFTER and not told:
                 told = True
-                self._say(f"scoring service: {problem}; trying again for up to {PATIENCE:.0f} s")
+                self._say(
+                    f"scoring service: {problem}; trying again for up to {RETRY_SECONDS:.0f} s"
+                )
             self._sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

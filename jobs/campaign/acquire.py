@@ -10,16 +10,17 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Trained, Use
 from jobs.campaign.contact_sheet import contact_sheet
 from jobs.campaign.opening import Campaign, check_initial
-from jobs.campaign.rank import Ranked, cold_evidence, rank_pool
-from jobs.campaign.state import Standing, pool
+from jobs.campaign.rank import Ranked, rank_pool, unlabelled_candidates
+from jobs.campaign.state import State, pool
 from jobs.datasets.castings import Casting
 from jobs.options import generator_for
 from jobs.progress import stepping
-from models.acquisition.strategies.table import choose_batch, find_strategy, needs_of
+from models.acquisition.selection import choose_batch
+from models.acquisition.strategies.table import find_strategy, needs_of
 from models.errors import CampaignError
 
 _OF_CLASSES = {"probs_N_K_C", "deterministic_N_C"}
@@ -30,37 +31,37 @@ _SCORES = (
 )  # fmt: skip
 
 
-def ask(world: World, campaign: Campaign, now: Standing) -> bool:
+def ask(context: Context, campaign: Campaign, now: State) -> bool:
     """Ask for the next batch: the first by `--cold-start`, later ones by the strategy.
 
     Returns:
         False when no castings are left to ask for.
     """
     if not now.asked:
-        ask_first(world, campaign, now)
+        ask_first(context, campaign, now)
         return True
-    return ask_next(world, campaign, now)
+    return ask_next(context, campaign, now)
 
 
-def ask_first(world: World, campaign: Campaign, now: Standing) -> None:
+def ask_first(context: Context, campaign: Campaign, now: State) -> None:
     """Ask for the labels that the campaign begins with: by `--cold-start`, whatever the strategy.
 
     Raises:
         CampaignError: there are fewer castings than `--initial`.
         DataError: `--cold-start` names a strategy that needs a model or labels.
     """
-    audit = _audit(world, campaign, now, 0, campaign.options.initial)
+    audit = _audit(context, campaign, now, 0, campaign.options.initial)
     castings = pool(campaign, now)
     wanted = check_initial(campaign.options, len(castings), len(audit))
     generator = generator_for(campaign.options.seed, 0, "acquire")
     parts = [casting.part_key for casting in castings]
     strategy = find_strategy(campaign.options.cold_start)
-    evidence = cold_evidence(campaign, castings, needs_of(strategy))
-    picked = choose_batch(strategy, evidence, parts, wanted, generator)
-    _record(world, campaign, 0, [castings[i] for i in picked], audit)
+    candidates = unlabelled_candidates(campaign, castings, needs_of(strategy))
+    picked = choose_batch(strategy, candidates, parts, wanted, generator)
+    _record(context, campaign, 0, [castings[i] for i in picked], audit)
 
 
-def ask_next(world: World, campaign: Campaign, now: Standing) -> bool:
+def ask_next(context: Context, campaign: Campaign, now: State) -> bool:
     """Rank the pool with the latest round's model and ask for the next batch.
 
     Returns:
@@ -72,34 +73,34 @@ def ask_next(world: World, campaign: Campaign, now: Standing) -> bool:
     latest = _latest(campaign, now)
     number = latest.round + 1
     started = time.monotonic()
-    audit = _audit(world, campaign, now, number, campaign.options.batch)
-    ranked = rank_pool(world, campaign, now, latest)
+    audit = _audit(context, campaign, now, number, campaign.options.batch)
+    ranked = rank_pool(context, campaign, now, latest)
     wanted = min(campaign.options.batch - len(audit), len(ranked.castings))
     if wanted == 0 and not audit:
         return False
-    too_early = _cannot_tell_yet(world, campaign, now)
+    too_early = _cannot_tell_yet(context, campaign, now)
     name = _UNTIL_THEN if too_early else campaign.options.strategy
-    strategy, evidence = find_strategy(name), ranked.evidence
+    strategy, candidates = find_strategy(name), ranked.candidates
     if too_early:
-        evidence = cold_evidence(campaign, ranked.castings, needs_of(strategy))
+        candidates = unlabelled_candidates(campaign, ranked.castings, needs_of(strategy))
     generator = generator_for(campaign.options.seed, number, "acquire")
     parts = [casting.part_key for casting in ranked.castings]
-    with stepping(world.progress, f"choosing by {name}") as on_step:
-        picked = choose_batch(strategy, evidence, parts, wanted, generator, on_step=on_step)
+    with stepping(context.progress, f"choosing by {name}") as on_step:
+        picked = choose_batch(strategy, candidates, parts, wanted, generator, on_step=on_step)
     chosen = [ranked.castings[i] for i in picked]
     seconds = time.monotonic() - started
     title = f"{campaign.options.name}: chosen for round {number} by {name}"
-    sheet = contact_sheet(world, campaign, latest, ranked, chosen, title)
+    sheet = contact_sheet(context, campaign, latest, ranked, chosen, title)
     files = _tables(ranked, chosen, audit) | {"contact_sheet.png": sheet}
-    world.tracker.log_files(latest.run_id, files)
+    context.tracker.log_files(latest.run_id, files)
     for run in (latest.run_id, campaign.run_id):
-        world.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)
-    _record(world, campaign, number, chosen, audit)
+        context.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)
+    _record(context, campaign, number, chosen, audit)
     return True
 
 
 def _audit(
-    world: World, campaign: Campaign, now: Standing, number: int, size: int
+    context: Context, campaign: Campaign, now: State, number: int, size: int
 ) -> list[Casting]:
     """The share of a batch that comes from the test side: parts drawn uniformly, one casting each.
 
@@ -112,7 +113,7 @@ def _audit(
     generator = generator_for(campaign.options.seed, number, "audit")
     castings = pool(campaign, now, "test")
     if len(castings) < wanted:
-        world.say(
+        context.say(
             f"the audit wants {wanted} castings, the test side has {len(castings)} left: "
             f"the rest of the batch is trained on, and the audit promises less"
         )
@@ -130,7 +131,7 @@ def _audit(
     return drawn
 
 
-def _cannot_tell_yet(world: World, campaign: Campaign, now: Standing) -> bool:
+def _cannot_tell_yet(context: Context, campaign: Campaign, now: State) -> bool:
     """Whether the strategy asks a model how sure it is that has seen castings of one class only.
 
     Such a model is the surer the more there is to see on a casting, a defect too: it is the least
@@ -140,14 +141,14 @@ def _cannot_tell_yet(world: World, campaign: Campaign, now: Standing) -> bool:
     labels = [now.labels[asked.casting] for asked in now.trained_on()]
     if len(set(labels)) > 1 or not _OF_CLASSES & set(needs_of(find_strategy(name))):
         return False
-    world.say(
+    context.say(
         f"all {len(labels)} labels are {labels[0]}: {name} cannot tell yet what another class "
         f"looks like, so this batch is chosen by {_UNTIL_THEN}"
     )
     return True
 
 
-def _latest(campaign: Campaign, now: Standing) -> Trained:
+def _latest(campaign: Campaign, now: State) -> Trained:
     name = campaign.options.name
     if not now.trained:
         raise CampaignError(f"campaign {name} has no model yet to rank with; `train` makes one")
@@ -162,7 +163,7 @@ def _latest(campaign: Campaign, now: Standing) -> Trained:
 
 
 def _record(
-    world: World,
+    context: Context,
     campaign: Campaign,
     number: int,
     chosen: Sequence[Casting],
@@ -170,7 +171,7 @@ def _record(
 ) -> None:
     rows: list[tuple[str, Use]] = [(casting.id, "train") for casting in chosen]
     rows += [(casting.id, "audit") for casting in audit]
-    world.ledger.ask(campaign.options.name, number, rows)
+    context.ledger.ask(campaign.options.name, number, rows)
 
 
 def _tables(

@@ -3,26 +3,30 @@
 Maps are an extra: a batch is asked for whether they can be had or not.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Trained
 from jobs.campaign.opening import Campaign
 from jobs.campaign.rank import CONCURRENCY, Ranked
 from jobs.datasets.castings import Casting
 from models.errors import DataError, ServiceError
 from models.evaluation import figures
+from models.evaluation.figures import plain
 from models.images import Preprocessing, decode
 
 _THUMBNAIL = Preprocessing(size=160, channels=3)
 
 
 def contact_sheet(
-    world: World,
+    context: Context,
     campaign: Campaign,
     latest: Trained,
     ranked: Ranked,
@@ -30,20 +34,20 @@ def contact_sheet(
     title: str,
 ) -> bytes:
     """The castings of a batch in order of choice, beside their maps where the model was asked."""
-    maps = _maps(world, campaign, latest, ranked, chosen[: figures.SHEET])
+    maps = _maps(context, campaign, latest, ranked, chosen[:SHEET])
     thumbnails = [
-        figures.Thumbnail(
+        Thumbnail(
             _pixels(campaign.data.read(casting)),
             _caption(rank, casting, ranked),
             _pixels(maps[casting.id]) if casting.id in maps else None,
         )
         for rank, casting in enumerate(chosen)
     ]
-    return figures.png(figures.contact_sheet(thumbnails, title))
+    return figures.png(draw_sheet(thumbnails, title))
 
 
 def _maps(
-    world: World,
+    context: Context,
     campaign: Campaign,
     latest: Trained,
     ranked: Ranked,
@@ -56,7 +60,7 @@ def _maps(
     asked = [casting for casting in castings if casting.id in ranked.answers]
     if not asked:
         return {}
-    scorer = world.scorer(campaign.options)
+    scorer = context.scorer(campaign.options)
 
     def explain(casting: Casting) -> bytes:
         return scorer.explain((casting.id, campaign.data.read(casting)), latest.version)
@@ -67,7 +71,7 @@ def _maps(
             return {c.id: p.result() for c, p in zip(asked, pictures, strict=True)}
         except (DataError, ServiceError) as error:
             threads.shutdown(wait=False, cancel_futures=True)
-            world.say(f"the contact sheet has no maps: {error}")
+            context.say(f"the contact sheet has no maps: {error}")
             return {}
 
 
@@ -80,3 +84,43 @@ def _caption(rank: int, casting: Casting, ranked: Ranked) -> str:
 
 def _pixels(data: bytes) -> NDArray[np.uint8]:
     return decode(data, _THUMBNAIL).permute(1, 2, 0).numpy()
+
+
+SHEET = 40  # castings on a contact sheet, so that each can still be seen
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """One casting of a contact sheet: uint8 `[height, width]` or `[height, width, 3]`.
+
+    `beside` is drawn to its right: the same casting under a map, of the same shape.
+    """
+
+    pixels: NDArray[np.uint8]
+    caption: str
+    beside: NDArray[np.uint8] | None = None
+
+
+def draw_sheet(thumbnails: Sequence[Thumbnail], title: str) -> Figure:
+    """The first castings of a batch in order of choice, with their captions."""
+    shown = thumbnails[:SHEET]
+    paired = any(one.beside is not None for one in shown)
+    columns, width, height = (4, 3.2, 1.9) if paired else (5, 1.9, 2.25)
+    rows = max(1, math.ceil(len(shown) / columns))
+    figure = Figure(figsize=(width * columns, height * rows + 0.6), layout="constrained")
+    if paired:
+        figure.supxlabel(
+            "right: what speaks for a defect (orange), most of all (ring)", fontsize=8
+        )
+    more = f" (first {len(shown)} of {len(thumbnails)})" if len(shown) < len(thumbnails) else ""
+    figure.suptitle(plain(title + more), fontsize=11)
+    for index, axis in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axis.axis("off")
+        if index < len(shown):
+            axis.imshow(_pair(shown[index]), cmap="gray", vmin=0, vmax=255)
+            axis.set_title(plain(shown[index].caption), fontsize=7)
+    return figure
+
+
+def _pair(one: Thumbnail) -> NDArray[np.uint8]:
+    return one.pixels if one.beside is None else np.hstack([one.pixels, one.beside])

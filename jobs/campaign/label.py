@@ -7,19 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import ORACLE
 from jobs.campaign.opening import Campaign
-from jobs.campaign.state import Standing, standing
-from jobs.datasets.castings import listed
+from jobs.campaign.state import State, read_state
 from jobs.datasets.manifest import Line, read_csv
-from models.errors import CampaignError, DataError
+from models.errors import CampaignError, DataError, listed
 
 COLUMNS = ("casting", "path", "label", "annotator")
 _NOBODY = "person"  # who labelled, where the file does not say
 
 
-def ask_oracle(world: World, campaign: Campaign, now: Standing) -> Standing:
+def ask_oracle(context: Context, campaign: Campaign, now: State) -> State:
     """Let the data set label what was asked for, and return where the campaign stands then.
 
     Where the data set calls a casting otherwise than before, that counts; what people said stays.
@@ -28,16 +27,16 @@ def ask_oracle(world: World, campaign: Campaign, now: Standing) -> Standing:
     asked = [a.casting for a in now.asked if a.casting in truth]
     news = [casting for casting in asked if now.labels.get(casting) != truth[casting]]
     if news:
-        by_people = world.ledger.labelled_by_people()
+        by_people = context.ledger.labelled_by_people()
         news = [casting for casting in news if casting not in by_people]
     changed = [campaign.casting(casting).paths[0] for casting in news if casting in now.labels]
     if changed:
-        world.say(f"{len(changed)} castings have another label now: {listed(changed)}")
-    world.ledger.record_labels([(casting, truth[casting], ORACLE) for casting in news])
-    return standing(world, campaign) if news else now
+        context.say(f"{len(changed)} castings have another label now: {listed(changed)}")
+    context.ledger.record_labels([(casting, truth[casting], ORACLE) for casting in news])
+    return read_state(context, campaign) if news else now
 
 
-def export_labels(campaign: Campaign, now: Standing, file: Path) -> int:
+def export_labels(campaign: Campaign, now: State, file: Path) -> int:
     """Write the castings that await a label, in order of choice, and return how many.
 
     Raises:
@@ -64,7 +63,7 @@ def export_labels(campaign: Campaign, now: Standing, file: Path) -> int:
     return len(rows)
 
 
-def _refuse_to_overwrite(file: Path, now: Standing) -> None:
+def _refuse_to_overwrite(file: Path, now: State) -> None:
     """Keep a file that people have filled in.
 
     Raises:
@@ -79,7 +78,7 @@ def _refuse_to_overwrite(file: Path, now: Standing) -> None:
             )
 
 
-def import_labels(world: World, campaign: Campaign, now: Standing, file: Path) -> dict[str, int]:
+def import_labels(context: Context, campaign: Campaign, now: State, file: Path) -> dict[str, int]:
     """Take in a file of labels, whole or not at all; lines without a label are left for later.
 
     Returns:
@@ -99,11 +98,11 @@ def import_labels(world: World, campaign: Campaign, now: Standing, file: Path) -
     if faults:
         raise DataError(f"{file}: {len(faults)} faults, nothing was taken: {listed(faults)}")
     said = [(row["casting"], row["label"], row["annotator"]) for _, row in rows]
-    news = world.ledger.record_labels(said)
+    news = context.ledger.record_labels(said)
     return {"labels": len(rows), "news": news}
 
 
-def label_status(campaign: Campaign, now: Standing) -> dict[str, Any]:
+def label_status(campaign: Campaign, now: State) -> dict[str, Any]:
     """How many castings were asked for, how many have labels, and of which class they are."""
     return {
         "campaign": campaign.options.name,

@@ -9,29 +9,19 @@ from functools import cached_property
 
 import torch
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import CampaignRow
-from jobs.datasets.castings import (
-    Casting,
-    Side,
-    class_names,
-    good_class,
-    leaked_test_castings,
-    listed,
-)
-from jobs.datasets.inventory import take_stock
+from jobs.datasets.castings import Casting, Side, class_names, good_class
+from jobs.datasets.inventory import take_inventory
 from jobs.datasets.reader import DataSet, count_channels
+from jobs.datasets.split import leaked_test_castings
 from jobs.options import RunOptions
 from models.acquisition.strategies.table import STRATEGIES, find_strategy, starts_cold
-from models.errors import CampaignError, DataError
+from models.errors import CampaignError, DataError, listed
 from models.images import Preprocessing
-from models.network.network import (
-    NetworkSpec,
-    best_device,
-    check_weights,
-    precision,
-    scoring_precision,
-)
+from models.network.device import best_device, precision, scoring_precision
+from models.network.network import NetworkSpec
+from models.network.weights import check_weights
 
 
 @dataclass(frozen=True)
@@ -124,19 +114,19 @@ class Campaign:
         }
 
 
-def look_up(world: World, options: RunOptions) -> Campaign:
+def look_up(context: Context, options: RunOptions) -> Campaign:
     """Read a campaign's data set and place its castings; nothing is begun.
 
     Raises:
         CampaignError: there is one of that name with other options.
         DataError: its data set or an option is not usable.
     """
-    recorded = world.ledger.campaign(options.name)
+    recorded = context.ledger.campaign(options.name)
     if recorded is not None:
         options.check_same(recorded.options)
     find_strategy(options.strategy)
     _check_cold_start(options.cold_start)
-    data, sides = take_stock(world, options)
+    data, sides = take_inventory(context, options)
     channels = recorded.channels if recorded else count_channels(data)
     run_id = recorded.run_id if recorded else None
     campaign = Campaign(options, data, sides, channels, run_id or "")
@@ -176,42 +166,42 @@ def _check_cold_start(name: str) -> None:
         raise DataError(f"--cold-start {name}: needs a model or labels; {others} do not")
 
 
-def refresh(world: World, campaign: Campaign) -> Campaign:
+def refresh(context: Context, campaign: Campaign) -> Campaign:
     """The campaign with its data set as it is now.
 
     Raises:
         DataError: it is no longer usable.
     """
-    data, sides = take_stock(world, campaign.options, campaign.data)
+    data, sides = take_inventory(context, campaign.options, campaign.data)
     return replace(campaign, data=data, sides=sides)
 
 
 @contextmanager
-def worked_on(world: World, options: RunOptions) -> Iterator[Campaign]:
+def worked_on(context: Context, options: RunOptions) -> Iterator[Campaign]:
     """Begin a campaign, or continue the one of that name; its MLflow run is ended at the end.
 
     Raises:
         CampaignError: there is one of that name with other options.
         DataError: its data set or an option is not usable.
     """
-    campaign = open_campaign(world, options)
-    with ending(world, campaign.run_id):
+    campaign = open_campaign(context, options)
+    with ending(context, campaign.run_id):
         yield campaign
 
 
 @contextmanager
-def ending(world: World, run_id: str) -> Iterator[None]:
+def ending(context: Context, run_id: str) -> Iterator[None]:
     """End an MLflow run at the end, as failed after an error."""
     try:
         yield
     except BaseException:
         with suppress(Exception):  # the tracking server may be what failed; continuing ends it too
-            world.tracker.close_run(run_id, failed=True)
+            context.tracker.close_run(run_id, failed=True)
         raise
-    world.tracker.close_run(run_id)
+    context.tracker.close_run(run_id)
 
 
-def open_campaign(world: World, options: RunOptions) -> Campaign:
+def open_campaign(context: Context, options: RunOptions) -> Campaign:
     """Begin a campaign, or continue the one of that name.
 
     The ledger knows of it before MLflow does: so a job that dies in between finds its run again.
@@ -220,38 +210,38 @@ def open_campaign(world: World, options: RunOptions) -> Campaign:
         CampaignError: there is one of that name with other options.
         DataError: its data set or an option is not usable.
     """
-    found = look_up(world, options)
+    found = look_up(context, options)
     name = options.name
-    recorded = world.ledger.begin(
+    recorded = context.ledger.begin(
         CampaignRow(name, options.identity(), options.rounds, found.channels)
     )
     if recorded.rounds != options.rounds:
-        world.ledger.lengthen(name, options.rounds)
-    run_id = world.tracker.open_campaign(
+        context.ledger.lengthen(name, options.rounds)
+    run_id = context.tracker.open_campaign(
         name, recorded.run_id, found.parameters(), found.tags() | {"begun": recorded.begun}
     )
-    world.ledger.record_run(name, run_id)
+    context.ledger.record_run(name, run_id)
     campaign = replace(found, run_id=run_id)
-    log_data_set(world, campaign, run_id)
+    log_data_set(context, campaign, run_id)
     return campaign
 
 
-def log_data_set(world: World, campaign: Campaign, run_id: str) -> None:
+def log_data_set(context: Context, campaign: Campaign, run_id: str) -> None:
     """Note on a run which castings it had before it."""
     digest = hashlib.sha256("".join(campaign.castings).encode()).hexdigest()
-    world.tracker.log_data_set(run_id, campaign.options.source, digest, campaign.data_counts)
+    context.tracker.log_data_set(run_id, campaign.options.source, digest, campaign.data_counts)
 
 
-def recorded_options(world: World, name: str, service_url: str = "auto") -> RunOptions:
+def recorded_options(context: Context, name: str, service_url: str = "auto") -> RunOptions:
     """The options of a campaign in the ledger; `auto`: the only one, or only unfinished one.
 
     Raises:
         CampaignError: there is none of that name, or not exactly one that is unfinished.
     """
-    rows = world.ledger.campaigns()
+    rows = context.ledger.campaigns()
     known = ", ".join(row.name for row in rows) or "none"
     if name == "auto":
-        open_ones = [r for r in rows if len(world.ledger.rounds(r.name)) < r.rounds]
+        open_ones = [r for r in rows if len(context.ledger.rounds(r.name)) < r.rounds]
         rows = rows if len(rows) == 1 else open_ones
         if len(rows) != 1:
             raise CampaignError(

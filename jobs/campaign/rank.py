@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Seen, Trained
 from jobs.adapters.scoring_client import Request, Scored, ScoringClient, stack
 from jobs.campaign.opening import Campaign
-from jobs.campaign.state import Standing, pool
+from jobs.campaign.state import State, pool
 from jobs.datasets.castings import Casting
 from jobs.datasets.reader import load_pixels
 from jobs.options import seed_for
-from models.acquisition.strategies.table import Evidence, find_strategy, needs_of
+from models.acquisition.strategies.table import Candidates, find_strategy, needs_of
 from models.acquisition.strategies.vaal import SIDE
 from models.errors import DataError
 from models.images import Preprocessing, at_model_size
@@ -36,13 +36,13 @@ class Ranked:
 
     Attributes:
         castings: those that could be read, in order of id.
-        evidence: what the strategy asked for about them.
+        candidates: what the strategy asked for about them.
         answers: the service's row for each, empty where it was not asked.
         refused: reason by casting id of those that the service could not read.
     """
 
     castings: Sequence[Casting]
-    evidence: Evidence
+    candidates: Candidates
     answers: Mapping[str, Mapping[str, object]]
     refused: Mapping[str, str]
 
@@ -52,7 +52,7 @@ def asks_the_service(strategy: str) -> bool:
     return bool(set(needs_of(find_strategy(strategy))) & _OF_THE_MODEL)
 
 
-def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) -> Ranked:
+def rank_pool(context: Context, campaign: Campaign, now: State, latest: Trained) -> Ranked:
     """Ask the service about every unlabelled casting what the strategy needs to know.
 
     A strategy that needs nothing of the model costs no request. Castings that the service cannot
@@ -62,25 +62,25 @@ def rank_pool(world: World, campaign: Campaign, now: Standing, latest: Trained) 
     needs = needs_of(find_strategy(campaign.options.strategy))
     labelled = [campaign.casting(asked.casting) for asked in now.trained_on()]
     if not asks_the_service(campaign.options.strategy) or not castings:
-        return Ranked(castings, _evidence(campaign, now, needs, castings, labelled), {}, {})
+        return Ranked(castings, _candidates(campaign, now, needs, castings, labelled), {}, {})
     request = _request(campaign, needs, latest)
-    chunks = _score(world, campaign, castings, request)
+    chunks = _score(context, campaign, castings, request)
     answers = _by_casting(chunks)
-    refused = _set_aside(world, campaign, castings, chunks)
+    refused = _set_aside(context, campaign, castings, chunks)
     readable = [casting for casting in castings if casting.id in answers]
     known: Sequence[Scored] = []
     if "labelled_embeddings_M_F" in needs:
-        known = _score(world, campaign, labelled, replace(request, include=("embedding",)))
+        known = _score(context, campaign, labelled, replace(request, include=("embedding",)))
         labelled = [casting for casting in labelled if casting.id in _by_casting(known)]
-    evidence = _evidence(campaign, now, needs, readable, labelled)
-    return Ranked(readable, _scored(evidence, needs, chunks, known), answers, refused)
+    candidates = _candidates(campaign, now, needs, readable, labelled)
+    return Ranked(readable, _scored(candidates, needs, chunks, known), answers, refused)
 
 
-def cold_evidence(
+def unlabelled_candidates(
     campaign: Campaign, castings: Sequence[Casting], needs: Sequence[str]
-) -> Evidence:
+) -> Candidates:
     """What a strategy that starts cold may know about castings: nothing of models and labels."""
-    evidence = Evidence(
+    candidates = Candidates(
         count=len(castings),
         labelled_classes_M=torch.empty(0, dtype=torch.int64),
         parts_N=[casting.part_key for casting in castings],
@@ -88,14 +88,16 @@ def cold_evidence(
     if "images" in needs:
         look = Preprocessing(size=SIDE, channels=campaign.channels)
         images = load_pixels(campaign.data, castings, look)
-        evidence = replace(evidence, images=images, labelled_images=images[:0])
+        candidates = replace(candidates, images=images, labelled_images=images[:0])
     if set(needs) & _OF_THE_MODEL:
         look, weights = campaign.preprocessing, campaign.options.weights
         spec = campaign.network_spec(("good", "defect"))  # any two: the head is not used
         pixels_N = load_pixels(campaign.data, castings, look)
         features = cold_features(pixels_N, spec, weights, look)
-        evidence = replace(evidence, embeddings_N_F=features, labelled_embeddings_M_F=features[:0])
-    return evidence
+        candidates = replace(
+            candidates, embeddings_N_F=features, labelled_embeddings_M_F=features[:0]
+        )
+    return candidates
 
 
 def _request(campaign: Campaign, needs: Sequence[str], latest: Trained) -> Request:
@@ -114,7 +116,7 @@ def _by_casting(chunks: Sequence[Scored]) -> dict[str, Mapping[str, object]]:
 
 
 def _set_aside(
-    world: World, campaign: Campaign, castings: Sequence[Casting], chunks: Sequence[Scored]
+    context: Context, campaign: Campaign, castings: Sequence[Casting], chunks: Sequence[Scored]
 ) -> dict[str, str]:
     """Say what has no answer, and remember what the service could not read, with its reason."""
     refused = {
@@ -123,22 +125,22 @@ def _set_aside(
         for position, reason in scored.refused.items()
     }
     bad = {c: Seen(campaign.casting(c).paths[0], reason) for c, reason in refused.items()}
-    world.ledger.record_stock(campaign.options.source, bad)
+    context.ledger.record_seen(campaign.options.source, bad)
     answered = _by_casting(chunks)
     for casting in castings:
         if casting.id not in answered:
             reason = refused.get(casting.id, "changed or went away")
-            world.say(f"set aside {casting.paths[0]}: {reason}")
+            context.say(f"set aside {casting.paths[0]}: {reason}")
     return refused
 
 
 def _score(
-    world: World, campaign: Campaign, castings: Sequence[Casting], request: Request
+    context: Context, campaign: Campaign, castings: Sequence[Casting], request: Request
 ) -> list[Scored]:
     """The service's answers, a chunk at a time; only the chunks under way are in memory."""
-    scorer = world.scorer(campaign.options)
+    scorer = context.scorer(campaign.options)
     starts = range(0, len(castings), CHUNK)
-    with world.progress("ranking", len(castings)) as advance:
+    with context.progress("ranking", len(castings)) as advance:
 
         def score(start: int) -> Scored:
             chunk = castings[start : start + CHUNK]
@@ -173,19 +175,19 @@ def _score_chunk(
     return Scored(answers, scored.tensors, refused)
 
 
-def _evidence(
+def _candidates(
     campaign: Campaign,
-    now: Standing,
+    now: State,
     needs: Sequence[str],
     castings: Sequence[Casting],
     labelled: Sequence[Casting],
-) -> Evidence:
+) -> Candidates:
     """What is known without the model: classes, parts, and the castings themselves."""
     classes, _ = campaign.classes(now.labels.values())
     codes = [classes.index(now.labels[casting.id]) for casting in labelled]
     look = Preprocessing(size=SIDE, channels=campaign.channels)
     images = "images" in needs
-    return Evidence(
+    return Candidates(
         count=len(castings),
         labelled_classes_M=torch.tensor(codes, dtype=torch.int64),
         parts_N=[casting.part_key for casting in castings] if "parts_N" in needs else None,
@@ -195,17 +197,17 @@ def _evidence(
 
 
 def _scored(
-    evidence: Evidence,
+    candidates: Candidates,
     needs: Sequence[str],
     chunks: Sequence[Scored],
     known: Sequence[Scored],
-) -> Evidence:
+) -> Candidates:
     """The evidence with what the service said about the pool and the labelled castings."""
     tensors = [chunk.tensors for chunk in chunks]
     rows = [answer["probabilities"] for chunk in chunks for answer in chunk.answers]
     verdicts = [list(row.values()) for row in rows]
     return replace(
-        evidence,
+        candidates,
         probs_N_K_C=stack(tensors, "posterior") if "probs_N_K_C" in needs else None,
         deterministic_N_C=torch.tensor(verdicts, dtype=torch.float64)
         if "deterministic_N_C" in needs

@@ -2,28 +2,28 @@
 
 from typing import Any
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.campaign.acquire import ask
 from jobs.campaign.label import ask_oracle
 from jobs.campaign.opening import Campaign, refresh, worked_on
 from jobs.campaign.promote import offer
-from jobs.campaign.state import standing
+from jobs.campaign.state import read_state
 from jobs.campaign.train import train_round
 from jobs.options import RunOptions
 
 
-def run(world: World, options: RunOptions) -> dict[str, Any]:
+def run(context: Context, options: RunOptions) -> dict[str, Any]:
     """Begin or continue a campaign and return its result.
 
     Raises:
         CastingError: it cannot go on; what is recorded stays, and the same call continues.
     """
-    with worked_on(world, options) as opened:
-        campaign, state, hint = _rounds(world, opened)
-    return result(world, campaign, state, hint)
+    with worked_on(context, options) as opened:
+        campaign, state, hint = _rounds(context, opened)
+    return result(context, campaign, state, hint)
 
 
-def _rounds(world: World, campaign: Campaign) -> tuple[Campaign, str, str | None]:
+def _rounds(context: Context, campaign: Campaign) -> tuple[Campaign, str, str | None]:
     """Take steps until there is none left.
 
     Returns:
@@ -31,25 +31,25 @@ def _rounds(world: World, campaign: Campaign) -> tuple[Campaign, str, str | None
     """
     hint = None
     while True:
-        now = ask_oracle(world, campaign, standing(world, campaign))
+        now = ask_oracle(context, campaign, read_state(context, campaign))
         if now.trained:
             latest = now.trained[-1]
-            hint = offer(world, campaign, latest.version)
+            hint = offer(context, campaign, latest.version)
         step = now.next_step(campaign.options.rounds)
         if step == "done":
             return campaign, "finished", hint
         if step == "train":
-            train_round(world, campaign, now)
+            train_round(context, campaign, now)
         elif step == "label":
             return campaign, "awaiting labels", hint
-        elif not ask(world, campaign, now):
+        elif not ask(context, campaign, now):
             return campaign, "finished: no castings are left to ask for", hint
-        campaign = refresh(world, campaign)
+        campaign = refresh(context, campaign)
 
 
-def result(world: World, campaign: Campaign, state: str, hint: str | None) -> dict[str, Any]:
+def result(context: Context, campaign: Campaign, state: str, hint: str | None) -> dict[str, Any]:
     """What the command prints: where the campaign stands and what it found."""
-    now = standing(world, campaign)
+    now = read_state(context, campaign)
     found: dict[str, Any] = {
         "campaign": campaign.options.name,
         "state": state,

@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Asked, Trained
 from jobs.campaign.opening import Campaign
-from jobs.datasets.castings import Casting, Side, part_hash
+from jobs.datasets.castings import Casting, Side
+from jobs.datasets.split import part_hash
 
 Step = Literal["ask", "label", "train", "done"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class State:
     """Where a campaign stands, read from the ledger.
 
     Attributes:
@@ -59,19 +60,19 @@ class Standing:
         return "label" if self.unlabelled() else "train"
 
 
-def standing(world: World, campaign: Campaign) -> Standing:
+def read_state(context: Context, campaign: Campaign) -> State:
     """Read where the campaign stands."""
-    asked = world.ledger.asked(campaign.options.name)
-    labels = world.ledger.labels()
-    return Standing(
+    asked = context.ledger.asked(campaign.options.name)
+    labels = context.ledger.labels()
+    return State(
         asked=asked,
         labels={a.casting: labels[a.casting] for a in asked if a.casting in labels},
-        trained=world.ledger.rounds(campaign.options.name),
+        trained=context.ledger.rounds(campaign.options.name),
         gone=frozenset(a.casting for a in asked if a.casting not in campaign.castings),
     )
 
 
-def pool(campaign: Campaign, now: Standing, side: Side = "train") -> list[Casting]:
+def pool(campaign: Campaign, now: State, side: Side = "train") -> list[Casting]:
     """The castings of a side that were not asked for, in order of id."""
     taken = {asked.casting for asked in now.asked}
     return [
@@ -81,7 +82,7 @@ def pool(campaign: Campaign, now: Standing, side: Side = "train") -> list[Castin
     ]
 
 
-def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting, str]]:
+def castings_to_test_on(campaign: Campaign, now: State) -> list[tuple[Casting, str]]:
     """The labelled castings that `test/` metrics are computed on, with their labels.
 
     All of the test side that is labelled, but for the half of the audit that calibrates.
@@ -98,7 +99,7 @@ def castings_to_test_on(campaign: Campaign, now: Standing) -> list[tuple[Casting
     ]
 
 
-def castings_to_calibrate_on(campaign: Campaign, now: Standing) -> list[tuple[Casting, str]]:
+def castings_to_calibrate_on(campaign: Campaign, now: State) -> list[tuple[Casting, str]]:
     """The half of the audit that sets temperature and threshold, with its labels."""
     audited = [asked.casting for asked in now.paid() if now.use(asked) == "audit"]
     return [

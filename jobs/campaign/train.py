@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Trained
 from jobs.campaign.opening import Campaign, log_data_set
-from jobs.campaign.state import Standing, castings_to_calibrate_on, castings_to_test_on
+from jobs.campaign.state import State, castings_to_calibrate_on, castings_to_test_on
 from jobs.datasets.castings import Casting
 from jobs.datasets.reader import load_pixels
 from jobs.options import RunOptions, seed_for
@@ -24,17 +24,20 @@ from models.errors import CampaignError
 from models.evaluation import figures
 from models.evaluation.calibration import calibrate
 from models.evaluation.metrics import Floats, Ints, evaluate
+from models.evaluation.operating_point import OperatingPoint, verdicts
+from models.network.device import use_threads
 from models.network.ensemble import Ensemble
-from models.network.network import Network, use_threads
-from models.prediction.predictor import Operating, Predictor, verdicts
-from models.training.fit import Recipe, fit
+from models.network.network import Network
+from models.prediction.predictor import Predictor
+from models.training.fit import fit
+from models.training.recipe import Recipe
 
 MEMBERS = 5  # of an ensemble
 _FEWEST_AUDITED = 20  # where only people label, fewer say nothing
 _IN_PIXELS = 1024  # castings that are in memory as pixels at once, where they are only judged
 
 
-def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
+def train_round(context: Context, campaign: Campaign, now: State) -> Trained:
     """Train the next round on everything asked for so far.
 
     Killed at any moment and called again it does the same again; the ledger's row is written
@@ -47,17 +50,17 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
     _check_ready(campaign, now, number)
     classes, good = campaign.classes(now.labels.values())
     name = f"round-{number:02d}"
-    run_id = world.tracker.open_round(
+    run_id = context.tracker.open_round(
         campaign.run_id, name, campaign.parameters(), campaign.tags(number)
     )
-    log_data_set(world, campaign, run_id)
+    log_data_set(context, campaign, run_id)
     total = len(now.paid())
-    world.say(f"{name}: {total} labels, training on {len(now.trained_on())}")
+    context.say(f"{name}: {total} labels, training on {len(now.trained_on())}")
     started = time.monotonic()
-    predictor, pixels_N, loss = _fit(world, campaign, now, classes, good)
+    predictor, pixels_N, loss = _fit(context, campaign, now, classes, good)
     seconds = time.monotonic() - started
-    predictor = _calibrated(world, campaign, now, predictor)
-    tested, pictures = _evaluate(world, campaign, now, predictor)
+    predictor = _calibrated(context, campaign, now, predictor)
+    tested, pictures = _evaluate(context, campaign, now, predictor)
     metrics = {
         **{f"test/{key}": value for key, value in tested.items()},
         **_label_metrics(now, predictor),
@@ -67,22 +70,24 @@ def train_round(world: World, campaign: Campaign, now: Standing) -> Trained:
     }
     tags = campaign.tags(number) | {"labels": str(total), "labels_sha256": _digest(now)}
     tags["campaign_run"] = campaign.run_id
-    version = world.tracker.publish(campaign.options.model_name, predictor, pixels_N, run_id, tags)
+    version = context.tracker.publish(
+        campaign.options.model_name, predictor, pixels_N, run_id, tags
+    )
     trained = Trained(number, run_id, version.number, total, metrics)
     curve = _learning_curve(campaign, [*now.trained, trained])
     files = {"labels.csv": _labels_table(campaign, now), **pictures, **curve}
-    world.tracker.log_files(run_id, files)
-    world.tracker.log_files(campaign.run_id, curve)
+    context.tracker.log_files(run_id, files)
+    context.tracker.log_files(campaign.run_id, curve)
     for run in (run_id, campaign.run_id):
-        world.tracker.log_metrics(run, metrics, total)
-    world.tracker.close_run(run_id)
-    world.ledger.record_round(campaign.options.name, trained)
+        context.tracker.log_metrics(run, metrics, total)
+    context.tracker.close_run(run_id)
+    context.ledger.record_round(campaign.options.name, trained)
     accuracy = f", test accuracy {tested['accuracy']:.1%}" if tested else ""
-    world.say(f"{name}: version {version.number} in {seconds:.0f} s{accuracy}")
+    context.say(f"{name}: version {version.number} in {seconds:.0f} s{accuracy}")
     return trained
 
 
-def _check_ready(campaign: Campaign, now: Standing, number: int) -> None:
+def _check_ready(campaign: Campaign, now: State, number: int) -> None:
     name = campaign.options.name
     if not now.batch(number):
         raise CampaignError(
@@ -98,9 +103,9 @@ def _check_ready(campaign: Campaign, now: Standing, number: int) -> None:
 
 
 def _fit(
-    world: World,
+    context: Context,
     campaign: Campaign,
-    now: Standing,
+    now: State,
     classes: tuple[str, ...],
     good: str | None,
 ) -> tuple[Predictor, torch.Tensor, float]:
@@ -113,7 +118,7 @@ def _fit(
     number = len(now.trained)
 
     def train(purpose: str) -> tuple[Network, float]:
-        with stepping(world.progress, f"round {number}: {purpose}") as on_step:
+        with stepping(context.progress, f"round {number}: {purpose}") as on_step:
             return fit(
                 pixels_N,
                 targets_N,
@@ -127,7 +132,7 @@ def _fit(
 
     networks, losses = zip(*_side_by_side(train, _purposes(options)), strict=True)
     trained = networks[0] if len(networks) == 1 else Ensemble.of(networks)
-    predictor = Predictor(trained, campaign.preprocessing, classes, Operating(good))
+    predictor = Predictor(trained, campaign.preprocessing, classes, OperatingPoint(good))
     return predictor, pixels_N, sum(losses) / len(losses)
 
 
@@ -148,7 +153,7 @@ def _purposes(options: RunOptions) -> list[str]:
 
 
 def _calibrated(
-    world: World, campaign: Campaign, now: Standing, predictor: Predictor
+    context: Context, campaign: Campaign, now: State, predictor: Predictor
 ) -> Predictor:
     """The predictor with the operating point that the audit allows; what it lacks is said."""
     found = castings_to_calibrate_on(campaign, now)
@@ -158,13 +163,13 @@ def _calibrated(
     good = predictor.operating.good
 
     def probs_at(temperature: float) -> Floats:
-        tempered = replace(predictor, operating=Operating(good, temperature=temperature))
+        tempered = replace(predictor, operating=OperatingPoint(good, temperature=temperature))
         probs: Floats = tempered.deterministic(embeddings_N_F).numpy()
         return probs
 
     point, shortfall = calibrate(probs_at, targets_N, parts_N, predictor.classes, good)
     if shortfall:
-        world.say(
+        context.say(
             f"the half of the audit that calibrates has {len(found)} castings; "
             f"{' and '.join(shortfall)}: nothing is promised yet"
         )
@@ -191,13 +196,13 @@ def _chunks(castings: Sequence[Casting], size: int) -> Iterator[Sequence[Casting
 
 
 def _evaluate(
-    world: World, campaign: Campaign, now: Standing, predictor: Predictor
+    context: Context, campaign: Campaign, now: State, predictor: Predictor
 ) -> tuple[dict[str, float], dict[str, bytes]]:
     """Metrics and pictures on the test side; nothing where it has no labels."""
     found = castings_to_test_on(campaign, now)
     if all(casting.label is None for casting, _ in found) and len(found) < _FEWEST_AUDITED:
         if campaign.options.audit_share:
-            world.say(
+            context.say(
                 f"{len(found)} audited castings measure so far, test metrics need "
                 f"{_FEWEST_AUDITED}"
             )
@@ -216,7 +221,7 @@ def _evaluate(
     return metrics, pictures
 
 
-def _label_metrics(now: Standing, predictor: Predictor) -> dict[str, float]:
+def _label_metrics(now: State, predictor: Predictor) -> dict[str, float]:
     """What was paid for, and the operating point that the audited part of it set."""
     good = predictor.operating.good
     counts = Counter(now.labels[a.casting] for a in now.paid())
@@ -233,7 +238,7 @@ def _label_metrics(now: Standing, predictor: Predictor) -> dict[str, float]:
     return metrics
 
 
-def _labels_table(campaign: Campaign, now: Standing) -> bytes:
+def _labels_table(campaign: Campaign, now: State) -> bytes:
     """Every label that the round rests on, and what it was used for."""
     rows = [
         {
@@ -263,7 +268,7 @@ def _learning_curve(campaign: Campaign, trained: Sequence[Trained]) -> dict[str,
     return {"learning_curve.png": figures.png(figure)}
 
 
-def _digest(now: Standing) -> str:
+def _digest(now: State) -> str:
     """What tells two sets of labels apart, whatever the order they came in."""
     lines = sorted(f"{a.casting} {now.labels[a.casting]} {now.use(a)}" for a in now.paid())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

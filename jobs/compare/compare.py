@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Trained
 from jobs.campaign.opening import ending, look_up
 from jobs.compare import report
@@ -17,15 +17,14 @@ from jobs.compare.options import CompareOptions
 from jobs.compare.statistics import compare as compare_curves
 from jobs.compare.statistics import gather
 from jobs.compare.workers import Crew, Ended
-from jobs.datasets.castings import listed
 from jobs.options import RunOptions
 from models.acquisition.strategies.table import find_strategy
-from models.errors import CampaignError, DataError
+from models.errors import CampaignError, DataError, listed
 
 _LOOK = 5.0  # seconds between two looks at the ledger
 
 
-def compare(world: World, options: CompareOptions, crew: Crew) -> dict[str, Any]:
+def compare(context: Context, options: CompareOptions, crew: Crew) -> dict[str, Any]:
     """Run the campaigns that are not finished and compare them all.
 
     Raises:
@@ -34,38 +33,38 @@ def compare(world: World, options: CompareOptions, crew: Crew) -> dict[str, Any]
     for strategy in options.strategy_list:
         find_strategy(strategy)
     campaigns = options.campaigns()
-    missing = _unfinished(world, campaigns)
+    missing = _unfinished(context, campaigns)
     if missing:
-        _check_labelled(world, missing[0])
+        _check_labelled(context, missing[0])
     tags = {"comparison": options.name, "begun": options.digest()}
-    run_id = world.tracker.open_campaign(options.name, None, options.parameters(), tags)
-    with ending(world, run_id):
+    run_id = context.tracker.open_campaign(options.name, None, options.parameters(), tags)
+    with ending(context, run_id):
         if missing:
-            _work_off(world, missing, crew, options.measure)
-        return _result(world, options, run_id)
+            _work_off(context, missing, crew, options.measure)
+        return _result(context, options, run_id)
 
 
-def _unfinished(world: World, campaigns: Sequence[RunOptions]) -> list[RunOptions]:
+def _unfinished(context: Context, campaigns: Sequence[RunOptions]) -> list[RunOptions]:
     """The campaigns that have rounds to go.
 
     Raises:
         CampaignError: one of them was begun with other options.
     """
-    recorded = {row.name: row for row in world.ledger.campaigns()}
+    recorded = {row.name: row for row in context.ledger.campaigns()}
     for campaign in campaigns:
         if campaign.name in recorded:
             campaign.check_same(recorded[campaign.name].options)
-    return [c for c in campaigns if len(world.ledger.rounds(c.name)) < c.rounds]
+    return [c for c in campaigns if len(context.ledger.rounds(c.name)) < c.rounds]
 
 
-def _check_labelled(world: World, options: RunOptions) -> None:
+def _check_labelled(context: Context, options: RunOptions) -> None:
     """Read the data set once, before many do, and see that it can play the oracle.
 
     Raises:
         DataError: castings that may be asked for have no label.
     """
-    campaign = look_up(world, options)
-    known = world.ledger.labels()
+    campaign = look_up(context, options)
+    known = context.ledger.labels()
     sides = {"train", "test"} if options.audit_share else {"train"}
     askable = [c for c in campaign.data.castings if campaign.sides[c.id] in sides]
     bare = [c.paths[0] for c in askable if c.label is None and c.id not in known]
@@ -77,23 +76,23 @@ def _check_labelled(world: World, options: RunOptions) -> None:
         )
 
 
-def _work_off(world: World, campaigns: Sequence[RunOptions], crew: Crew, measure: str) -> None:
+def _work_off(context: Context, campaigns: Sequence[RunOptions], crew: Crew, measure: str) -> None:
     """Let the crew run campaigns, and tell how far it is.
 
     Raises:
         CampaignError: some of them failed; the others were run all the same.
     """
-    total, before = sum(c.rounds for c in campaigns), _rounds_done(world, campaigns)
+    total, before = sum(c.rounds for c in campaigns), _rounds_done(context, campaigns)
     began = looked = time.monotonic()
     done, ended, failed = before, 0, dict[str, str]()
-    world.say(f"{len(campaigns)} campaigns to run, {before} of their {total} rounds are done")
-    progress = world.progress("rounds", total - before)
+    context.say(f"{len(campaigns)} campaigns to run, {before} of their {total} rounds are done")
+    progress = context.progress("rounds", total - before)
     with progress as advance, closing(crew(campaigns)) as events:
         for event in events:
             now = time.monotonic()
             if event is None and now < looked + _LOOK:
                 continue
-            looked, shown, done = now, done, _rounds_done(world, campaigns)
+            looked, shown, done = now, done, _rounds_done(context, campaigns)
             advance(done - shown)
             if event is None:
                 continue
@@ -101,8 +100,8 @@ def _work_off(world: World, campaigns: Sequence[RunOptions], crew: Crew, measure
             if event.error is not None:
                 failed[event.options.name] = event.error
             left = _time_left(now - began, done - before, total - done)
-            news = _news(world, event, measure)
-            world.say(f"{news}; {ended} of {len(campaigns)} campaigns, {left}")
+            news = _news(context, event, measure)
+            context.say(f"{news}; {ended} of {len(campaigns)} campaigns, {left}")
     if failed:
         raise CampaignError(
             f"{len(failed)} of {len(campaigns)} campaigns failed ({listed(list(failed))}). The "
@@ -111,11 +110,11 @@ def _work_off(world: World, campaigns: Sequence[RunOptions], crew: Crew, measure
         )
 
 
-def _rounds_done(world: World, campaigns: Sequence[RunOptions]) -> int:
-    return sum(min(len(world.ledger.rounds(c.name)), c.rounds) for c in campaigns)
+def _rounds_done(context: Context, campaigns: Sequence[RunOptions]) -> int:
+    return sum(min(len(context.ledger.rounds(c.name)), c.rounds) for c in campaigns)
 
 
-def _news(world: World, event: Ended, measure: str) -> str:
+def _news(context: Context, event: Ended, measure: str) -> str:
     """What became of a campaign, in a line.
 
     Raises:
@@ -124,7 +123,7 @@ def _news(world: World, event: Ended, measure: str) -> str:
     name = event.options.name
     if event.error is not None:
         return f"{name} failed: {event.error}"
-    points = _points(event.options, world.ledger.rounds(name), measure)
+    points = _points(event.options, context.ledger.rounds(name), measure)
     return f"{name} finished, {measure} {points[-1][1]:.4g}"
 
 
@@ -136,13 +135,13 @@ def _time_left(seconds: float, done: int, to_do: int) -> str:
     return f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
 
 
-def _result(world: World, options: CompareOptions, run_id: str) -> dict[str, Any]:
+def _result(context: Context, options: CompareOptions, run_id: str) -> dict[str, Any]:
     """Compare what the ledger holds, log it, and return the table.
 
     Raises:
         DataError: campaigns cannot be paired, or do not have the measure.
     """
-    trained = {c: world.ledger.rounds(c.name)[: c.rounds] for c in options.campaigns()}
+    trained = {c: context.ledger.rounds(c.name)[: c.rounds] for c in options.campaigns()}
     curves = gather(
         options.measure,
         {
@@ -154,7 +153,7 @@ def _result(world: World, options: CompareOptions, run_id: str) -> dict[str, Any
     found = compare_curves(curves, None if options.target == "auto" else float(options.target))
     result = report.result(options, curves, found, run_id)
     files = report.files(result, curves, found, trained)
-    world.tracker.log_files(run_id, files)
+    context.tracker.log_files(run_id, files)
     return result
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from jobs.adapters.ledger import Trained
+from jobs.compare.figure import Panel, learning_bands
 from jobs.compare.options import CompareOptions
 from jobs.compare.statistics import (
     LEVEL,
@@ -62,24 +63,24 @@ def files(
         "comparison.md": markdown(result).encode(),
         "comparison.csv": pd.json_normalize(result["strategies"]).to_csv(index=False).encode(),
         "rounds.csv": _rounds(trained),
-        "comparison.png": figure(result, curves, found),
+        "comparison.png": draw(result, curves, found),
     }
 
 
-def figure(result: Mapping[str, Any], curves: Curves, found: Comparison) -> bytes:
+def draw(result: Mapping[str, Any], curves: Curves, found: Comparison) -> bytes:
     """Mean curves, and beside them the paired differences to the reference."""
     bands = {strategy: band(v_S_T) for strategy, v_S_T in curves.by_strategy.items()}
-    panels = [figures.Panel("mean over seeds", curves.measure, curves.labels_T, bands)]
+    panels = [Panel("mean over seeds", curves.measure, curves.labels_T, bands)]
     apart = {strategy: band(d_S_T) for strategy, d_S_T in curves.differences().items()}
     if apart:
         title = f"paired difference to {curves.reference}"
-        panels.append(figures.Panel(title, curves.measure, curves.labels_T, apart, zero=True))
+        panels.append(Panel(title, curves.measure, curves.labels_T, apart, zero=True))
     note = (
         f"{found.seeds} seeds, bands: {_INTERVAL} of the mean; {found.claim}\n"
         f"{result['machine']}, torch {result['versions']['torch']}"
     )
     title = str(result["comparison"])
-    return figures.png(figures.learning_bands(panels, title, note, same_y=False))
+    return figures.png(learning_bands(panels, title, note, same_y=False))
 
 
 def markdown(result: Mapping[str, Any]) -> str:

@@ -16,8 +16,8 @@ from typing import IO
 
 from jobs.campaign.rank import asks_the_service
 from jobs.options import RunOptions
-from jobs.processes.child_process import leashed, pull
-from jobs.processes.local_service import OwnService, own_service
+from jobs.processes.child_process import end_children, start_child
+from jobs.processes.local_service import LocalService, local_service
 
 _LOOK = 0.5  # seconds between two looks at the workers
 _TAIL = 2000  # characters of a failed worker's log that are told
@@ -52,7 +52,7 @@ class _Worker:
 
     def close(self) -> None:
         """Let go of its leash and its log."""
-        pull(self.process)
+        end_children(self.process)
         self.log.close()
 
 
@@ -102,7 +102,7 @@ class Workers:
                         yield ended
                 yield None
 
-    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> OwnService | None:
+    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> LocalService | None:
         """The one service that all share; none is started where nobody asks it."""
         first = campaigns[0]
         if first.service_url != "auto" or not any(asks_the_service(c.strategy) for c in campaigns):
@@ -112,7 +112,7 @@ class Workers:
         if pinned.isdecimal():  # what is none the service refuses
             os.environ["CASTING_PINNED"] = str(max(int(pinned), self.count + 1))
         self.say("starting a scoring service for all campaigns")
-        return stack.enter_context(own_service(first.model_name))
+        return stack.enter_context(local_service(first.model_name))
 
 
 def _start(command: Sequence[str], options: RunOptions) -> _Worker:
@@ -121,11 +121,11 @@ def _start(command: Sequence[str], options: RunOptions) -> _Worker:
     environment.setdefault("OMP_NUM_THREADS", "1")
     flags = [f"--{k.replace('_', '-')}={v}" for k, v in asdict(options).items()]
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- it lives as long as the worker
-    return _Worker(options, leashed([*command, *flags], environment, log), log)
+    return _Worker(options, start_child([*command, *flags], environment, log), log)
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
     """End workers, all at once."""
-    pull(*(worker.process for worker in workers))
+    end_children(*(worker.process for worker in workers))
     for worker in workers:
         worker.close()

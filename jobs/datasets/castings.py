@@ -1,17 +1,14 @@
-"""Castings, and the rules that split them: pure, whatever they were read from."""
+"""Castings: images told by their bytes, and the classes that they are of."""
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from models.errors import DataError
+from models.errors import DataError, listed
 
 Side = Literal["train", "test"]
-TEST_SHARE = 0.2
 _GOOD_PREFIXES = ("ok", "good")
-_SHOWN = 5  # paths or names that an error message lists
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,6 @@ class Casting:
         return self.part if self.part is not None else self.id
 
 
-@dataclass(frozen=True)
-class PartSide:
-    """On which side a part lies, and the class within which that was decided."""
-
-    part: str
-    stratum: str
-    side: Side
-
-
 def merge(castings: Iterable[Casting]) -> list[Casting]:
     """Castings in order of id, those of equal bytes made one.
 
@@ -70,48 +58,6 @@ def duplicate_test_castings(castings: Iterable[Casting]) -> int:
     for casting in castings:
         sides[casting.id].add(casting.side)
     return sum("test" in s and len(s) > 1 for s in sides.values())
-
-
-def leaked_test_castings(castings: Iterable[Casting], sides: Mapping[str, Side]) -> int:
-    """Count test castings whose part stands in train, given the side of each casting id."""
-    castings = list(castings)
-    trained = {c.part for c in castings if c.part is not None and sides[c.id] == "train"}
-    return sum(sides[c.id] == "test" and c.part in trained for c in castings)
-
-
-def place_parts(
-    castings: Sequence[Casting], split_seed: int, known: Mapping[str, PartSide]
-) -> dict[str, PartSide]:
-    """Put a fifth of the parts on the test side: within each class, those of lowest hash.
-
-    A part that has its side keeps it. In a class that has parts with a side, a new part joins the
-    test side when its hash is below a fifth; so nothing moves as the pool grows. Each class has at
-    least two test parts and one to train on.
-
-    Args:
-        castings: all castings, merged; a part's class is the commonest label of its castings.
-        split_seed: another seed gives another test side.
-        known: parts placed before, by part.
-
-    Raises:
-        DataError: a class has too few parts.
-    """
-    placed = dict(known)
-    for stratum, parts in _new_parts_by_class(castings, known).items():
-        ordered = sorted(parts, key=lambda part: (part_hash(part, split_seed), part))
-        if any(p.stratum == stratum for p in known.values()):
-            test = {p for p in ordered if part_hash(p, split_seed) < TEST_SHARE}
-        else:
-            test = set(ordered[: _test_parts(stratum, len(ordered))])
-        for part in ordered:
-            placed[part] = PartSide(part, stratum, "test" if part in test else "train")
-    return placed
-
-
-def part_hash(part: str, seed: int) -> float:
-    """A number in 0..1 that is as good as drawn, and always the same for a part and seed."""
-    digest = hashlib.sha256(f"{seed}:{part}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def class_names(labels: Iterable[str], given: Sequence[str]) -> tuple[str, ...]:
@@ -154,12 +100,6 @@ def good_class(classes: Sequence[str], asked: str) -> str | None:
     return good[0] if len(good) == 1 else None
 
 
-def listed(names: Sequence[str]) -> str:
-    """Write the first few names, and how many more there are."""
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
-
-
 def _merged(copies: list[Casting]) -> Casting:
     paths = tuple(sorted(path for copy in copies for path in copy.paths))
     for what in ("label", "part"):
@@ -178,30 +118,3 @@ def _merged(copies: list[Casting]) -> Casting:
         mask=min((c.mask for c in copies if c.mask is not None), default=None),
         side="test" if sides == {"test"} else ("train" if "train" in sides else None),
     )
-
-
-def _new_parts_by_class(
-    castings: Sequence[Casting], known: Mapping[str, PartSide]
-) -> dict[str, list[str]]:
-    """Parts without a side, by the commonest label of their castings ("" where none has one)."""
-    labels: dict[str, Counter[str]] = defaultdict(Counter)
-    for casting in castings:
-        if casting.part_key not in known:
-            labels[casting.part_key].update([casting.label] if casting.label else [])
-    strata: dict[str, list[str]] = defaultdict(list)
-    for part, counts in labels.items():
-        best = min(counts, key=lambda label: (-counts[label], label), default="")
-        strata[best].append(part)
-    return strata
-
-
-def _test_parts(stratum: str, parts: int) -> int:
-    fifth = round(parts * TEST_SHARE)
-    if not stratum:
-        return fifth
-    if parts < 3:  # noqa: PLR2004 -- two to test, one to train
-        raise DataError(
-            f"class {stratum} has {parts} part{'s' if parts > 1 else ''}; a test side needs 2 and "
-            f"training 1: add parts, or give the split yourself"
-        )
-    return max(2, fifth)

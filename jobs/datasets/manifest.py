@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jobs.datasets.castings import Side, listed
-from models.errors import DataError
+from jobs.datasets.castings import Side
+from models.errors import DataError, listed
 
 SIDES: tuple[Side, ...] = ("train", "test")
 _COLUMNS = ("path", "label", "part", "split", "mask")

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from jobs.adapters.ledger import Seen
-from jobs.datasets.castings import Casting, Side, duplicate_test_castings, listed, merge
+from jobs.datasets.castings import Casting, Side, duplicate_test_castings, merge
 from jobs.datasets.manifest import SIDES, Found, read_manifest
 from jobs.progress import Progress, silent
-from models.errors import DataError, UnreadableImage
+from models.errors import DataError, UnreadableImage, listed
 from models.images import SUFFIXES, Preprocessing, decode, is_colour
 
 UNLABELLED = "unlabelled"
@@ -47,7 +47,7 @@ class DataSet:
     castings: tuple[Casting, ...]
     unreadable: tuple[tuple[str, str], ...]
     duplicate_test: int
-    stock: Mapping[str, Seen]
+    inventory: Mapping[str, Seen]
     files: Mapping[tuple[str, Stamp], str]
 
     def read(self, casting: Casting) -> bytes:

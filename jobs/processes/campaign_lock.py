@@ -14,7 +14,7 @@ from models.errors import CampaignError
 
 
 @contextmanager
-def sole_job(ledger_url: str, campaign: str) -> Iterator[None]:
+def hold_campaign(ledger_url: str, campaign: str) -> Iterator[None]:
     """Hold the campaign until the block ends or the process dies, SIGKILL included.
 
     The lock is a file beside an SQLite ledger; for other databases it lies in the folder of

@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parents[2]  # the packages are run from here
 _END_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # options of Linux's prctl
 
 
-def leashed(
+def start_child(
     command: Sequence[str], environment: Mapping[str, str], log: IO[str]
 ) -> subprocess.Popen[bytes]:
     """Start a command that ends with this process.
@@ -46,8 +46,8 @@ def leashed(
     )
 
 
-def pull(*leashes: subprocess.Popen[bytes]) -> None:
-    """End leashed commands, all at once: kindly, then not."""
+def end_children(*leashes: subprocess.Popen[bytes]) -> None:
+    """End start_child commands, all at once: kindly, then not."""
     for leash in leashes:
         if leash.stdin is not None:
             leash.stdin.close()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from jobs.processes.child_process import leashed, pull
+from jobs.processes.child_process import end_children, start_child
 from models.errors import ServiceError
 
 STARTUP = 120.0  # seconds
@@ -23,7 +23,7 @@ class _Killed(ServiceError):
     """It was killed while it started; another try may do."""
 
 
-class OwnService:
+class LocalService:
     """The service on a free port of this machine, which ends with this process.
 
     Attributes:
@@ -65,7 +65,7 @@ class OwnService:
         """
         self.stop()
         with tempfile.TemporaryFile("w+") as log:
-            self._process = leashed(self._command, self._environment, log)
+            self._process = start_child(self._command, self._environment, log)
             try:
                 _wait_until_live(self._process, self.url)
             except ServiceError as error:
@@ -76,17 +76,17 @@ class OwnService:
     def stop(self) -> None:
         """End the service and its workers: kindly, then not."""
         if self._process is not None:
-            pull(self._process)
+            end_children(self._process)
 
 
 @contextmanager
-def own_service(model_name: str) -> Iterator[OwnService]:
+def local_service(model_name: str) -> Iterator[LocalService]:
     """Start a service, and stop it at the end.
 
     Raises:
         ServiceError: it does not come up; the tail of its log is told.
     """
-    service = OwnService(model_name)
+    service = LocalService(model_name)
     try:
         service.revive()
         yield service

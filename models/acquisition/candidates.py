@@ -15,9 +15,12 @@ from models.errors import DataError
 
 _Value = TypeVar("_Value")
 
+OnStep = Callable[[int, int, float], object]
+"""Told (position, steps, loss) after each step of something that is trained."""
+
 
 @dataclass(frozen=True)
-class Evidence:
+class Candidates:
     """What is known about N candidates, and M labelled castings; only what is needed is filled in.
 
     Attributes:
@@ -44,7 +47,7 @@ class Evidence:
     parts_N: Sequence[str] | None = None
     images: Tensor | None = None
     labelled_images: Tensor | None = None
-    picked: "Evidence | None" = None
+    picked: "Candidates | None" = None
     places_N: Tensor | None = None
 
     def __len__(self) -> int:
@@ -54,7 +57,7 @@ class Evidence:
         """`probs_N_K_C`, for a strategy that needs it."""
         return _present(self.probs_N_K_C, "probs_N_K_C")
 
-    def verdicts(self) -> Tensor:
+    def deterministic(self) -> Tensor:
         """`deterministic_N_C`, for a strategy that needs it."""
         return _present(self.deterministic_N_C, "deterministic_N_C")
 
@@ -90,7 +93,7 @@ class Evidence:
         """`images` and `labelled_images`, for a strategy that needs `images`."""
         return _present(self.images, "images"), _present(self.labelled_images, "images")
 
-    def rows(self, indices: Sequence[int]) -> "Evidence":
+    def rows(self, indices: Sequence[int]) -> "Candidates":
         """The evidence about some of the candidates; what is labelled or picked stays."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
 
@@ -119,12 +122,12 @@ class Strategy(Protocol):
     """
 
     def __call__(
-        self, evidence: Evidence, size: int, generator: torch.Generator, /
+        self, candidates: Candidates, size: int, generator: torch.Generator, /
     ) -> Tensor | Sequence[int]:
         """Choose `size` of the candidates."""
 
 
-EVIDENCE = frozenset(f.name for f in fields(Evidence)) - {
+KNOWABLE = frozenset(f.name for f in fields(Candidates)) - {
     "count", "labelled_images", "picked", "places_N",
 }  # fmt: skip
 
@@ -148,10 +151,10 @@ def needs_of(strategy: Strategy) -> tuple[str, ...]:
         DataError: it asks for something that there is not.
     """
     needs = tuple(getattr(strategy, "needs", ("probs_N_K_C",)))
-    unknown = sorted(set(needs) - EVIDENCE)
+    unknown = sorted(set(needs) - KNOWABLE)
     if unknown:
         raise DataError(
-            f"a strategy needs {', '.join(unknown)}; there is {', '.join(sorted(EVIDENCE))}"
+            f"a strategy needs {', '.join(unknown)}; there is {', '.join(sorted(KNOWABLE))}"
         )
     return needs
 

@@ -4,10 +4,16 @@ Castings come in order of casting id, so ties, and whatever noise is drawn, do n
 order in which files were found.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from models.acquisition.candidates import Candidates, OnStep, Strategy
+from models.errors import DataError
 
 DECIMALS = 6  # scores closer than this are ties: they differ by rounding, not by meaning
 
@@ -44,7 +50,7 @@ def one_per_part(
 ) -> list[int]:
     """Fill a batch with at most one casting a part, as long as parts remain.
 
-    `choose(candidates, size, batch)` returns `size` of the candidates in order of choice, knowing
+    `choose(eligible, size, batch)` returns `size` of the eligible in order of choice, knowing
     what the batch holds already. It is asked again for what is missing, without the castings of
     parts already in the batch; when every part has one, the parts open again.
 
@@ -53,7 +59,7 @@ def one_per_part(
         size: castings wanted; more than there are gives all.
         choose: the strategy, over indices into `parts_N`.
 
-    >>> one_per_part(["a", "a", "b"], 3, lambda candidates, size, _: candidates[:size])
+    >>> one_per_part(["a", "a", "b"], 3, lambda eligible, size, _: eligible[:size])
     [0, 2, 1]
     """
     batch: list[int] = []
@@ -71,3 +77,61 @@ def one_per_part(
         chosen = set(batch)
         left = [i for i in left if i not in chosen]
     return batch
+
+
+def choose_batch(
+    strategy: Strategy,
+    candidates: Candidates,
+    parts_N: Sequence[str],
+    size: int,
+    generator: torch.Generator,
+    *,
+    on_step: OnStep | None = None,
+) -> list[int]:
+    """Let the strategy choose, at most one casting a part while parts remain.
+
+    A strategy that `ranks` is asked once, for its whole order. Any other is asked again where
+    parts collide, for what is missing, and finds in `candidates.picked` what the batch holds.
+
+    Args:
+        strategy: the strategy.
+        candidates: what it needs to know about the pool.
+        parts_N: the part of each casting.
+        size: castings wanted.
+        generator: the strategy's draws.
+        on_step: told (step, steps, loss) by a strategy that takes it, as `vaal` does.
+
+    Raises:
+        DataError: the strategy returned the wrong number of castings, or one twice.
+    """
+
+    def asked(asked_of: Strategy, some: Candidates, wanted: int) -> list[int]:
+        told = {"on_step": on_step} if "on_step" in inspect.signature(asked_of).parameters else {}
+        picked = [int(i) for i in partial(asked_of, **told)(some, wanted, generator)]
+        distinct = set(picked)
+        if (
+            len(picked) != wanted
+            or len(distinct) != wanted
+            or not distinct <= set(range(len(some)))
+        ):
+            raise DataError(
+                f"the strategy was asked for {wanted} of {len(some)} castings and returned "
+                f"{len(picked)} indices, {len(distinct)} of them distinct"
+            )
+        return picked
+
+    ranking = strategy if getattr(strategy, "ranks", False) else getattr(strategy, "ranking", None)
+    some = len(candidates) > 0
+    order = asked(ranking, candidates, len(candidates)) if some and ranking is not None else []
+    known = replace(candidates, places_N=torch.tensor(order).argsort()) if order else candidates
+
+    def choose(eligible: list[int], wanted: int, batch: list[int]) -> list[int]:
+        if ranking is strategy:
+            open_to_choice = set(eligible)
+            return [i for i in order if i in open_to_choice][:wanted]
+        if not batch and len(eligible) == len(known):
+            return asked(strategy, known, wanted)
+        some = replace(known.rows(eligible), picked=known.rows(batch))
+        return [eligible[i] for i in asked(strategy, some, wanted)]
+
+    return one_per_part(parts_N, size, choose)

@@ -11,8 +11,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import EVIDENCE, Evidence, Strategy, needs_of
-from models.acquisition.strategies.table import choose_batch
+from models.acquisition.candidates import KNOWABLE, Candidates, Strategy, needs_of
+from models.acquisition.selection import choose_batch
 from models.errors import DataError
 
 
@@ -51,8 +51,8 @@ def require_checks(strategy: Strategy) -> list[str]:
     return [check.name for check in checks]
 
 
-def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Evidence:
-    """Evidence of every kind about `count` castings, beside seven that are labelled."""
+def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Candidates:
+    """Candidates of every kind about `count` castings, beside seven that are labelled."""
     generator = torch.Generator().manual_seed(seed)
     labelled, side = 7, 8
 
@@ -63,7 +63,7 @@ def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Evi
         pixels = torch.rand(castings, 1, side, side, generator=generator)
         return (255 * pixels).to(torch.uint8)
 
-    return Evidence(
+    return Candidates(
         count=count,
         probs_N_K_C=(2 * normal(count, passes, classes)).softmax(dim=-1),
         deterministic_N_C=normal(count, classes).softmax(dim=-1),
@@ -76,33 +76,33 @@ def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Evi
     )
 
 
-def only_what_is_needed(evidence: Evidence, strategy: Strategy) -> Evidence:
+def only_what_is_needed(candidates: Candidates, strategy: Strategy) -> Candidates:
     """The evidence as a job fills it in for this strategy."""
     needs = {"count", *needs_of(strategy)} | {
         "labelled_images" for n in needs_of(strategy) if n == "images"
     }
-    return Evidence(
-        **{f.name: getattr(evidence, f.name) for f in fields(Evidence) if f.name in needs}
+    return Candidates(
+        **{f.name: getattr(candidates, f.name) for f in fields(Candidates) if f.name in needs}
     )
 
 
-def _asked(strategy: Strategy, evidence: Evidence, size: int, seed: int = 0) -> list[int]:
+def _asked(strategy: Strategy, candidates: Candidates, size: int, seed: int = 0) -> list[int]:
     generator = torch.Generator().manual_seed(seed)
-    return [int(i) for i in strategy(only_what_is_needed(evidence, strategy), size, generator)]
+    return [int(i) for i in strategy(only_what_is_needed(candidates, strategy), size, generator)]
 
 
 def _chosen(
-    strategy: Strategy, evidence: Evidence, parts_N: Sequence[str], size: int, seed: int = 0
+    strategy: Strategy, candidates: Candidates, parts_N: Sequence[str], size: int, seed: int = 0
 ) -> list[int]:
     generator = torch.Generator().manual_seed(seed)
-    some = only_what_is_needed(evidence, strategy)
+    some = only_what_is_needed(candidates, strategy)
     return choose_batch(strategy, some, parts_N, size, generator)
 
 
-def _draws(strategy: Strategy, evidence: Evidence, size: int) -> bool:
+def _draws(strategy: Strategy, candidates: Candidates, size: int) -> bool:
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
-    strategy(only_what_is_needed(evidence, strategy), size, generator)
+    strategy(only_what_is_needed(candidates, strategy), size, generator)
     return not torch.equal(before, generator.get_state())
 
 
@@ -135,12 +135,12 @@ def _seed_matters_only_by_draws(strategy: Strategy) -> str:
 
 
 def _writes_into_nothing(strategy: Strategy) -> str:
-    evidence, before = made_up(12), made_up(12)
-    choose_batch(strategy, evidence, list("aabbccddeeff"), 8, torch.Generator().manual_seed(0))
-    for name in sorted({*EVIDENCE, "labelled_images"} - {"parts_N"}):
-        if not torch.equal(getattr(evidence, name), getattr(before, name)):
+    candidates, before = made_up(12), made_up(12)
+    choose_batch(strategy, candidates, list("aabbccddeeff"), 8, torch.Generator().manual_seed(0))
+    for name in sorted({*KNOWABLE, "labelled_images"} - {"parts_N"}):
+        if not torch.equal(getattr(candidates, name), getattr(before, name)):
             return f"it wrote into {name}"
-    return "" if evidence.parts_N == before.parts_N else "it wrote into parts_N"
+    return "" if candidates.parts_N == before.parts_N else "it wrote into parts_N"
 
 
 def _reads_only_what_it_needs(strategy: Strategy) -> str:
@@ -154,7 +154,7 @@ def _says_what_is_missing(strategy: Strategy) -> str:
     if not needs_of(strategy):
         return ""
     try:
-        strategy(Evidence(count=3), 1, torch.Generator().manual_seed(0))
+        strategy(Candidates(count=3), 1, torch.Generator().manual_seed(0))
     except DataError:
         return ""
     except Exception as error:  # noqa: BLE001 -- a user's function may raise anything
@@ -170,8 +170,8 @@ def _refuses_nan(strategy: Strategy) -> str:
         broken = tensor.clone()
         broken[2].view(-1)[0] = torch.nan
         try:
-            evidence = replace(made_up(6), **{name: broken})  # type: ignore[arg-type]
-            chosen = _chosen(strategy, evidence, list("abcdef"), 2)
+            candidates = replace(made_up(6), **{name: broken})  # type: ignore[arg-type]
+            chosen = _chosen(strategy, candidates, list("abcdef"), 2)
         except (DataError, ValueError):
             continue
         return f"with a NaN in {name} it chose {chosen}"
@@ -180,16 +180,16 @@ def _refuses_nan(strategy: Strategy) -> str:
 
 def _order_of_finding_is_nothing(strategy: Strategy) -> str:
     """Castings come in order of id; the numbers are those of another order and chunking."""
-    evidence, parts = made_up(14), [f"part-{i % 5}" for i in range(14)]
+    candidates, parts = made_up(14), [f"part-{i % 5}" for i in range(14)]
     generator = torch.Generator().manual_seed(1)
     noise = 1e-11 * torch.rand(14, 1, generator=generator, dtype=torch.float64)
-    probs, verdicts = evidence.posterior(), evidence.verdicts()
+    probs, verdicts = candidates.posterior(), candidates.deterministic()
     near = replace(
-        evidence,
+        candidates,
         probs_N_K_C=probs * (1 + noise.unsqueeze(2)),
         deterministic_N_C=verdicts * (1 + noise),
     )
-    first, second = (_chosen(strategy, some, parts, 8) for some in (evidence, near))
+    first, second = (_chosen(strategy, some, parts, 8) for some in (candidates, near))
     return (
         "" if first == second else f"it chose {first}, and {second} where scores differ by 1e-11"
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.evaluation.metrics import Bools, Floats, Ints, rate
-from models.prediction.predictor import Operating
+from models.evaluation.operating_point import OperatingPoint
 
 FEWEST = 20  # castings that set a temperature
 MAX_OVERKILL = 0.05
@@ -28,7 +28,7 @@ def calibrate(
     parts_N: Sequence[str],
     classes: Sequence[str],
     good: str | None,
-) -> tuple[Operating, list[str]]:
+) -> tuple[OperatingPoint, list[str]]:
     """The operating point, and what is missing for a better one.
 
     Args:
@@ -44,7 +44,7 @@ def calibrate(
         shortfall.append(f"a temperature needs {FEWEST} castings of two classes")
     else:
         chosen = temperature(probs_at, targets_N)
-    point = Operating(good, temperature=chosen)
+    point = OperatingPoint(good, temperature=chosen)
     if good is None:
         return point, shortfall
     good_C = list(classes).index(good)
@@ -55,7 +55,7 @@ def calibrate(
         return point, shortfall
     defect_N = 1 - probs_at(chosen)[:, good_C]
     least = threshold(defect_N, targets_N == good_C, parts_N, MAX_OVERKILL)
-    return Operating(good, least, chosen), shortfall
+    return OperatingPoint(good, least, chosen), shortfall
 
 
 def temperature(probs_at: ProbsAt, targets_N: Ints) -> float:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from models.prediction.predictor import Operating, verdicts
+from models.evaluation.operating_point import OperatingPoint, verdicts
 
 ECE_BINS = 15
 
@@ -26,7 +26,7 @@ def evaluate(
     probs_N_C: Floats,
     targets_N: Ints,
     classes: Sequence[str],
-    operating: Operating,
+    operating: OperatingPoint,
     parts_N: Sequence[str],
 ) -> dict[str, float]:
     """Every `test/` metric that is defined, without the prefix.

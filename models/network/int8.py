@@ -1,4 +1,4 @@
-"""The trunk in 8-bit whole numbers, as it is run where castings are scored.
+"""The backbone in 8-bit whole numbers, as it is run where castings are scored.
 
 Processors multiply bytes twice as fast as bf16 numbers. What a convolution is given follows a ReLU
 and is stored as 0..255 of a scale of its own, filters as -127..127 of a scale for each (Jacob et
@@ -24,22 +24,22 @@ _MOST, _MOST_SIGNED = 255, 127
 _LEAST = 1e-6  # a scale of 0 would be divided by
 
 
-def convolutions(trunk: ResNet) -> list[nn.Conv2d]:
+def convolutions(backbone: ResNet) -> list[nn.Conv2d]:
     """All but the stem."""
-    found = [module for module in trunk.modules() if isinstance(module, nn.Conv2d)]
-    return [convolution for convolution in found if convolution is not trunk.conv1]
+    found = [module for module in backbone.modules() if isinstance(module, nn.Conv2d)]
+    return [convolution for convolution in found if convolution is not backbone.conv1]
 
 
-def largest_inputs(trunk: ResNet, run: Callable[[], object]) -> Tensor:
+def largest_inputs(backbone: ResNet, run: Callable[[], object]) -> Tensor:
     """The largest number that each of `convolutions` is given while `run` runs, float32 `[L]`."""
-    largest_L = torch.zeros(len(convolutions(trunk)))
+    largest_L = torch.zeros(len(convolutions(backbone)))
 
     def hook(index: int, given: Tensor) -> None:
         largest_L[index] = max(largest_L[index], given.max().float().cpu())
 
     hooks = [
         convolution.register_forward_pre_hook(lambda _, given, index=index: hook(index, given[0]))
-        for index, convolution in enumerate(convolutions(trunk))
+        for index, convolution in enumerate(convolutions(backbone))
     ]
     run()
     for handle in hooks:
@@ -47,27 +47,27 @@ def largest_inputs(trunk: ResNet, run: Callable[[], object]) -> Tensor:
     return largest_L
 
 
-class WholeNumberTrunk:
-    """A trunk whose filters are whole numbers.
+class Int8Backbone:
+    """A backbone whose filters are whole numbers.
 
     Args:
-        trunk: its batch norms are folded.
+        backbone: its batch norms are folded.
         largest_L: what `largest_inputs` found on castings of the kind to be scored.
         level: of its input, how far normalised pixels of neighbouring levels lie apart.
         black: of its input, how many levels black pixels lie below 0.
     """
 
-    def __init__(self, trunk: ResNet, largest_L: Tensor, level: float, black: float) -> None:
+    def __init__(self, backbone: ResNet, largest_L: Tensor, level: float, black: float) -> None:
         scales = (largest_L * (_HEADROOM / _MOST)).clamp(min=_LEAST).tolist()
         packed = {
             convolution: _Convolution.of(convolution, scale)
-            for convolution, scale in zip(convolutions(trunk), scales, strict=True)
+            for convolution, scale in zip(convolutions(backbone), scales, strict=True)
         }
         self._level, self._black = level, black
-        self._stem = _Convolution.of(trunk.conv1, level, round(black))
+        self._stem = _Convolution.of(backbone.conv1, level, round(black))
         self._blocks = [
             _Block.of(cast("nn.Module", block), packed)
-            for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
+            for stage in (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4)
             for block in stage
         ]
 

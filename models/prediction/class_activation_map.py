@@ -1,12 +1,12 @@
 """Where on a casting the verdict comes from: a class activation map of the very same weights.
 
 The head is linear behind a global average pool, so the logit of a class is the mean, over the
-cells of the trunk's last map, of what the head makes of each cell (Zhou 2016, section 2). Nothing
+cells of the backbone's last map, of what the head makes of each cell (Zhou 2016, section 2). Nothing
 is approximated: a cell's value is the logit that a casting made of such cells alone would get.
 
-The trunk's own map is coarse, 4 x 4 for 128 pixels. Its last stage is therefore computed without
+The backbone's own map is coarse, 4 x 4 for 128 pixels. Its last stage is therefore computed without
 its stride, with filters spread apart instead (Yu & Koltun 2016). That lays three more grids of
-cells between those of the trunk's own, which stay as they are: each is what the network makes of
+cells between those of the backbone's own, which stay as they are: each is what the network makes of
 the casting moved by some pixels. It was never trained to average over those, so they are levelled
 to the mean of its own grid, and the mean of the whole map is the verdict's logit again.
 `benchmarks.explain` holds the maps against masks of defects.
@@ -20,12 +20,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet
 
+from models.evaluation.operating_point import verdicts
 from models.images import normalise
+from models.network.device import autocast
 from models.network.ensemble import Ensemble
-from models.network.network import Network, autocast
-from models.prediction.predictor import Predictor, verdicts
+from models.network.network import Network
+from models.prediction.predictor import Predictor
 
-OWN_STRIDE = 32  # pixels of the input between two cells of the trunk's own map
+OWN_STRIDE = 32  # pixels of the input between two cells of the backbone's own map
 DILATED = (4,)  # the stages without stride: each halves the way to the next cell
 STRIDE = OWN_STRIDE >> len(DILATED)
 
@@ -35,7 +37,7 @@ class Explanation:
     """What a casting's map says, and about which classes.
 
     Attributes:
-        evidence_HW: log odds of `speaks_for` against `against` in each cell, at the model's
+        log_odds_HW: log odds of `speaks_for` against `against` in each cell, at the model's
             temperature; above 0 a cell speaks for it. Cell i lies at pixel `STRIDE` * i of the
             network's input, not in the middle of its share of it.
         label: the verdict.
@@ -45,7 +47,7 @@ class Explanation:
         peak: x and y of the highest cell in 0..1 of the upright photograph.
     """
 
-    evidence_HW: Tensor
+    log_odds_HW: Tensor
     label: str
     speaks_for: str
     against: str
@@ -68,12 +70,12 @@ def explain(predictor: Predictor, pixels: Tensor) -> Explanation:
         probability = float(1 - probs_1_C[0, good])
     maps_C_H_W = logit_maps(predictor, pixels.unsqueeze(0))[0]
     maps_C_H_W += (_logits(predictor, features_1_F)[0] - maps_C_H_W.mean((1, 2)))[:, None, None]
-    evidence_HW = maps_C_H_W[speaks_for] - maps_C_H_W[against]
-    row, column = divmod(int(evidence_HW.argmax()), evidence_HW.shape[1])
+    log_odds_HW = maps_C_H_W[speaks_for] - maps_C_H_W[against]
+    row, column = divmod(int(log_odds_HW.argmax()), log_odds_HW.shape[1])
     size = predictor.preprocessing.size
     names = predictor.classes
     return Explanation(
-        evidence_HW,
+        log_odds_HW,
         label=names[label],
         speaks_for=names[speaks_for],
         against=names[against],
@@ -93,7 +95,7 @@ def logit_maps(
     Args:
         predictor: whose network is explained.
         pixels_N: uint8 `[N, channels, size, size]`.
-        dilated: stages of the trunk that are computed without their strides, the last ones.
+        dilated: stages of the backbone that are computed without their strides, the last ones.
     """
     network = predictor.network
     members = network.networks() if isinstance(network, Ensemble) else [network]
@@ -120,10 +122,10 @@ def nearest_cells(count: int, size: int, stride: int = STRIDE) -> Tensor:
 
 
 def _member_maps(network: Network, images: Tensor, dilated: tuple[int, ...]) -> Tensor:
-    trunk = undecimated(network.trunk, dilated)
+    backbone = undecimated(network.backbone, dilated)
     with autocast(images.device):
-        x = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images))))
-        features = trunk.layer4(trunk.layer3(trunk.layer2(trunk.layer1(x))))
+        x = backbone.maxpool(backbone.relu(backbone.bn1(backbone.conv1(images))))
+        features = backbone.layer4(backbone.layer3(backbone.layer2(backbone.layer1(x))))
     weight_C_F, bias_C = network.readout()
     maps_N_C_H_W = torch.einsum("cf,nfhw->nchw", weight_C_F, features.float().cpu())
     return levelled(maps_N_C_H_W + bias_C.reshape(-1, 1, 1), 1 << len(dilated))
@@ -139,13 +141,13 @@ def levelled(maps_N_C_H_W: Tensor, grids: int) -> Tensor:
     return maps_N_C_H_W
 
 
-def undecimated(trunk: ResNet, stages: tuple[int, ...]) -> ResNet:
-    """A trunk on the same tensors whose stages keep the resolution that they are given.
+def undecimated(backbone: ResNet, stages: tuple[int, ...]) -> ResNet:
+    """A backbone on the same tensors whose stages keep the resolution that they are given.
 
     A filter that stood after a stride reaches as far over the photograph as before.
     """
-    tensors = {id(tensor): tensor for tensor in [*trunk.parameters(), *trunk.buffers()]}
-    twin = copy.deepcopy(trunk, tensors)  # the modules are copied, the tensors shared
+    tensors = {id(tensor): tensor for tensor in [*backbone.parameters(), *backbone.buffers()]}
+    twin = copy.deepcopy(backbone, tensors)  # the modules are copied, the tensors shared
     spread = 1
     for stage in stages:
         for module in twin.get_submodule(f"layer{stage}").modules():

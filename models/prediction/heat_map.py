@@ -31,7 +31,7 @@ def lay_over(photo: NDArray[np.uint8], explanation: Explanation, size: int) -> I
     """
     height, width, _ = photo.shape
     rows, columns = nearest_cells(height, size), nearest_cells(width, size)
-    strength = (explanation.evidence_HW.clamp(0, FULL) / FULL)[rows][:, columns].numpy()
+    strength = (explanation.log_odds_HW.clamp(0, FULL) / FULL)[rows][:, columns].numpy()
     opacity = _OPACITY * strength[..., None]
     coloured = (photo * (1 - opacity) + _ORANGE * opacity).round().astype(np.uint8)
     picture = Image.fromarray(coloured)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from models import uncertainty
+from models.evaluation.operating_point import OperatingPoint, verdicts
 from models.images import Preprocessing, normalise
 from models.network import mc_dropout
 from models.network.ensemble import Ensemble
@@ -57,41 +58,13 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Operating:
-    """Where the line is drawn between good and defect.
-
-    Attributes:
-        good: the class that means "no defect", None where there is no such class.
-        threshold: a casting is rejected when P(defect) is at least this.
-        temperature: logits are divided by it.
-    """
-
-    good: str | None = None
-    threshold: float = 0.5
-    temperature: float = 1.0
-
-
-def verdicts(probs_N_C: Tensor, good: int | None, threshold: float) -> Tensor:
-    """Class index `[N]` of each verdict.
-
-    From P(defect) = `threshold` on it is the likeliest defect, below that the good class; without
-    a good class it is the likeliest class.
-    """
-    if good is None:
-        return probs_N_C.argmax(dim=1)
-    is_good_C = torch.arange(probs_N_C.shape[1]) == good
-    defect_N = probs_N_C.masked_fill(is_good_C, -1.0).argmax(dim=1)
-    return torch.where(1 - probs_N_C[:, good] >= threshold, defect_N, good)
-
-
-@dataclass(frozen=True)
 class Predictor:
     """A network in eval mode and everything that turns its output into answers."""
 
     network: Network | Ensemble
     preprocessing: Preprocessing
     classes: tuple[str, ...]
-    operating: Operating
+    operating: OperatingPoint
 
     @property
     def device(self) -> torch.device:
@@ -100,7 +73,7 @@ class Predictor:
 
     @property
     def precision(self) -> str:
-        """`int8`, `bf16` or `fp32`: what the trunk computes in on this machine."""
+        """`int8`, `bf16` or `fp32`: what the backbone computes in on this machine."""
         return self._twin.precision
 
     @property
@@ -113,7 +86,7 @@ class Predictor:
         """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""
         with torch.inference_mode():
             chunks = pixels_N.split(MINIBATCH) if len(pixels_N) else ()
-            minibatches = [self._trunk(chunk) for chunk in chunks]
+            minibatches = [self._backbone(chunk) for chunk in chunks]
         return torch.cat([torch.empty(0, self.network.feature_count), *minibatches])
 
     def deterministic(self, embeddings_N_F: Tensor) -> Tensor:
@@ -167,7 +140,7 @@ class Predictor:
     def _by_class(self, probs_N_C: Tensor) -> list[object]:
         return [dict(zip(self.classes, row, strict=True)) for row in probs_N_C.tolist()]
 
-    def _trunk(self, pixels_N: Tensor) -> Tensor:
+    def _backbone(self, pixels_N: Tensor) -> Tensor:
         """Features of one minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
         count = len(pixels_N)
         images = normalise(pixels_N, self.preprocessing).to(self.device)
@@ -177,7 +150,7 @@ class Predictor:
 
     @cached_property
     def _twin(self) -> Network | Ensemble:
-        """Runs the trunk: before a version is written as after it has been read."""
+        """Runs the backbone: before a version is written as after it has been read."""
         return self.network.for_inference(self.preprocessing)
 
     @cached_property

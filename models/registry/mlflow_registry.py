@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -25,10 +25,8 @@ from torch import Tensor
 from models.errors import VersionError, VersionNotFound
 from models.prediction.predictor import Predictor
 from models.registry import packing, version_folder
+from models.registry.version import ALIAS, FIRST, ROLLED_BACK, Version
 
-ALIAS = "current"
-ROLLED_BACK = "rolled_back"  # tag of a version that a person took out of service
-FIRST = "none"  # the tag `previous` of a version that was the first to be current
 _DATA = "data/version"
 _ORIGIN = "exported.json"  # in an exported folder: the `Version` that it is
 _PICKLES = frozenset(
@@ -36,23 +34,6 @@ _PICKLES = frozenset(
 )  # what comes under other names is never opened either
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a registered model.
-
-    Attributes:
-        name: the registered model.
-        number: its version, digits.
-        run_id: the run that trained it, empty for a folder that does not say.
-        tags: `campaign`, `round`, `strategy`, `labels`, `labels_sha256`, `previous`.
-    """
-
-    name: str
-    number: str
-    run_id: str
-    tags: Mapping[str, str]
 
 
 def publish(

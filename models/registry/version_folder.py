@@ -19,10 +19,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from models.errors import VersionError
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
+from models.network.device import best_device
 from models.network.ensemble import blank
-from models.network.network import NetworkSpec, best_device
-from models.prediction.predictor import Operating, Predictor
+from models.network.network import NetworkSpec
+from models.prediction.predictor import Predictor
 
 FORMAT = 3  # of the files, and of how photographs become the pixels that it was trained on
 FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
@@ -128,7 +130,7 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
         network=network.to(best_device()).for_inference(preprocessing),
         preprocessing=preprocessing,
         classes=tuple(description["classes"]),
-        operating=Operating(**description["operating"]),
+        operating=OperatingPoint(**description["operating"]),
     )
 
 

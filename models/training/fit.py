@@ -8,7 +8,6 @@ to be paid for. The same pixels, seed and number of threads give the same bits.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,53 +16,19 @@ from torch.optim.swa_utils import update_bn
 
 from models.errors import DataError
 from models.images import Preprocessing, normalise
+from models.network.device import best_device
 from models.network.mc_dropout import draw_masks
-from models.network.network import Network, NetworkSpec, best_device, build
+from models.network.network import Network, NetworkSpec
+from models.network.weights import build
+from models.training.augmentation import augment
 from models.training.optimiser import Muon
+from models.training.recipe import Recipe
+from models.training.schedule import Pace
 
 _REFRESH_MINIBATCH = 64
 _CALIBRATED = 128  # castings say how large the inputs of convolutions get
-_RIGHT_ANGLE = torch.pi / 2
-_RECENT = 20  # steps whose mean loss says whether the labels are fitted
 
 OnStep = Callable[[int, int, float], object]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a round is trained.
-
-    Attributes:
-        steps: SGD steps; 0 lets `steps_for` choose from the number of labels, and the learning
-            rate stay at its peak while the labels are not fitted.
-        minibatch: castings a step.
-        learning_rate: peak of the one-cycle schedule.
-        fitted: the labels are fitted when the loss is this share of what the class counts alone
-            would give.
-        patience: the peak is held for at most this many times the steps.
-        weight_decay: on filters only.
-        warm_up: share of the steps until the peak.
-        upright: share of castings that are turned by right angles only, which leaves every pixel
-            as sharp as it will be when castings are scored; the others are turned freely.
-        zoom: those turned freely are scaled by up to this factor either way.
-        light: brightness and contrast change by up to this share.
-    """
-
-    steps: int = 0
-    minibatch: int = 32
-    learning_rate: float = 8e-3
-    fitted: float = 0.5
-    patience: float = 1.0
-    weight_decay: float = 0.05
-    warm_up: float = 0.25
-    upright: float = 0.8
-    zoom: float = 0.05
-    light: float = 0.1
-
-
-def steps_for(labels: int) -> int:
-    """Steps that the recipe gives a round of `labels` castings."""
-    return 30 + labels // 2
 
 
 def fit(  # noqa: PLR0913 -- a training has this many inputs
@@ -85,7 +50,7 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
         spec: the network to build.
         preprocessing: how pixels become its input.
         recipe: how it is trained.
-        weights: its starting weights (`models.network.network.build`).
+        weights: its starting weights (`models.network.weights.build`).
         seed: every draw follows from it.
         on_step: told (position, steps, loss) after each step; a step that holds the peak leaves
             the position where it is.
@@ -139,56 +104,6 @@ def refresh_batch_norm(network: Network, pixels_N: Tensor, preprocessing: Prepro
     update_bn(images, network, device=network.device)
 
 
-@dataclass
-class Pace:
-    """Where a training is in its schedule: up in a line, held at the peak, down in half a cosine.
-
-    Attributes:
-        steps: of the schedule, those that hold its peak not counted.
-        peak: position of the highest learning rate.
-        fitted: the peak is held while the mean of the last `_RECENT` losses is above this.
-        holds: steps that may still hold the peak.
-        position: steps of the schedule that are done.
-        losses: of all steps.
-    """
-
-    steps: int
-    peak: int
-    fitted: float
-    holds: int
-    position: int = 0
-    losses: list[float] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, recipe: Recipe, targets_N: Tensor, weights_C: Tensor) -> "Pace":
-        """The pace for these labels; a given number of steps is kept to."""
-        steps = recipe.steps or steps_for(len(targets_N))
-        counts_C = torch.bincount(targets_N, minlength=len(weights_C)) * weights_C
-        share_C = counts_C / counts_C.sum()
-        knows_counts_only = float(-torch.xlogy(share_C, share_C).sum())
-        held = knows_counts_only > 0 and not recipe.steps  # with one class there is nothing to fit
-        holds = round(recipe.patience * steps) if held else 0
-        peak = max(1, round(recipe.warm_up * steps))
-        return cls(steps, peak, recipe.fitted * knows_counts_only, holds)
-
-    @property
-    def share_of_peak(self) -> float:
-        """The learning rate of the next step, beside that of the peak."""
-        if self.position < self.peak:
-            return (self.position + 1) / (self.peak + 1)
-        down = (self.position - self.peak) / max(1, self.steps - self.peak)
-        return (1 + math.cos(math.pi * down)) / 2
-
-    def step(self, loss: float) -> None:
-        """Count a step."""
-        self.losses.append(loss)
-        recent = self.losses[-_RECENT:]
-        if self.position == self.peak and self.holds and sum(recent) / len(recent) > self.fitted:
-            self.holds -= 1
-        else:
-            self.position += 1
-
-
 def unweight(network: Network, weights_C: Tensor) -> None:
     """Take the loss weights out of the probabilities again (Menon et al. 2021, section 4).
 
@@ -211,31 +126,6 @@ def loss_weights(targets_N: Tensor, classes: int) -> Tensor:
     present = int((counts_C > 0).sum())
     ratio_C = len(targets_N) / (present * counts_C.clamp(min=1))
     return torch.where(counts_C > 0, ratio_C.sqrt(), 0.0)
-
-
-def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Turn castings, mirror half of them, zoom a little, change brightness and contrast.
-
-    Castings have no upright position, so any rotation is a photograph that could have been taken.
-    """
-    count = len(images)
-
-    def uniform(low: float, high: float) -> Tensor:
-        return torch.rand(count, generator=generator) * (high - low) + low
-
-    angle, scale = uniform(0, 2 * torch.pi), 1 + uniform(-recipe.zoom, recipe.zoom)
-    upright = uniform(0, 1) < recipe.upright
-    angle = torch.where(upright, (angle / _RIGHT_ANGLE).floor() * _RIGHT_ANGLE, angle)
-    scale = torch.where(upright, 1.0, scale)
-    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)  # noqa: PLR2004 -- a half
-    cosine, sine, zero = angle.cos() * scale, angle.sin() * scale, torch.zeros(count)
-    matrix = torch.stack([cosine * mirror, -sine, zero, sine * mirror, cosine, zero], dim=1)
-    matrix = matrix.reshape(-1, 2, 3).to(images.device)
-    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
-    turned = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    contrast = (1 + uniform(-recipe.light, recipe.light)).reshape(-1, 1, 1, 1)
-    brightness = uniform(-recipe.light, recipe.light).reshape(-1, 1, 1, 1)
-    return turned * contrast.to(images.device) + brightness.to(images.device)
 
 
 def _minibatches(count: int, minibatch: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -49,7 +49,7 @@ class Muon:
             group["lr"] = learning_rate
         self._others.step()
         ahead = [blocks(_ahead(filters, momentum)) for filters, momentum in self._momenta.items()]
-        for filters, own, root in zip(self._momenta, ahead, levelling(ahead), strict=True):
+        for filters, own, root in zip(self._momenta, ahead, orthogonalise(ahead), strict=True):
             scale = _OF_ADAM * math.sqrt(max(BLOCK, filters[0].numel()))
             kept, stepped = 1 - learning_rate * self._weight_decay, learning_rate * scale
             blocks(filters).baddbmm_(root, own, beta=kept, alpha=-stepped)
@@ -68,7 +68,7 @@ def blocks(filters: Tensor) -> Tensor:
     return filters.permute(0, 2, 3, 1).view(len(filters) // BLOCK, BLOCK, -1)
 
 
-def levelling(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+def orthogonalise(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     """What to multiply each of `blocks` with, so that they have orthonormal rows.
 
     Nearly: Newton's and Schulz's iteration leaves singular values of 0.7 to 1.2. It is run on the

@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 import torch
 
 from models.errors import VersionError, VersionNotFound, first_line
-from models.network.network import use_threads
+from models.network.device import use_threads
 from models.prediction.predictor import Predictor
-from models.registry.mlflow_registry import Version
+from models.registry.version import Version
 from service.hosting.sources import Source
-from service.hosting.version_cache import RETRY_SECONDS, Served, Shelf
-from service.metrics.counters import Meters
+from service.hosting.version_cache import RETRY_SECONDS, Served, VersionCache
+from service.metrics.counters import Counters
 from service.refusals import NoSuchVersion, NotNow
 from service.scoring.batch_scheduler import SHARED
 
@@ -62,25 +62,25 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Host:
+class ModelHost:
     """Holds versions and follows the registry; every method may be called from any thread."""
 
     def __init__(
         self,
         source: Source,
         pinned: int,
-        meters: Meters,
+        counters: Counters,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._source = source
-        self._meters = meters
+        self._counters = counters
         self._clock = clock
         self._current: Served | None = None
         self._registry = RegistryState()
         self._refused: _Refused | None = None
         self._looking = threading.Lock()
         self._closing = threading.Event()
-        self._shelf = Shelf(pinned, self._find_and_load)
+        self._cache = VersionCache(pinned, self._find_and_load)
         self._looker = ThreadPoolExecutor(1, "look", use_threads, (1,))
         self._asked_to_look: Future[None] | None = None
 
@@ -97,7 +97,7 @@ class Host:
     def close(self) -> None:
         """Stop looking and loading."""
         self._closing.set()
-        self._shelf.close()
+        self._cache.close()
         self._looker.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -113,7 +113,7 @@ class Host:
     @property
     def pinned(self) -> list[str]:
         """Numbers of the versions held beside the current one, the least recently used first."""
-        return self._shelf.numbers()
+        return self._cache.numbers()
 
     def current(self) -> Served:
         """The current version.
@@ -133,7 +133,7 @@ class Host:
         """
         current = self._current
         if current is None or current.version.number != number:
-            return self._shelf.take(number)
+            return self._cache.take(number)
         done: Future[Served] = Future()
         done.set_result(current)
         return done
@@ -171,19 +171,19 @@ class Host:
             self._answered(refused.error)
             return
         try:
-            held = self._shelf.release(version.number)
+            held = self._cache.release(version.number)
             self._current = replace(held, since=self._clock()) if held else self._load(version)
         except Exception as error:  # noqa: BLE001 -- a bad version must not end the good one
             reason = f"version {version.number} is refused: {first_line(error)}"
             if isinstance(error, VersionError):
                 self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
             self._answered(reason)
-            self._meters.version_refused()
+            self._counters.version_refused()
             log.warning("%s %s", self._source.name, reason)
         else:
             self._refused = None
             self._answered(None)
-            self._meters.swapped()
+            self._counters.swapped()
             log.info("%s version %s is served", self._source.name, version.number)
 
     def _answered(self, error: str | None) -> None:

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from models.errors import ServiceError, VersionNotFound
 from models.prediction.predictor import Predictor
 from models.registry import mlflow_registry
-from models.registry.mlflow_registry import Version
+from models.registry.version import ALIAS, Version
 
 FOLDER_NUMBER = "0"  # of a folder that does not say; MLflow counts from 1
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@:]+)(@(?P<alias>[^/@:]+)|/(?P<number>\d{1,9}))")
@@ -79,7 +79,7 @@ class RegistrySource:
         """
         if self._number is not None:
             return self.find(self._number)
-        alias = self._alias or mlflow_registry.ALIAS
+        alias = self._alias or ALIAS
         version = mlflow_registry.find_current(self._client, self.name, alias)
         if version is None:
             raise VersionNotFound(f"{self.name} has no version with the alias {alias}")

@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from models.network.network import use_threads
+from models.network.device import use_threads
 from models.prediction.predictor import Predictor
-from models.registry.mlflow_registry import Version
+from models.registry.version import Version
 from service.refusals import NotNow
 
 RETRY_SECONDS = 5  # for a version that cannot be had just now
@@ -24,7 +24,7 @@ class Served:
     since: datetime
 
 
-class Shelf:
+class VersionCache:
     """At most `size` versions, the least recently used one goes first.
 
     One thread loads, one version at a time, each once, however many requests wait for it.

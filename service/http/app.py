@@ -1,4 +1,4 @@
-"""The HTTP routes. What they need hangs at `app.state.desk`, put there when a worker starts."""
+"""The HTTP routes. What they need hangs at `app.state.worker`, put there when a worker starts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,14 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from models.prediction.predictor import Answer
-from service.hosting.model_host import Host
+from service.hosting.model_host import ModelHost
 from service.hosting.sources import Source, open_source
 from service.hosting.version_cache import Served
 from service.http import page, schemas
 from service.http.deadline import ANSWER_SECONDS, by, while_there
 from service.http.explain import PNG, only_image, picture
-from service.http.form import EXPLAIN_FIELDS, FIELDS, ScoreRequest, read_form
+from service.http.form import EXPLAIN_FIELDS, FIELDS, read_form
 from service.http.intake import Intake
+from service.http.negotiation import BINARY, JSON, wants_binary
 from service.http.openapi import (
     EXPLAIN_BODY,
     EXPLAIN_RESPONSE,
@@ -30,31 +31,31 @@ from service.http.openapi import (
     errors,
 )
 from service.metrics import exposition
-from service.metrics.counters import Meters
+from service.metrics.counters import Counters
 from service.middleware.request_log import note
 from service.refusals import NotNow, Refusal, TooSlow
-from service.scoring.encoding import BINARY, JSON, wants_binary
-from service.scoring.scorer import Bench
+from service.scoring.request import ScoreRequest
+from service.scoring.scorer import Scorer
 from service.settings import Settings
 
 
 @dataclass(frozen=True)
-class Desk:
+class AppState:
     """What the routes of one worker work with."""
 
     settings: Settings
-    host: Host
-    bench: Bench
-    meters: Meters
+    host: ModelHost
+    scorer: Scorer
+    counters: Counters
     intake: Intake
 
 
-async def _desk(request: Request) -> Desk:  # async, or it would be run in a thread
-    desk: Desk = request.app.state.desk
-    return desk
+async def _desk(request: Request) -> AppState:  # async, or it would be run in a thread
+    worker: AppState = request.app.state.worker
+    return worker
 
 
-AtDesk = Annotated[Desk, Depends(_desk)]
+State = Annotated[AppState, Depends(_desk)]
 
 
 class InspectorApp(FastAPI):
@@ -68,7 +69,7 @@ class InspectorApp(FastAPI):
 
 
 def create_app() -> InspectorApp:
-    """The app without its desk."""
+    """The app without its worker."""
     app = InspectorApp(
         title="casting-inspector",
         version="1",
@@ -106,59 +107,59 @@ def create_app() -> InspectorApp:
 
 
 def open_app(settings: Settings) -> InspectorApp:
-    """The app of a worker, with its desk."""
+    """The app of a worker, with its worker."""
     app = create_app()
-    app.state.desk = furnish(settings, open_source(settings.model))
+    app.state.worker = furnish(settings, open_source(settings.model))
     return app
 
 
-def furnish(settings: Settings, source: Source) -> Desk:
-    """The desk of a worker that serves versions of that source."""
-    meters = Meters()
-    host = Host(source, settings.pinned, meters)
-    bench = Bench(settings.max_waiting, settings.max_pixels, meters)
-    return Desk(settings, host, bench, meters, Intake(settings.max_in_flight))
+def furnish(settings: Settings, source: Source) -> AppState:
+    """The worker of a worker that serves versions of that source."""
+    counters = Counters()
+    host = ModelHost(source, settings.pinned, counters)
+    scorer = Scorer(settings.max_waiting, settings.max_pixels, counters)
+    return AppState(settings, host, scorer, counters, Intake(settings.max_in_flight))
 
 
-async def score(request: Request, desk: AtDesk) -> Response:
+async def score(request: Request, worker: State) -> Response:
     """Score castings with the current version, or another one of the same model."""
     binary = wants_binary(request.headers.get("accept", ""))
-    async with _attending(request, desk, FIELDS) as form:
-        served, content, rows = await while_there(request, _score(desk, form, binary=binary))
-    desk.meters.scored(served.version.number, rows)
+    async with _attending(request, worker, FIELDS) as form:
+        served, content, rows = await while_there(request, _score(worker, form, binary=binary))
+    worker.counters.scored(served.version.number, rows)
     note(version=served.version.number, castings=len(rows))
     return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
 
 
 async def _score(
-    desk: Desk, form: ScoreRequest, *, binary: bool
+    worker: AppState, form: ScoreRequest, *, binary: bool
 ) -> tuple[Served, bytes, list[Answer]]:
     """Who scored, the body of the answer, and the rows in it."""
-    served = await _choose(desk.host, form)
-    return served, *await desk.bench.score(served, form, binary=binary)
+    served = await _choose(worker.host, form)
+    return served, *await worker.scorer.score(served, form, binary=binary)
 
 
-async def explain(request: Request, desk: AtDesk) -> Response:
+async def explain(request: Request, worker: State) -> Response:
     """Show where on one casting the verdict comes from."""
-    async with _attending(request, desk, EXPLAIN_FIELDS) as form:
-        served, content, headers = await while_there(request, _explain(desk, form))
+    async with _attending(request, worker, EXPLAIN_FIELDS) as form:
+        served, content, headers = await while_there(request, _explain(worker, form))
     note(version=served.version.number)
     return Response(content, media_type=PNG, headers=headers)
 
 
-async def _explain(desk: Desk, form: ScoreRequest) -> tuple[Served, bytes, dict[str, str]]:
+async def _explain(worker: AppState, form: ScoreRequest) -> tuple[Served, bytes, dict[str, str]]:
     """Who explained, the picture, and its headers."""
     image = only_image(form)
-    served = await _choose(desk.host, form)
-    content, headers = await desk.bench.compute(
-        lambda: picture(served, image, desk.settings.max_pixels)
+    served = await _choose(worker.host, form)
+    content, headers = await worker.scorer.compute(
+        lambda: picture(served, image, worker.settings.max_pixels)
     )
     return served, content, headers
 
 
 @asynccontextmanager
 async def _attending(
-    request: Request, desk: Desk, fields: Sequence[str]
+    request: Request, worker: AppState, fields: Sequence[str]
 ) -> AsyncIterator[ScoreRequest]:
     """The form of a request that has a place in the line; its answer is made in the block.
 
@@ -166,16 +167,16 @@ async def _attending(
         Refusal: there is no place, or no time is left.
     """
     deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
-    with desk.bench.place(), desk.intake.counting(request.stream()) as body:
+    with worker.scorer.place(), worker.intake.counting(request.stream()) as body:
         slow = TooSlow(f"the body has not come within {ANSWER_SECONDS:.0f} s; send less at a time")
         async with by(deadline, slow):
-            form = await read_form(request.headers, body, desk.settings, fields)
+            form = await read_form(request.headers, body, worker.settings, fields)
         late = NotNow(f"no answer within {ANSWER_SECONDS:.0f} s; send fewer castings at a time", 1)
         async with by(deadline, late):
             yield form
 
 
-async def _choose(host: Host, form: ScoreRequest) -> Served:
+async def _choose(host: ModelHost, form: ScoreRequest) -> Served:
     """The version that the request finishes on, whatever is swapped meanwhile."""
     if form.model_version is None:
         return host.current()
@@ -183,26 +184,26 @@ async def _choose(host: Host, form: ScoreRequest) -> Served:
     return await asyncio.shield(asyncio.wrap_future(host.take(form.model_version)))
 
 
-async def model(desk: AtDesk) -> schemas.ModelBody:
+async def model(worker: State) -> schemas.ModelBody:
     """What is served, since when, and what is known of the registry."""
-    return _describe(desk.host)
+    return _describe(worker.host)
 
 
-async def reload(desk: AtDesk) -> schemas.ModelBody:
+async def reload(worker: State) -> schemas.ModelBody:
     """Look at the registry now; other workers follow within the polling interval."""
-    await asyncio.shield(asyncio.wrap_future(desk.host.look_now()))
-    return _describe(desk.host)
+    await asyncio.shield(asyncio.wrap_future(worker.host.look_now()))
+    return _describe(worker.host)
 
 
-async def scrape(desk: AtDesk) -> Response:
+async def scrape(worker: State) -> Response:
     """Metrics for Prometheus."""
     content, media_type = await asyncio.to_thread(
-        exposition.exposition, desk.host, desk.bench, desk.meters
+        exposition.exposition, worker.host, worker.scorer, worker.counters
     )
     return Response(content, headers={"Content-Type": media_type})
 
 
-def _describe(host: Host) -> schemas.ModelBody:
+def _describe(host: ModelHost) -> schemas.ModelBody:
     registry = schemas.RegistryBody(**asdict(host.registry))
     try:
         served = host.current()
@@ -226,8 +227,8 @@ def _describe(host: Host) -> schemas.ModelBody:
 
 async def _refuse(request: Request, refusal: Refusal) -> Response:
     """A refusal as its response."""
-    desk: Desk = request.app.state.desk
-    desk.meters.refused(type(refusal).__name__)
+    worker: AppState = request.app.state.worker
+    worker.counters.refused(type(refusal).__name__)
     note(refusal=str(refusal))
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     images = [asdict(image) for image in refusal.images]

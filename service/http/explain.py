@@ -12,8 +12,8 @@ from models.images import decode, upright
 from models.prediction.class_activation_map import explain
 from models.prediction.heat_map import FULL, lay_over, png
 from service.hosting.version_cache import Served
-from service.http.form import ScoreRequest, Upload
 from service.refusals import BadImage, BadInput
+from service.scoring.request import ScoreRequest, Upload
 
 PNG = "image/png"
 EDGE = 512  # pixels of the picture's longer side
@@ -59,7 +59,7 @@ def picture(served: Served, image: Upload, max_pixels: int) -> tuple[bytes, dict
     explanation = explain(served.predictor, pixels)
     size = served.predictor.preprocessing.size
     shown = lay_over(photo, explanation, size)
-    rows, columns = explanation.evidence_HW.shape
+    rows, columns = explanation.log_odds_HW.shape
     values = (
         hashlib.sha256(image.data).hexdigest(),
         f"{quote(served.version.name, safe='')}/{quote(served.version.number, safe='')}",
@@ -68,7 +68,7 @@ def picture(served: Served, image: Upload, max_pixels: int) -> tuple[bytes, dict
         quote(explanation.against, safe=""),
         f"{explanation.probability:.6f}",
         "{:.4f},{:.4f}".format(*explanation.peak),
-        f"{float(explanation.evidence_HW.max()):.4f}",
+        f"{float(explanation.log_odds_HW.max()):.4f}",
         f"{rows}x{columns}",
         f"0,{FULL:g}",
     )

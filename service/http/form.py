@@ -14,44 +14,21 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.refusals import BadInput, TooLarge, WrongMediaType
+from service.scoring.request import (
+    DEFAULT_PASSES,
+    DEFAULT_SEED,
+    INCLUDABLE,
+    MAX_PASSES,
+    MAX_SEED,
+    ScoreRequest,
+    Upload,
+)
 from service.settings import Settings
 
-DEFAULT_PASSES = 50
-MAX_PASSES = 1000
-DEFAULT_SEED = 0
-MAX_SEED = 2**63 - 1
-INCLUDABLE = ("posterior", "embedding")
 FIELDS = ("images", "passes", "seed", "model_version", "include")
 EXPLAIN_FIELDS = ("images", "model_version")
 _MAX_FIELD_BYTES = 1024
 _DIGITS = re.compile(r"[0-9]{1,30}")
-
-
-@dataclass(frozen=True)
-class Upload:
-    """One image as it was sent; the name is the client's, and only ever repeated to it."""
-
-    name: str
-    data: bytes
-
-
-@dataclass(frozen=True)
-class ScoreRequest:
-    """What a client asks for.
-
-    Attributes:
-        images: at least one.
-        passes: dropout draws, 1 to MAX_PASSES.
-        seed: of the dropout masks, 0 to MAX_SEED.
-        model_version: digits; None means the current version.
-        include: of `INCLUDABLE`.
-    """
-
-    images: tuple[Upload, ...]
-    passes: int = DEFAULT_PASSES
-    seed: int = DEFAULT_SEED
-    model_version: str | None = None
-    include: frozenset[str] = frozenset()
 
 
 async def read_form(

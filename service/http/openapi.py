@@ -4,7 +4,7 @@ from typing import Any
 
 from service.http import schemas
 from service.http.explain import HEADERS, PNG
-from service.scoring.encoding import BINARY, JSON
+from service.http.negotiation import BINARY, JSON
 
 _PLAIN = {"200": {"description": "yes", "content": {"text/plain": {"schema": {"type": "string"}}}}}
 _PROBES = {

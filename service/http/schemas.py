@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.http import form
+from service.scoring import request
 
 
 class _Body(BaseModel):
@@ -127,14 +127,14 @@ SCORE_FORM: dict[str, Any] = {
         "passes": {
             "type": "integer",
             "minimum": 1,
-            "maximum": form.MAX_PASSES,
-            "default": form.DEFAULT_PASSES,
+            "maximum": request.MAX_PASSES,
+            "default": request.DEFAULT_PASSES,
         },
         "seed": {
             "type": "integer",
             "minimum": 0,
-            "maximum": form.MAX_SEED,
-            "default": form.DEFAULT_SEED,
+            "maximum": request.MAX_SEED,
+            "default": request.DEFAULT_SEED,
         },
         "model_version": {
             "type": "string",
@@ -143,7 +143,7 @@ SCORE_FORM: dict[str, Any] = {
         },
         "include": {
             "type": "string",
-            "description": f"comma list of {', '.join(form.INCLUDABLE)}",
+            "description": f"comma list of {', '.join(request.INCLUDABLE)}",
         },
     },
 }

@@ -15,7 +15,7 @@ _MINIBATCHES = (1, 2, 4, 8, 16, 32, 64)
 _SECONDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
-class Meters:
+class Counters:
     """Counters and histograms; each may be called from any thread."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Meters:
             self._bald.labels(version).observe(row["bald"])
 
     def minibatch(self, castings: int) -> None:
-        """Count a minibatch of the trunk."""
+        """Count a minibatch of the backbone."""
         self._minibatch.observe(castings)
 
     def stage(self, name: str, seconds: float) -> None:

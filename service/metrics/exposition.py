@@ -8,17 +8,17 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.values import MutexValue, ValueClass
 
-from service.hosting.model_host import Host
-from service.metrics.counters import Meters
-from service.scoring.scorer import Bench
+from service.hosting.model_host import ModelHost
+from service.metrics.counters import Counters
+from service.scoring.scorer import Scorer
 
 
 class _ModelState(Collector):
     """Gauges that are read off the worker when somebody asks."""
 
-    def __init__(self, host: Host, bench: Bench) -> None:
+    def __init__(self, host: ModelHost, scorer: Scorer) -> None:
         self._host = host
-        self._bench = bench
+        self._scorer = scorer
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges, of the worker that answers."""
@@ -38,20 +38,20 @@ class _ModelState(Collector):
                 "1 when something else is served than the registry asks for",
                 registry.error is not None,
             ),
-            "casting_requests_waiting": ("requests behind the computed one", self._bench.waiting),
+            "casting_requests_waiting": ("requests behind the computed one", self._scorer.waiting),
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(name, text, value=float(value))
 
 
-def exposition(host: Host, bench: Bench, meters: Meters) -> tuple[bytes, str]:
+def exposition(host: ModelHost, scorer: Scorer, counters: Counters) -> tuple[bytes, str]:
     """Everything there is to scrape, and its media type."""
     client = BentoMLContainer.metrics_client.get()
     registry = CollectorRegistry()
-    registry.register(_ModelState(host, bench))
+    registry.register(_ModelState(host, scorer))
     content: bytes = generate_latest(registry)
     if ValueClass is MutexValue:  # no `bentoml serve`, which makes series that workers share
-        content += generate_latest(meters.registry)
+        content += generate_latest(counters.registry)
     else:
         content += client.generate_latest()  # type: ignore[no-untyped-call]
     return content, client.CONTENT_TYPE_LATEST

@@ -11,7 +11,7 @@ _UNKNOWN = "unmatched"
 _CALLED_PATH = "casting.path"
 
 
-class TrafficMetrics:
+class RequestMetrics:
     """BentoML's request metrics, counting paths that no route has as one.
 
     BentoML's middleware labels series with whatever path a client sends, so that a scanner makes

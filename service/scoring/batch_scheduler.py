@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from models.network.network import use_threads
+from models.network.device import use_threads
 from models.prediction.predictor import Predictor
 from service.scoring.minibatch import Part, Question
 
@@ -36,7 +36,7 @@ class _Ask:
         return len(self.question.images)
 
 
-class Lanes:
+class BatchScheduler:
     """Runs minibatches; used from one event loop at a time.
 
     Args:
@@ -46,7 +46,7 @@ class Lanes:
     def __init__(self, work: Work) -> None:
         self.count = torch.get_num_threads()
         self._work = work
-        self._lanes = ThreadPoolExecutor(self.count, "lane", use_threads, (1,))
+        self._scheduler = ThreadPoolExecutor(self.count, "lane", use_threads, (1,))
         self._all_cores = ThreadPoolExecutor(1, "alone", use_threads, (self.count,))
         self._waiting: deque[_Ask] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -67,7 +67,7 @@ class Lanes:
 
     def close(self) -> None:
         """Finish the minibatches that are run and take nothing more."""
-        for threads in (self._lanes, self._all_cores):
+        for threads in (self._scheduler, self._all_cores):
             threads.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
@@ -104,7 +104,7 @@ class Lanes:
 
     async def _run(self, asks: Sequence[_Ask], *, alone: bool) -> None:
         """Run castings of one model, and give each who asked their own."""
-        threads = self._all_cores if alone else self._lanes
+        threads = self._all_cores if alone else self._scheduler
         questions = [ask.question for ask in asks]
         loop = asyncio.get_running_loop()
         try:

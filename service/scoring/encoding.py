@@ -10,22 +10,7 @@ from torch import Tensor
 
 from models.prediction.predictor import Answer
 from service.hosting.version_cache import Served
-from service.http.form import ScoreRequest
-
-JSON = "application/json"
-BINARY = "application/octet-stream"
-
-
-def wants_binary(accept: str) -> bool:
-    """Whether the `Accept` header names application/octet-stream.
-
-    Wildcards mean JSON; so does a quality of 0.
-    """
-    for choice in accept.lower().split(","):
-        kind, *options = (part.strip() for part in choice.split(";"))
-        if kind == BINARY:
-            return not any(_is_zero(option) for option in options)
-    return False
+from service.scoring.request import ScoreRequest
 
 
 def body(
@@ -57,8 +42,3 @@ def body(
 
 def _json(body: object) -> str:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def _is_zero(option: str) -> bool:
-    name, _, value = option.partition("=")
-    return name.strip() == "q" and not value.strip().strip("0.")

@@ -1,7 +1,7 @@
 """What a lane computes: castings of several requests, from their bytes to the rows of answers.
 
-The trunk is run once for all of them, the rest once for those of the same passes and seed: in a
-load of one-image requests the many small steps behind the trunk would cost as much as it does.
+The backbone is run once for all of them, the rest once for those of the same passes and seed: in a
+load of one-image requests the many small steps behind the backbone would cost as much as it does.
 """
 
 from collections import defaultdict
@@ -15,8 +15,8 @@ from torch import Tensor
 from models.errors import UnreadableImage
 from models.images import Preprocessing, decode
 from models.prediction.predictor import Answer, Predictor
-from service.http.form import ScoreRequest, Upload
 from service.refusals import BadImage
+from service.scoring.request import ScoreRequest, Upload
 
 Timed = Callable[[str], AbstractContextManager[None]]  # measures a stage of a minibatch
 
@@ -63,7 +63,7 @@ def questions(request: ScoreRequest, shares: int, most: int) -> list[Question]:
 def answer_together(
     predictor: Predictor, asked: Sequence[Question], max_pixels: int, timed: Timed
 ) -> list[Part]:
-    """Decode, run the trunk, and write the rows of every question, in their order."""
+    """Decode, run the backbone, and write the rows of every question, in their order."""
     with timed("decode"):
         decoded = [_decode(question, predictor.preprocessing, max_pixels) for question in asked]
     parts: dict[int, Part] = {}
@@ -74,7 +74,7 @@ def answer_together(
         else:
             pixels[index] = torch.stack(readable)
     if pixels:
-        with timed("trunk"):
+        with timed("backbone"):
             features_N_F = predictor.embed(torch.cat(list(pixels.values())))
         features = features_N_F.split([len(some) for some in pixels.values()])
         with timed("answer"):

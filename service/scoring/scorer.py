@@ -8,32 +8,32 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from models.network.network import use_threads
+from models.network.device import use_threads
 from models.prediction.predictor import Answer, Predictor
 from service.hosting.version_cache import Served
-from service.http.form import ScoreRequest
-from service.metrics.counters import Meters
+from service.metrics.counters import Counters
 from service.refusals import BadInput, NotNow
-from service.scoring.batch_scheduler import SHARED, Lanes
+from service.scoring.batch_scheduler import SHARED, BatchScheduler
 from service.scoring.encoding import body
 from service.scoring.minibatch import Part, Question, answer_together, questions
+from service.scoring.request import ScoreRequest
 
 _RETRY_SECONDS = 1
 
 T = TypeVar("T")
 
 
-class Bench:
+class Scorer:
     """The threads of a worker, and the line before them."""
 
-    def __init__(self, max_waiting: int, max_pixels: int, meters: Meters) -> None:
+    def __init__(self, max_waiting: int, max_pixels: int, counters: Counters) -> None:
         self._max_waiting = max_waiting
         self._max_pixels = max_pixels
-        self._meters = meters
+        self._counters = counters
         self._inside = 0
-        self._lanes = Lanes(self._minibatch)
-        self._threads = ThreadPoolExecutor(self._lanes.count, "compute", use_threads, (1,))
-        self._free = asyncio.Semaphore(self._lanes.count)
+        self._scheduler = BatchScheduler(self._minibatch)
+        self._threads = ThreadPoolExecutor(self._scheduler.count, "compute", use_threads, (1,))
+        self._free = asyncio.Semaphore(self._scheduler.count)
 
     @property
     def waiting(self) -> int:
@@ -65,8 +65,8 @@ class Bench:
         Raises:
             BadInput: some images cannot be read; it lists every one of them.
         """
-        asked = questions(request, self._lanes.count, SHARED)
-        parts = await self._lanes.ask(served.predictor, asked)
+        asked = questions(request, self._scheduler.count, SHARED)
+        parts = await self._scheduler.ask(served.predictor, asked)
         bad = [image for part in parts for image in part.bad]
         if bad:
             raise BadInput(f"{len(bad)} of {len(request.images)} images cannot be read", bad)
@@ -89,15 +89,15 @@ class Bench:
 
     def close(self) -> None:
         """Finish what is being computed and take nothing more."""
-        self._lanes.close()
+        self._scheduler.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _minibatch(self, predictor: Predictor, asked: Sequence[Question]) -> list[Part]:
-        self._meters.minibatch(sum(len(question.images) for question in asked))
+        self._counters.minibatch(sum(len(question.images) for question in asked))
         return answer_together(predictor, asked, self._max_pixels, self._timed)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.monotonic()
         yield
-        self._meters.stage(stage, time.monotonic() - start)
+        self._counters.stage(stage, time.monotonic() - start)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.fakes import FakeWorld, write_castings
+from tests.jobs.fakes import FakeContext, write_castings
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def castings(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeWorld]:
-    world = FakeWorld(tmp_path)
-    yield world
-    world.ledger.close()
+def fake(tmp_path: Path) -> Iterator[FakeContext]:
+    context = FakeContext(tmp_path)
+    yield context
+    context.ledger.close()

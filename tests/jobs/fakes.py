@@ -1,4 +1,4 @@
-"""A small world in memory: a tracker and a scorer that behave, and castings to try them on."""
+"""A small context in memory: a tracker and a scorer that behave, and castings to try them on."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from jobs import progress
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import CampaignRow, Ledger, Trained
 from jobs.adapters.scoring_client import Request, Scored
 from jobs.options import RunOptions
@@ -19,7 +19,7 @@ from models.errors import ServiceError, UnreadableImage, VersionNotFound
 from models.images import decode
 from models.network.network import Network, NetworkSpec
 from models.prediction.predictor import Predictor
-from models.registry.mlflow_registry import Version
+from models.registry.version import Version
 
 
 @dataclass
@@ -187,8 +187,8 @@ class FakeScorer:
 
 
 @dataclass
-class FakeWorld:
-    """A world on a ledger file, with everything else in memory."""
+class FakeContext:
+    """A context on a ledger file, with everything else in memory."""
 
     folder: Path
     tracker: FakeTracker = field(default_factory=FakeTracker)
@@ -198,8 +198,8 @@ class FakeWorld:
         self.scorer = FakeScorer(self.tracker)
         self.ledger = Ledger(f"sqlite:///{self.folder / 'ledger.db'}")
 
-    def open(self) -> World:
-        return World(
+    def open(self) -> Context:
+        return Context(
             self.ledger, self.tracker, lambda _: self.scorer, progress.silent, self.said.append
         )
 
@@ -250,7 +250,7 @@ class TinyNetwork(nn.Module):
         self.feature_count = 16
         self.head = nn.Linear(self.feature_count, spec.classes)
 
-    whole_numbers = None
+    int8 = None
     device = Network.device
     precision = Network.precision
     readout = Network.readout

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from jobs.cli import cli
-from models.acquisition.candidates import Evidence
+from models.acquisition.candidates import Candidates
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_run_prints_its_result_as_json_and_versions_are_promoted_and_exported(
     assert "casting-defects has no version 77" in missing.stderr
 
 
-def takes_one_too_few(evidence: Evidence, size: int, _: object) -> list[int]:
+def takes_one_too_few(candidates: Candidates, size: int, _: object) -> list[int]:
     """One less than was asked for."""
     return list(range(size - 1))
 

@@ -14,13 +14,13 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.campaign import train
 from jobs.campaign.run import run
 from jobs.options import RunOptions
 from models.errors import OutageError
 from models.evaluation import figures
-from tests.jobs.fakes import FakeWorld, tiny_fit, write_castings
+from tests.jobs.fakes import FakeContext, tiny_fit, write_castings
 
 
 class Killed(BaseException):
@@ -73,17 +73,17 @@ class Fragile:
         return call
 
 
-def fragile(world: World, fate: Fate) -> World:
-    """The same world, struck by fate."""
+def fragile(context: Context, fate: Fate) -> Context:
+    """The same context, struck by fate."""
     return replace(
-        world,
-        ledger=Fragile(world.ledger, fate),  # type: ignore[arg-type]
-        tracker=Fragile(world.tracker, fate),  # type: ignore[arg-type]
-        scorer=lambda options: Fragile(world.scorer(options), fate),  # type: ignore[arg-type,return-value]
+        context,
+        ledger=Fragile(context.ledger, fate),  # type: ignore[arg-type]
+        tracker=Fragile(context.tracker, fate),  # type: ignore[arg-type]
+        scorer=lambda options: Fragile(context.scorer(options), fate),  # type: ignore[arg-type,return-value]
     )
 
 
-def everything(fake: FakeWorld) -> dict[str, object]:
+def everything(fake: FakeContext) -> dict[str, object]:
     """All that a campaign leaves behind, but for times."""
     rows = {}
     with sa.create_engine(f"sqlite:///{fake.folder / 'ledger.db'}").connect() as connection:
@@ -148,9 +148,9 @@ def _settled(result: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _world(folder: Path) -> FakeWorld:
+def _world(folder: Path) -> FakeContext:
     folder.mkdir()
-    fake = FakeWorld(folder)
+    fake = FakeContext(folder)
     unsafe = "PRAGMA synchronous = OFF"  # a campaign commits a hundred times, each some 20 ms
     sa.event.listen(fake.ledger.engine, "connect", lambda c, _: c.execute(unsafe))
     fake.ledger.close()

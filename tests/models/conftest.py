@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
-from models.network.network import NetworkSpec, build
-from models.prediction.predictor import Operating, Predictor
+from models.network.network import NetworkSpec
+from models.network.weights import build
+from models.prediction.predictor import Predictor
 
 collect_ignore = ["goldens/make_goldens.py"]  # its libraries are no dependency of ours
 
@@ -33,7 +35,7 @@ def make_predictor():
             network,
             Preprocessing(size=SIZE, channels=channels),
             classes,
-            operating or Operating("ok", 0.4, 1.5),
+            operating or OperatingPoint("ok", 0.4, 1.5),
         )
 
     return make
@@ -68,7 +70,7 @@ def photograph():
 
 @pytest.fixture
 def compute_in(monkeypatch, predictor):
-    """Trunks compute in a precision, if this machine can."""
+    """Backbones compute in a precision, if this machine can."""
     capable = torch.cpu.get_capabilities()
 
     def choose(name):
@@ -84,7 +86,7 @@ def compute_in(monkeypatch, predictor):
 
 @pytest.fixture
 def in_fp32(compute_in):
-    """Trunks compute in fp32, whatever this machine would choose."""
+    """Backbones compute in fp32, whatever this machine would choose."""
     compute_in("fp32")
 
 

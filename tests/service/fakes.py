@@ -16,10 +16,12 @@ from PIL import Image
 from safetensors.torch import load
 
 from models.errors import VersionNotFound
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
-from models.network.network import NetworkSpec, build
-from models.prediction.predictor import Operating, Predictor
-from models.registry.mlflow_registry import Version
+from models.network.network import NetworkSpec
+from models.network.weights import build
+from models.prediction.predictor import Predictor
+from models.registry.version import Version
 
 CLASSES = ("def_front", "ok_front")
 
@@ -27,7 +29,7 @@ CLASSES = ("def_front", "ok_front")
 def tiny_predictor(seed: int = 0) -> Predictor:
     spec = NetworkSpec("resnet18", channels=1, classes=2)
     network = build(spec, "scratch", torch.Generator().manual_seed(seed)).eval()
-    return Predictor(network, Preprocessing(size=32), CLASSES, Operating(good="ok_front"))
+    return Predictor(network, Preprocessing(size=32), CLASSES, OperatingPoint(good="ok_front"))
 
 
 def photo(seed: int, size: int = 40) -> bytes:

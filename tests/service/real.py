@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from models.prediction.predictor import Predictor
 from models.registry import mlflow_registry
-from models.registry.mlflow_registry import Version
+from models.registry.version import Version
 from tests.processes import eventually
 
 MODEL = "casting-defects"

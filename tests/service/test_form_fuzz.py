@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.http.form import ScoreRequest, read_form
+from service.http.form import read_form
 from service.refusals import Refusal
+from service.scoring.request import ScoreRequest
 from service.settings import Settings
 from tests.service.fakes import multipart, named
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from jobs.processes.child_process import leashed, pull
+from jobs.processes.child_process import end_children, start_child
 from service.http import page
 from tests.processes import eventually
 from tests.service.real import free_port, publish
@@ -48,12 +48,12 @@ def client(store, tmp_path_factory) -> Iterator[httpx.Client]:
     command = [str(bentoml), "serve", "service.inspector:CastingInspector"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     with log.open("w") as file:
-        server = leashed(command, environment, file)
+        server = start_child(command, environment, file)
     headers = {"Authorization": f"Bearer {KEY}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
         assert eventually(lambda: answers(client), 60), log.read_text()
         yield client
-    pull(server)
+    end_children(server)
 
 
 def test_a_real_server_from_its_first_answer_to_a_scrape(store, client, photos):

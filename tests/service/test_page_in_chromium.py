@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from jobs.processes.child_process import leashed, pull
+from jobs.processes.child_process import end_children, start_child
 from models.registry import version_folder
 from tests.service.chromium import (
     BROWSER,
@@ -54,10 +54,10 @@ def url(tmp_path_factory, predictors) -> Iterator[str]:
         "service.inspector:CastingInspector", "--host", "127.0.0.1", "--port", str(port),
     ]  # fmt: skip
     with (folder / "log").open("w") as log:
-        server = leashed(command, environment, log)
+        server = start_child(command, environment, log)
     wait_until_ready(f"http://127.0.0.1:{port}/readyz", folder / "log")
     yield f"http://127.0.0.1:{port}/"
-    pull(server)
+    end_children(server)
 
 
 def wait_until_ready(url: str, log: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import ServiceError
-from service.runtime import quieten_libraries
+from service.runtime import configure_libraries
 from service.settings import Settings
 
 
@@ -81,6 +81,6 @@ def test_the_key_is_not_in_the_representation():
 
 def test_libraries_are_quietened_but_what_the_user_set_stands():
     environment = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "99"}
-    quieten_libraries(environment)
+    configure_libraries(environment)
     assert environment["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
     assert environment["BENTOML_DO_NOT_TRACK"] == "True"

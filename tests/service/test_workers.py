@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from models.images import decode
-from models.registry import mlflow_registry
+from models.registry import version
 from tests.service.real import MODEL, publish, serving
 
 CLIENTS = 8
@@ -64,7 +64,7 @@ def test_workers_swap_under_load_without_a_failure_or_a_mixed_answer(
     async def swap(crowd: Crowd) -> None:
         try:
             for number in ("2", "1", "2"):
-                tracking_store.set_registered_model_alias(MODEL, mlflow_registry.ALIAS, number)
+                tracking_store.set_registered_model_alias(MODEL, version.ALIAS, number)
                 assert await crowd.sees_only(number), crowd.seen[-20:]
         finally:
             crowd.ended.set()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models import uncertainty
-from models.acquisition.candidates import Evidence, needing
+from models.acquisition.candidates import Candidates, needing
 from models.acquisition.selection import DECIMALS
 
 OUTCOMES = 1024  # joint outcomes kept: all of them for 10 castings of 2 classes, for 3 of 10
@@ -58,14 +58,14 @@ class Joint:
 
 
 @needing("probs_N_K_C")
-def batchbald(evidence: Evidence, size: int, generator: torch.Generator) -> Tensor:
+def batchbald(candidates: Candidates, size: int, generator: torch.Generator) -> Tensor:
     """The batch that as a whole tells most about the weights, greedily (Kirsch 2019)."""
-    probs_N_K_C = evidence.posterior()
+    probs_N_K_C = candidates.posterior()
     passes = probs_N_K_C.shape[1]
     one = torch.ones(1, dtype=torch.float64)
     joint = Joint(one, one.expand(1, passes) / passes)
-    if evidence.picked is not None:
-        for probs_K_C in evidence.picked.posterior():
+    if candidates.picked is not None:
+        for probs_K_C in candidates.picked.posterior():
             joint = joint.with_casting(probs_K_C.double(), generator)
     bounds_N = uncertainty.bald(probs_N_K_C).double().round(decimals=DECIMALS)
     batch: list[int] = []

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Evidence, Strategy, needing, needs_of, wants_members
+from models.acquisition.candidates import Candidates, Strategy, needing, needs_of, wants_members
 from models.acquisition.clustering import k_means, normalised
 from models.errors import DataError
 
@@ -27,14 +27,14 @@ def diverse(name: str, ranking: Strategy) -> Strategy:
     @needing(
         *dict.fromkeys([*needs_of(ranking), "embeddings_N_F"]), members=wants_members(ranking)
     )
-    def spread(evidence: Evidence, size: int, generator: torch.Generator) -> Tensor:
-        if evidence.places_N is None:
-            order = torch.as_tensor(ranking(evidence, len(evidence), generator))
+    def spread(candidates: Candidates, size: int, generator: torch.Generator) -> Tensor:
+        if candidates.places_N is None:
+            order = torch.as_tensor(ranking(candidates, len(candidates), generator))
         else:
-            order = evidence.places_N.argsort()
+            order = candidates.places_N.argsort()
         best_T = order[: TOP * size]
-        known = evidence.picked.embeddings() if evidence.picked is not None else None
-        points = [evidence.embeddings()[best_T], *([] if known is None else [known])]
+        known = candidates.picked.embeddings() if candidates.picked is not None else None
+        points = [candidates.embeddings()[best_T], *([] if known is None else [known])]
         clusters = size + (0 if known is None else len(known))
         labels = k_means(normalised(torch.cat(points)), clusters, generator).tolist()
         taken = set(labels[len(best_T) :])

@@ -8,7 +8,7 @@ finds the first defects where they are rare, and no model knows yet what one loo
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Evidence, needing
+from models.acquisition.candidates import Candidates, needing
 from models.acquisition.clustering import spaced
 from models.acquisition.selection import top_scoring
 
@@ -19,9 +19,9 @@ _TINY = 1e-9
 
 
 @needing("images", ranks=True, cold=True)
-def novelty(evidence: Evidence, size: int, _: torch.Generator) -> Tensor:
+def novelty(candidates: Candidates, size: int, _: torch.Generator) -> Tensor:
     """Pixel farthest from what the pool's principal components draw (Jackson & Mudholkar 1979)."""
-    images_N, _labelled = evidence.pixels()
+    images_N, _labelled = candidates.pixels()
     return top_scoring(largest_residual(images_N), size)
 
 

@@ -6,13 +6,13 @@ each batch. What the discriminator is surest is unlabelled is unlike what has be
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.acquisition.candidates import Evidence, needing
+from models.acquisition.candidates import Candidates, OnStep, needing
 from models.acquisition.selection import top_scoring
 from models.errors import DataError
 
@@ -23,8 +23,6 @@ _LEARNING_RATE = 1e-3
 _KL_WEIGHT = 1e-3  # beside a reconstruction error that is a mean over pixels
 _ADVERSARY_WEIGHT = 0.1
 
-OnStep = Callable[[int, int, float], object]
-
 
 def steps_for(castings: int) -> int:
     """Steps for labelled castings and pool together."""
@@ -33,12 +31,12 @@ def steps_for(castings: int) -> int:
 
 @needing("images", ranks=True)
 def vaal(
-    evidence: Evidence, size: int, generator: torch.Generator, *, on_step: OnStep | None = None
+    candidates: Candidates, size: int, generator: torch.Generator, *, on_step: OnStep | None = None
 ) -> Tensor:
     """Least like the labelled castings, by a discriminator on a VAE's latent (Sinha 2019).
 
     Args:
-        evidence: with uint8 images `[N, channels, side, side]` of pool and labelled castings.
+        candidates: with uint8 images `[N, channels, side, side]` of pool and labelled castings.
         size: castings wanted.
         generator: draws weights, minibatches and latents.
         on_step: told (step, steps, reconstruction error) after each step of the training.
@@ -46,7 +44,7 @@ def vaal(
     Raises:
         DataError: nothing is labelled, so that nothing can be unlike it.
     """
-    images_N, labelled_M = evidence.pixels()
+    images_N, labelled_M = candidates.pixels()
     if not len(labelled_M):
         raise DataError("vaal compares with labelled castings, of which there are 0; start cold "
                         "with typiclust, coreset, probcover or random")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the environment variables make of the world."""
+"""What the environment variables make of the context."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 
 from jobs.adapters import environment
-from jobs.adapters.environment import real_world
+from jobs.adapters.environment import real_context
 
 
 def test_mlflow_keeps_off_the_stdout_that_the_json_goes_to(
@@ -18,5 +18,5 @@ def test_mlflow_keeps_off_the_stdout_that_the_json_goes_to(
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    with real_world():  # it would print links where the tracking server speaks HTTP
+    with real_context():  # it would print links where the tracking server speaks HTTP
         assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()

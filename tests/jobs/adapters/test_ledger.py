@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
 from jobs.adapters.ledger import Asked, CampaignRow, Ledger, Seen, Trained
-from jobs.datasets.castings import PartSide
+from jobs.datasets.split import PartSide
 
 
 @pytest.fixture
@@ -92,13 +92,13 @@ def test_parts_stay_where_they_are(ledger: Ledger):
 
 def test_the_latest_word_on_a_casting_counts(ledger: Ledger):
     empty = Seen("b.png", "empty file")
-    ledger.record_stock("data", {"c1": Seen("a.png"), "c2": empty})
+    ledger.record_seen("data", {"c1": Seen("a.png"), "c2": empty})
     bad = Seen("moved.png", "the service cannot read it")
-    ledger.record_stock("data", {"c1": bad})
-    assert ledger.stock("data") == {"c1": bad, "c2": empty}
-    ledger.record_stock("other", {"c2": Seen("c.png", "empty file")})
-    assert ledger.stock("other") == {"c2": Seen("c.png", "empty file")}
-    assert ledger.stock()["c1"] == bad
+    ledger.record_seen("data", {"c1": bad})
+    assert ledger.seen("data") == {"c1": bad, "c2": empty}
+    ledger.record_seen("other", {"c2": Seen("c.png", "empty file")})
+    assert ledger.seen("other") == {"c2": Seen("c.png", "empty file")}
+    assert ledger.seen()["c1"] == bad
 
 
 def test_another_process_sees_what_was_written(tmp_path: Path):

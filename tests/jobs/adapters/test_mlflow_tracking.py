@@ -7,9 +7,11 @@ from mlflow.entities import Param
 
 from jobs.adapters.mlflow_tracking import EXPERIMENT, MlflowTracker
 from models.errors import VersionNotFound
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
-from models.network.network import NetworkSpec, build
-from models.prediction.predictor import Operating, Predictor
+from models.network.network import NetworkSpec
+from models.network.weights import build
+from models.prediction.predictor import Predictor
 
 TAGS = {"campaign": "a", "strategy": "bald", "seed": "0", "begun": "2026-11-24T08:00:00.1"}
 LABELS = {"labels": "40", "labels_sha256": "x"}
@@ -136,7 +138,7 @@ def test_a_run_publishes_one_version_and_promotion_remembers_the_one_before(
 ):
     parent = tracker.open_campaign("a", None, {}, TAGS)
     network = build(NetworkSpec("resnet18", 1, 2), "scratch", torch.Generator().manual_seed(0))
-    predictor = Predictor(network.eval(), Preprocessing(32), ("def", "ok"), Operating("ok"))
+    predictor = Predictor(network.eval(), Preprocessing(32), ("def", "ok"), OperatingPoint("ok"))
     pixels_N = torch.randint(0, 255, (3, 1, 32, 32), dtype=torch.uint8)
     versions = []
     for number in range(2):

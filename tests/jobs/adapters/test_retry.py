@@ -6,7 +6,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UN
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from jobs.adapters.environment import why_away
-from jobs.adapters.retry import PATIENCE, patient
+from jobs.adapters.retry import RETRY_SECONDS, retrying
 from models.errors import CampaignError, OutageError, VersionError
 
 
@@ -41,7 +41,7 @@ class Shop:
 
 def _patient(shop: Shop, said: list[str]) -> Shop:
     clock = shop.clock
-    return patient(lambda: shop, "the shop", why_away, said.append, clock.sleep, clock.read)
+    return retrying(lambda: shop, "the shop", why_away, said.append, clock.sleep, clock.read)
 
 
 def test_an_outage_of_a_minute_is_waited_out_and_said_once():
@@ -60,7 +60,7 @@ def test_a_longer_one_is_an_error_within_the_stated_bound():
     shop = Shop(Clock(), opens=1e9)
     with pytest.raises(OutageError, match=r"the shop cannot be used: No space left on device\. 1"):
         _patient(shop, []).buy("a")
-    assert PATIENCE <= shop.clock.now <= PATIENCE + 10
+    assert RETRY_SECONDS <= shop.clock.now <= RETRY_SECONDS + 10
 
 
 def test_after_giving_up_every_further_call_is_tried_once_until_one_succeeds():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from jobs.adapters.scoring_client import PATIENCE, Request, ScoringClient, stack
+from jobs.adapters.scoring_client import RETRY_SECONDS, Request, ScoringClient, stack
 from models.errors import ServiceError
 
 REQUEST = Request(version="7", run_id="r7", passes=3, seed=5, include=("posterior",))
@@ -120,7 +120,7 @@ def test_a_service_that_stays_away_is_an_error_within_the_stated_patience():
     )
     with pytest.raises(ServiceError, match=r"not to be had for 12\d s \(connection refused\)"):
         client.score(IMAGES, REQUEST)
-    assert PATIENCE <= sum(slept) <= PATIENCE + 8
+    assert RETRY_SECONDS <= sum(slept) <= RETRY_SECONDS + 8
     assert said == ["scoring service: connection refused; trying again for up to 120 s"]
 
 

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from jobs.campaign import train
+from jobs.campaign import contact_sheet, train
 from jobs.campaign.run import run
 from jobs.options import RunOptions
 from models.evaluation import figures
-from tests.jobs.fakes import FakeWorld, tiny_fit
+from tests.jobs.fakes import FakeContext, tiny_fit
 
 
 @pytest.fixture
-def sheets(monkeypatch: pytest.MonkeyPatch) -> list[list[figures.Thumbnail]]:
+def sheets(monkeypatch: pytest.MonkeyPatch) -> list[list[contact_sheet.Thumbnail]]:
     """What is drawn, without drawing it."""
-    drawn: list[list[figures.Thumbnail]] = []
+    drawn: list[list[contact_sheet.Thumbnail]] = []
     monkeypatch.setattr(train, "fit", tiny_fit)
-    monkeypatch.setattr(figures, "contact_sheet", lambda shown, _: drawn.append(list(shown)))
+    monkeypatch.setattr(contact_sheet, "draw_sheet", lambda shown, _: drawn.append(list(shown)))
     monkeypatch.setattr(figures, "png", lambda _: b"png")
     return drawn
 
@@ -28,7 +28,7 @@ def options(data: Path, strategy: str = "bald") -> RunOptions:
 
 
 def test_the_castings_on_the_sheet_are_explained_by_the_version_that_ranked_them(
-    fake: FakeWorld, castings: Path, sheets: list[list[figures.Thumbnail]]
+    fake: FakeContext, castings: Path, sheets: list[list[contact_sheet.Thumbnail]]
 ):
     run(fake.open(), options(castings))
     (sheet,) = sheets
@@ -38,7 +38,7 @@ def test_the_castings_on_the_sheet_are_explained_by_the_version_that_ranked_them
 
 
 def test_without_maps_the_sheet_is_drawn_all_the_same_and_the_log_says_so(
-    fake: FakeWorld, castings: Path, sheets: list[list[figures.Thumbnail]]
+    fake: FakeContext, castings: Path, sheets: list[list[contact_sheet.Thumbnail]]
 ):
     fake.scorer.explains = False
     assert run(fake.open(), options(castings))["state"] == "finished"
@@ -48,9 +48,9 @@ def test_without_maps_the_sheet_is_drawn_all_the_same_and_the_log_says_so(
 
 
 def test_at_most_the_castings_on_the_sheet_are_explained(
-    fake: FakeWorld,
+    fake: FakeContext,
     castings: Path,
-    sheets: list[list[figures.Thumbnail]],
+    sheets: list[list[contact_sheet.Thumbnail]],
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(figures, "SHEET", 3)
@@ -60,7 +60,7 @@ def test_at_most_the_castings_on_the_sheet_are_explained(
 
 
 def test_a_strategy_that_asks_nothing_of_the_model_gets_no_maps(
-    fake: FakeWorld, castings: Path, sheets: list[list[figures.Thumbnail]]
+    fake: FakeContext, castings: Path, sheets: list[list[contact_sheet.Thumbnail]]
 ):
     run(fake.open(), options(castings, "random"))
     assert fake.scorer.explained == []

@@ -5,29 +5,29 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.adapters.ledger import Label
-from jobs.adapters.retry import patient
+from jobs.adapters.retry import retrying
 from jobs.campaign.label import export_labels, import_labels, label_status
 from jobs.campaign.opening import Campaign, open_campaign
 from jobs.campaign.run import run
-from jobs.campaign.state import standing
+from jobs.campaign.state import read_state
 from jobs.options import RunOptions
 from models.errors import CampaignError, DataError
-from tests.jobs.fakes import FakeWorld, write_castings
+from tests.jobs.fakes import FakeContext, write_castings
 
 
 @pytest.fixture
-def awaiting(fake: FakeWorld, tmp_path: Path) -> tuple[World, Campaign, Path]:
+def awaiting(fake: FakeContext, tmp_path: Path) -> tuple[Context, Campaign, Path]:
     """A campaign on castings without labels that awaits its first batch."""
     data = write_castings(tmp_path / "pool", {"shots": 30}) / "shots"
     options = RunOptions(
         data=str(data), classes="ok,def", audit_share=0.0, rounds=2, batch=4, initial=6,
         passes=4, steps=2, image_size=32,
     )  # fmt: skip
-    world = fake.open()
-    assert run(world, options)["state"] == "awaiting labels"
-    return world, open_campaign(world, options), tmp_path / "labels.csv"
+    context = fake.open()
+    assert run(context, options)["state"] == "awaiting labels"
+    return context, open_campaign(context, options), tmp_path / "labels.csv"
 
 
 def _fill(file: Path, labels: list[str], annotator: str = "ann") -> None:
@@ -37,48 +37,48 @@ def _fill(file: Path, labels: list[str], annotator: str = "ann") -> None:
 
 
 def test_what_awaits_a_label_is_exported_with_paths_that_open(
-    awaiting: tuple[World, Campaign, Path],
+    awaiting: tuple[Context, Campaign, Path],
 ):
-    world, campaign, file = awaiting
-    assert export_labels(campaign, standing(world, campaign), file) == 6
+    context, campaign, file = awaiting
+    assert export_labels(campaign, read_state(context, campaign), file) == 6
     table = pd.read_csv(file)
     assert list(table.columns) == ["casting", "path", "label", "annotator"]
     assert all(Path(path).is_file() for path in table["path"])
-    assert list(table["casting"]) == [a.casting for a in standing(world, campaign).asked]
+    assert list(table["casting"]) == [a.casting for a in read_state(context, campaign).asked]
 
 
 def test_labels_come_back_and_the_same_file_again_changes_nothing(
-    awaiting: tuple[World, Campaign, Path],
+    awaiting: tuple[Context, Campaign, Path],
 ):
-    world, campaign, file = awaiting
-    export_labels(campaign, standing(world, campaign), file)
+    context, campaign, file = awaiting
+    export_labels(campaign, read_state(context, campaign), file)
     _fill(file, ["ok", "def"] * 3)
-    now = standing(world, campaign)
-    assert import_labels(world, campaign, now, file) == {"labels": 6, "news": 6}
-    assert import_labels(world, campaign, now, file) == {"labels": 6, "news": 0}
-    status = label_status(campaign, standing(world, campaign))
+    now = read_state(context, campaign)
+    assert import_labels(context, campaign, now, file) == {"labels": 6, "news": 6}
+    assert import_labels(context, campaign, now, file) == {"labels": 6, "news": 0}
+    status = label_status(campaign, read_state(context, campaign))
     assert status["labels"] == {"def": 3, "ok": 3}
     assert status["awaiting"] == 0
     with pytest.raises(CampaignError, match="awaits no labels"):
-        export_labels(campaign, standing(world, campaign), file)
+        export_labels(campaign, read_state(context, campaign), file)
 
 
 def test_a_file_filled_in_half_way_leaves_the_rest_for_later(
-    awaiting: tuple[World, Campaign, Path],
+    awaiting: tuple[Context, Campaign, Path],
 ):
-    world, campaign, file = awaiting
-    export_labels(campaign, standing(world, campaign), file)
+    context, campaign, file = awaiting
+    export_labels(campaign, read_state(context, campaign), file)
     _fill(file, ["ok", "", "", "def", "", ""])
-    import_labels(world, campaign, standing(world, campaign), file)
-    assert len(standing(world, campaign).unlabelled()) == 4
-    assert run(world, campaign.options)["state"] == "awaiting labels"
+    import_labels(context, campaign, read_state(context, campaign), file)
+    assert len(read_state(context, campaign).unlabelled()) == 4
+    assert run(context, campaign.options)["state"] == "awaiting labels"
 
 
-def test_labels_are_not_lost_when_the_ledger_is_busy(awaiting: tuple[World, Campaign, Path]):
-    world, campaign, file = awaiting
-    export_labels(campaign, standing(world, campaign), file)
+def test_labels_are_not_lost_when_the_ledger_is_busy(awaiting: tuple[Context, Campaign, Path]):
+    context, campaign, file = awaiting
+    export_labels(campaign, read_state(context, campaign), file)
     _fill(file, ["ok", "def"] * 3)
-    now = standing(world, campaign)
+    now = read_state(context, campaign)
 
     class BusyOnce:
         tried = False
@@ -88,19 +88,19 @@ def test_labels_are_not_lost_when_the_ledger_is_busy(awaiting: tuple[World, Camp
                 self.tried = True
                 list(labels)
                 raise OSError("database is locked")
-            return world.ledger.record_labels(labels)
+            return context.ledger.record_labels(labels)
 
-    ledger = patient(BusyOnce, "the ledger", str, lambda _: None, sleep=lambda _: None)
-    busy = replace(world, ledger=ledger)  # type: ignore[arg-type]
+    ledger = retrying(BusyOnce, "the ledger", str, lambda _: None, sleep=lambda _: None)
+    busy = replace(context, ledger=ledger)  # type: ignore[arg-type]
     assert import_labels(busy, campaign, now, file) == {"labels": 6, "news": 6}
-    assert len(standing(world, campaign).labels) == 6
+    assert len(read_state(context, campaign).labels) == 6
 
 
 def test_a_file_that_people_have_filled_in_is_not_overwritten(
-    awaiting: tuple[World, Campaign, Path],
+    awaiting: tuple[Context, Campaign, Path],
 ):
-    world, campaign, file = awaiting
-    now = standing(world, campaign)
+    context, campaign, file = awaiting
+    now = read_state(context, campaign)
     export_labels(campaign, now, file)
     export_labels(campaign, now, file)  # nothing is lost yet
     _fill(file, ["ok", "def", "ok", "", "", ""])
@@ -108,16 +108,16 @@ def test_a_file_that_people_have_filled_in_is_not_overwritten(
     with pytest.raises(CampaignError, match=r"holds 3 labels that were not imported"):
         export_labels(campaign, now, file)
     assert file.read_text() == filled
-    import_labels(world, campaign, now, file)
-    assert export_labels(campaign, standing(world, campaign), file) == 3
+    import_labels(context, campaign, now, file)
+    assert export_labels(campaign, read_state(context, campaign), file) == 3
 
 
-def test_labels_all_of_one_class_are_no_obstacle(awaiting: tuple[World, Campaign, Path]):
-    world, campaign, file = awaiting
-    export_labels(campaign, standing(world, campaign), file)
+def test_labels_all_of_one_class_are_no_obstacle(awaiting: tuple[Context, Campaign, Path]):
+    context, campaign, file = awaiting
+    export_labels(campaign, read_state(context, campaign), file)
     _fill(file, ["ok"] * 6)
-    import_labels(world, campaign, standing(world, campaign), file)
-    result = run(world, campaign.options)
+    import_labels(context, campaign, read_state(context, campaign), file)
+    result = run(context, campaign.options)
     assert result["state"] == "awaiting labels"
     assert result["awaiting"] == 4
     assert [r["labels"] for r in result["rounds"]] == [6]
@@ -131,33 +131,33 @@ def test_labels_all_of_one_class_are_no_obstacle(awaiting: tuple[World, Campaign
     ],
 )
 def test_a_wrong_line_refuses_the_whole_file(
-    awaiting: tuple[World, Campaign, Path], column: str, row: int, value: str, complaint: str
+    awaiting: tuple[Context, Campaign, Path], column: str, row: int, value: str, complaint: str
 ):
-    world, campaign, file = awaiting
-    export_labels(campaign, standing(world, campaign), file)
+    context, campaign, file = awaiting
+    export_labels(campaign, read_state(context, campaign), file)
     _fill(file, ["ok", "def"] * 3)
     table = pd.read_csv(file, dtype="string")
     table.loc[row, column] = value
     table.to_csv(file, index=False)
     with pytest.raises(DataError, match=f"1 faults, nothing was taken: {complaint}"):
-        import_labels(world, campaign, standing(world, campaign), file)
-    assert standing(world, campaign).labels == {}
+        import_labels(context, campaign, read_state(context, campaign), file)
+    assert read_state(context, campaign).labels == {}
 
 
 def test_lines_that_contradict_each_other_refuse_the_whole_file(
-    awaiting: tuple[World, Campaign, Path],
+    awaiting: tuple[Context, Campaign, Path],
 ):
-    world, campaign, file = awaiting
-    casting = standing(world, campaign).asked[0].casting
+    context, campaign, file = awaiting
+    casting = read_state(context, campaign).asked[0].casting
     lines = ["casting,label,annotator", f"{casting},ok,ann", f"{casting},def,bob"]
     file.write_text("\n".join([*lines, f"{casting},def,ann"]))
     with pytest.raises(DataError, match="line 4: def, but ok in line 2"):
-        import_labels(world, campaign, standing(world, campaign), file)
-    assert standing(world, campaign).labels == {}
+        import_labels(context, campaign, read_state(context, campaign), file)
+    assert read_state(context, campaign).labels == {}
 
 
-def test_a_file_without_the_columns_is_refused(awaiting: tuple[World, Campaign, Path]):
-    world, campaign, file = awaiting
+def test_a_file_without_the_columns_is_refused(awaiting: tuple[Context, Campaign, Path]):
+    context, campaign, file = awaiting
     file.write_text("image,verdict\na,ok\n")
     with pytest.raises(DataError, match="no column casting and label"):
-        import_labels(world, campaign, standing(world, campaign), file)
+        import_labels(context, campaign, read_state(context, campaign), file)

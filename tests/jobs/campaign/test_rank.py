@@ -11,7 +11,7 @@ from jobs.options import RunOptions
 from models.acquisition.strategies.table import STRATEGIES, needs_of
 from models.errors import DataError
 from models.images import Preprocessing, at_model_size
-from tests.jobs.fakes import FakeWorld, tiny_fit
+from tests.jobs.fakes import FakeContext, tiny_fit
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", [*sorted(STRATEGIES.keys() - {"ensemble"}), "diverse-bald"])
 def test_a_strategy_is_sent_what_it_needs_and_nothing_more(
-    fake: FakeWorld, options: RunOptions, name: str
+    fake: FakeContext, options: RunOptions, name: str
 ):
     result = run(fake.open(), replace(options, strategy=name))
     assert [r["labels"] for r in result["rounds"]] == [10, 16]
@@ -47,7 +47,7 @@ def test_a_strategy_is_sent_what_it_needs_and_nothing_more(
 
 
 def test_an_ensemble_is_one_version_whose_passes_are_its_members(
-    fake: FakeWorld, options: RunOptions, one_thread: None
+    fake: FakeContext, options: RunOptions, one_thread: None
 ):
     result = run(fake.open(), replace(options, strategy="ensemble"))
     predictor = fake.tracker.predictor("casting-defects", result["rounds"][0]["version"])
@@ -60,7 +60,7 @@ def test_an_ensemble_is_one_version_whose_passes_are_its_members(
 
 @pytest.mark.usefixtures("quick")
 def test_large_photographs_are_sent_at_the_models_size_and_rank_as_they_would_themselves(
-    fake: FakeWorld, options: RunOptions, monkeypatch: pytest.MonkeyPatch
+    fake: FakeContext, options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     """The castings of 32 pixels that the fixture makes, seen by a model of 16."""
     result = run(fake.open(), replace(options, image_size=16, campaign="small"))
@@ -80,19 +80,19 @@ def test_large_photographs_are_sent_at_the_models_size_and_rank_as_they_would_th
 
 @pytest.mark.usefixtures("quick")
 def test_a_cold_start_chooses_the_first_batch_without_a_model_or_a_label(
-    fake: FakeWorld, options: RunOptions
+    fake: FakeContext, options: RunOptions
 ):
-    world = fake.open()
+    context = fake.open()
     batches = {}
     for start in ("random", "typiclust", "novelty"):
-        result = run(world, replace(options, rounds=1, cold_start=start, campaign=start))
-        asked = world.ledger.asked(result["campaign"])
+        result = run(context, replace(options, rounds=1, cold_start=start, campaign=start))
+        asked = context.ledger.asked(result["campaign"])
         batches[start] = [a.casting for a in asked if a.use == "train"]
         assert len(batches[start]) == 8
     assert len({tuple(batch) for batch in batches.values()}) == len(batches)
     assert fake.scorer.requests == []
 
 
-def test_a_strategy_that_needs_a_model_cannot_start_cold(fake: FakeWorld, options: RunOptions):
+def test_a_strategy_that_needs_a_model_cannot_start_cold(fake: FakeContext, options: RunOptions):
     with pytest.raises(DataError, match=r"--cold-start bald: needs a model.*random.*typiclust"):
         run(fake.open(), replace(options, cold_start="bald"))

@@ -14,14 +14,14 @@ from jobs.campaign.acquire import ask_next
 from jobs.campaign.opening import open_campaign, recorded_options
 from jobs.campaign.promote import promote, roll_back
 from jobs.campaign.run import run
-from jobs.campaign.state import _calibrates, pool, standing
+from jobs.campaign.state import _calibrates, pool, read_state
 from jobs.campaign.train import train_round
 from jobs.datasets.castings import Casting
 from jobs.datasets.reader import DataSet, load_pixels
 from jobs.options import RunOptions
 from models.errors import CampaignError, CastingError, DataError, OutageError, VersionNotFound
 from models.images import Preprocessing
-from tests.jobs.fakes import FakeWorld, casting_bytes, write_castings
+from tests.jobs.fakes import FakeContext, casting_bytes, write_castings
 
 
 def small(data: Path, **changes: object) -> RunOptions:
@@ -33,7 +33,7 @@ def small(data: Path, **changes: object) -> RunOptions:
 
 
 def test_a_campaign_trains_asks_and_labels_until_its_rounds_are_done(
-    fake: FakeWorld, castings: Path
+    fake: FakeContext, castings: Path
 ):
     result = run(fake.open(), small(castings))
     assert result["state"] == "finished"
@@ -45,7 +45,7 @@ def test_a_campaign_trains_asks_and_labels_until_its_rounds_are_done(
     assert parent.status == "FINISHED"
 
 
-def test_every_round_leaves_its_artifacts(fake: FakeWorld, castings: Path):
+def test_every_round_leaves_its_artifacts(fake: FakeContext, castings: Path):
     result = run(fake.open(), small(castings, rounds=2))
     first = fake.tracker.runs[result["rounds"][0]["run_id"]]
     assert set(first.files) == {
@@ -69,31 +69,31 @@ def test_every_round_leaves_its_artifacts(fake: FakeWorld, castings: Path):
 
 
 def test_the_audit_is_paid_comes_from_the_test_side_and_is_never_trained_on(
-    fake: FakeWorld, castings: Path
+    fake: FakeContext, castings: Path
 ):
-    world = fake.open()
-    result = run(world, small(castings))
-    campaign = open_campaign(world, small(castings))
-    for asked in standing(world, campaign).asked:
+    context = fake.open()
+    result = run(context, small(castings))
+    campaign = open_campaign(context, small(castings))
+    for asked in read_state(context, campaign).asked:
         assert campaign.sides[asked.casting] == ("test" if asked.use == "audit" else "train")
     metrics = result["rounds"][-1]["metrics"]
     assert (metrics["labels/total"], metrics["labels/train"]) == (20, 16)
 
 
-def test_without_an_audit_share_every_label_is_trained_on(fake: FakeWorld, castings: Path):
+def test_without_an_audit_share_every_label_is_trained_on(fake: FakeContext, castings: Path):
     result = run(fake.open(), small(castings, audit_share=0.0, rounds=2))
     metrics = result["rounds"][-1]["metrics"]
     assert metrics["labels/total"] == metrics["labels/train"] == 15
 
 
-def test_no_casting_is_asked_for_twice(fake: FakeWorld, castings: Path):
-    world = fake.open()
-    result = run(world, small(castings, rounds=5))
-    asked = [a.casting for a in world.ledger.asked(result["campaign"])]
+def test_no_casting_is_asked_for_twice(fake: FakeContext, castings: Path):
+    context = fake.open()
+    result = run(context, small(castings, rounds=5))
+    asked = [a.casting for a in context.ledger.asked(result["campaign"])]
     assert len(asked) == len(set(asked)) == 30
 
 
-def test_the_same_command_again_changes_nothing(fake: FakeWorld, castings: Path):
+def test_the_same_command_again_changes_nothing(fake: FakeContext, castings: Path):
     first = run(fake.open(), small(castings))
     points = [list(r.points) for r in fake.tracker.runs.values()]
     assert run(fake.open(), small(castings)) == first
@@ -101,37 +101,37 @@ def test_the_same_command_again_changes_nothing(fake: FakeWorld, castings: Path)
     assert len(fake.tracker.versions) == 3
 
 
-def test_a_campaign_is_lengthened_by_more_rounds(fake: FakeWorld, castings: Path):
+def test_a_campaign_is_lengthened_by_more_rounds(fake: FakeContext, castings: Path):
     run(fake.open(), small(castings, rounds=2))
     result = run(fake.open(), small(castings, rounds=3))
-    whole = FakeWorld(_folder(fake.folder / "other"))
+    whole = FakeContext(_folder(fake.folder / "other"))
     undisturbed = run(whole.open(), small(castings, rounds=3))
     assert _numbers(result) == _numbers(undisturbed)
     whole.ledger.close()
 
 
-def test_a_campaign_stopped_anywhere_goes_on_where_it_was(fake: FakeWorld, castings: Path):
-    world = fake.open()
+def test_a_campaign_stopped_anywhere_goes_on_where_it_was(fake: FakeContext, castings: Path):
+    context = fake.open()
     options = small(castings)
-    run(world, replace(options, rounds=1))
-    campaign = open_campaign(world, options)
-    ask_next(world, campaign, standing(world, campaign))  # stopped before anyone labelled
-    result = run(world, options)
+    run(context, replace(options, rounds=1))
+    campaign = open_campaign(context, options)
+    ask_next(context, campaign, read_state(context, campaign))  # stopped before anyone labelled
+    result = run(context, options)
     assert [r["labels"] for r in result["rounds"]] == [10, 15, 20]
 
 
-def test_other_options_under_the_same_name_are_refused(fake: FakeWorld, castings: Path):
+def test_other_options_under_the_same_name_are_refused(fake: FakeContext, castings: Path):
     run(fake.open(), small(castings, rounds=1))
     with pytest.raises(CampaignError, match="--batch is 6, it was begun with 5"):
         run(fake.open(), small(castings, batch=6))
 
 
-def test_campaigns_share_initial_labels_but_never_models(fake: FakeWorld, castings: Path):
-    world = fake.open()
-    a = run(world, small(castings, strategy="bald"))
-    b = run(world, small(castings, strategy="margin"))
+def test_campaigns_share_initial_labels_but_never_models(fake: FakeContext, castings: Path):
+    context = fake.open()
+    a = run(context, small(castings, strategy="bald"))
+    b = run(context, small(castings, strategy="margin"))
     first = {
-        name: {x.casting for x in world.ledger.asked(name) if x.round == 0}
+        name: {x.casting for x in context.ledger.asked(name) if x.round == 0}
         for name in (a["campaign"], b["campaign"])
     }
     assert first[a["campaign"]] == first[b["campaign"]]
@@ -144,25 +144,25 @@ def test_campaigns_share_initial_labels_but_never_models(fake: FakeWorld, castin
 
 
 def test_castings_that_are_only_judged_are_in_memory_a_few_at_a_time(
-    fake: FakeWorld, castings: Path, monkeypatch: pytest.MonkeyPatch
+    fake: FakeContext, castings: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    world, held = fake.open(), []
+    context, held = fake.open(), []
 
     def load(data: DataSet, some: list[Casting], look: Preprocessing) -> torch.Tensor:
         held.append(len(some))
         return load_pixels(data, some, look)
 
     monkeypatch.setattr("jobs.campaign.train.load_pixels", load)
-    whole = run(world, small(castings, campaign="whole"))
+    whole = run(context, small(castings, campaign="whole"))
     assert sum(count > 3 for count in held) > 3  # more than the trainings
     held.clear()
     monkeypatch.setattr("jobs.campaign.train._IN_PIXELS", 3)
-    in_parts = run(world, small(castings, campaign="parts"))
+    in_parts = run(context, small(castings, campaign="parts"))
     assert _numbers(in_parts) == _numbers(whole)
     assert [count for count in held if count > 3] == [8, 12, 16]  # castings trained on
 
 
-def test_current_is_left_to_the_campaign_that_has_it(fake: FakeWorld, castings: Path):
+def test_current_is_left_to_the_campaign_that_has_it(fake: FakeContext, castings: Path):
     mine = run(fake.open(), small(castings, strategy="bald"))
     other = run(fake.open(), small(castings, strategy="random"))
     assert fake.tracker.alias["casting-defects"] == mine["rounds"][-1]["version"]
@@ -171,7 +171,7 @@ def test_current_is_left_to_the_campaign_that_has_it(fake: FakeWorld, castings: 
 
 
 def test_a_version_that_a_person_rolled_back_is_not_pushed_forward_again(
-    fake: FakeWorld, castings: Path
+    fake: FakeContext, castings: Path
 ):
     options = small(castings)
     run(fake.open(), options)
@@ -184,7 +184,7 @@ def test_a_version_that_a_person_rolled_back_is_not_pushed_forward_again(
 
 
 def test_a_version_that_a_person_left_for_an_older_one_is_not_pushed_forward_again(
-    fake: FakeWorld, castings: Path
+    fake: FakeContext, castings: Path
 ):
     run(fake.open(), small(castings))
     assert promote(fake.open(), "casting-defects", "2").number == "2"
@@ -195,7 +195,7 @@ def test_a_version_that_a_person_left_for_an_older_one_is_not_pushed_forward_aga
 
 
 def test_a_version_that_became_current_meanwhile_is_not_displaced(
-    fake: FakeWorld, castings: Path, monkeypatch: pytest.MonkeyPatch
+    fake: FakeContext, castings: Path, monkeypatch: pytest.MonkeyPatch
 ):
     other = run(fake.open(), small(castings, strategy="random", rounds=1))
     version = other["rounds"][0]["version"]
@@ -210,48 +210,49 @@ def test_a_version_that_became_current_meanwhile_is_not_displaced(
     assert mine["promote"].endswith(f"--version {mine['rounds'][0]['version']}")
 
 
-def test_a_file_that_went_away_sits_out_one_ranking_only(fake: FakeWorld, castings: Path):
-    world = fake.open()
-    run(world, small(castings, rounds=1))
-    campaign = open_campaign(world, small(castings, rounds=2))
-    gone = pool(campaign, standing(world, campaign))[0]
+def test_a_file_that_went_away_sits_out_one_ranking_only(fake: FakeContext, castings: Path):
+    context = fake.open()
+    run(context, small(castings, rounds=1))
+    campaign = open_campaign(context, small(castings, rounds=2))
+    gone = pool(campaign, read_state(context, campaign))[0]
     path = castings / gone.paths[0]
     content = path.read_bytes()
     path.unlink()
-    ask_next(world, campaign, standing(world, campaign))
+    ask_next(context, campaign, read_state(context, campaign))
     assert any("changed or went away" in line for line in fake.said)
-    assert world.ledger.stock()[gone.id].unreadable is None
+    assert context.ledger.seen()[gone.id].unreadable is None
     path.write_bytes(content)
-    assert run(world, small(castings, rounds=3))["state"] == "finished"
+    assert run(context, small(castings, rounds=3))["state"] == "finished"
 
 
-def test_a_label_outside_the_classes_names_a_path(fake: FakeWorld, castings: Path):
+def test_a_label_outside_the_classes_names_a_path(fake: FakeContext, castings: Path):
     with pytest.raises(DataError, match=r"def \(def/\d+\.png\): no such class.*ok, scrap"):
         run(fake.open(), small(castings, classes="ok,scrap"))
 
 
-def test_random_asks_the_service_nothing(fake: FakeWorld, castings: Path):
+def test_random_asks_the_service_nothing(fake: FakeContext, castings: Path):
     run(fake.open(), small(castings, strategy="random"))
     assert fake.scorer.requests == []
 
 
-def test_a_strategy_gets_only_what_it_needs(fake: FakeWorld, castings: Path):
+def test_a_strategy_gets_only_what_it_needs(fake: FakeContext, castings: Path):
     run(fake.open(), small(castings, strategy="margin", rounds=2))
     run(fake.open(), small(castings, strategy="bald", rounds=2))
     assert [r.include for r in fake.scorer.requests] == [(), ("posterior",)]
 
 
 def test_until_a_second_class_is_labelled_batches_are_chosen_by_what_is_odd_to_look_at(
-    fake: FakeWorld, tmp_path: Path
+    fake: FakeContext, tmp_path: Path
 ):
     data = _with_rare_defects(tmp_path)
-    world = fake.open()
+    context = fake.open()
     options = small(data, initial=5, audit_share=0.0, campaign="rare", seed=1)
-    result = run(world, options)
+    result = run(context, options)
     first, second, third = (
-        [a.casting for a in world.ledger.asked("rare") if a.round == number] for number in range(3)
+        [a.casting for a in context.ledger.asked("rare") if a.round == number]
+        for number in range(3)
     )
-    labels = world.ledger.labels()
+    labels = context.ledger.labels()
     assert {labels[casting] for casting in first} == {"ok"}
     assert [labels[casting] for casting in second[:2]] == ["def", "def"]
     told = [line for line in fake.said if "cannot tell yet" in line]
@@ -266,7 +267,7 @@ def test_until_a_second_class_is_labelled_batches_are_chosen_by_what_is_odd_to_l
 
 
 def test_a_strategy_that_asks_for_no_classes_goes_its_own_way_from_the_beginning(
-    fake: FakeWorld, tmp_path: Path
+    fake: FakeContext, tmp_path: Path
 ):
     data = _with_rare_defects(tmp_path)
     run(fake.open(), small(data, initial=5, audit_share=0.0, strategy="coreset"))
@@ -274,20 +275,20 @@ def test_a_strategy_that_asks_for_no_classes_goes_its_own_way_from_the_beginning
 
 
 def test_castings_that_the_service_cannot_read_are_set_aside_for_good(
-    fake: FakeWorld, castings: Path
+    fake: FakeContext, castings: Path
 ):
-    world = fake.open()
-    campaign = open_campaign(world, small(castings))
+    context = fake.open()
+    campaign = open_campaign(context, small(castings))
     bad = next(c.id for c in campaign.data.castings if campaign.sides[c.id] == "train")
     fake.scorer.refuse = {bad: "truncated"}
-    result = run(world, small(castings))
-    asked = {a.casting for a in world.ledger.asked(result["campaign"])}
+    result = run(context, small(castings))
+    asked = {a.casting for a in context.ledger.asked(result["campaign"])}
     if bad not in asked:  # unless the initial draw, which asks nobody, had it
-        assert world.ledger.stock()[bad].unreadable == "truncated"
+        assert context.ledger.seen()[bad].unreadable == "truncated"
         assert any("truncated" in line for line in fake.said)
 
 
-def test_castings_without_a_label_are_awaited(fake: FakeWorld, tmp_path: Path):
+def test_castings_without_a_label_are_awaited(fake: FakeContext, tmp_path: Path):
     data = write_castings(tmp_path / "pool", {"shots": 30}) / "shots"
     options = small(data, classes="ok,def", audit_share=0.0)
     result = run(fake.open(), options)
@@ -296,62 +297,62 @@ def test_castings_without_a_label_are_awaited(fake: FakeWorld, tmp_path: Path):
     assert result["rounds"] == []
 
 
-def test_labels_that_people_give_let_the_campaign_go_on(fake: FakeWorld, tmp_path: Path):
+def test_labels_that_people_give_let_the_campaign_go_on(fake: FakeContext, tmp_path: Path):
     data = write_castings(tmp_path / "pool", {"shots": 30}) / "shots"
     options = small(data, classes="ok,def", audit_share=0.0, rounds=2)
-    world = fake.open()
-    name = run(world, options)["campaign"]
-    asked = [a.casting for a in world.ledger.asked(name)]
+    context = fake.open()
+    name = run(context, options)["campaign"]
+    asked = [a.casting for a in context.ledger.asked(name)]
     labels = zip(asked, ["ok", "def"] * 5, ["ann"] * 10, strict=True)
-    world.ledger.record_labels(labels)
-    result = run(world, options)
+    context.ledger.record_labels(labels)
+    result = run(context, options)
     assert [r["labels"] for r in result["rounds"]] == [10]
     assert result["awaiting"] == 5
     assert "test/accuracy" not in result["rounds"][0]["metrics"]  # nobody labelled the test side
 
 
 def test_a_few_audited_castings_measure_nothing_yet_and_that_is_said(
-    fake: FakeWorld, tmp_path: Path
+    fake: FakeContext, tmp_path: Path
 ):
     data = write_castings(tmp_path / "pool", {"shots": 60}) / "shots"
     options = small(data, classes="ok,def", audit_share=0.4, rounds=1)
-    world = fake.open()
-    name = run(world, options)["campaign"]
-    asked = [a.casting for a in world.ledger.asked(name)]
-    world.ledger.record_labels(zip(asked, ["ok", "def"] * 5, ["ann"] * 10, strict=True))
-    result = run(world, options)
+    context = fake.open()
+    name = run(context, options)["campaign"]
+    asked = [a.casting for a in context.ledger.asked(name)]
+    context.ledger.record_labels(zip(asked, ["ok", "def"] * 5, ["ann"] * 10, strict=True))
+    result = run(context, options)
     assert not any(key.startswith("test/") for key in result["rounds"][0]["metrics"])
     assert any("audited castings measure so far, test metrics need 20" in x for x in fake.said)
 
 
-def test_a_pool_that_runs_dry_ends_the_campaign(fake: FakeWorld, castings: Path):
+def test_a_pool_that_runs_dry_ends_the_campaign(fake: FakeContext, castings: Path):
     result = run(fake.open(), small(castings, rounds=9, batch=20, audit_share=0.0))
     assert result["state"] == "finished: no castings are left to ask for"
     assert result["rounds"][-1]["labels"] == 32  # all of the train side
 
 
-def test_more_initial_labels_than_castings_is_an_error(fake: FakeWorld, castings: Path):
+def test_more_initial_labels_than_castings_is_an_error(fake: FakeContext, castings: Path):
     with pytest.raises(CampaignError, match="wants 90 castings to train on, only 32"):
         run(fake.open(), small(castings, initial=90, audit_share=0.0))
 
 
-def test_steps_out_of_order_are_refused(fake: FakeWorld, castings: Path):
-    world = fake.open()
+def test_steps_out_of_order_are_refused(fake: FakeContext, castings: Path):
+    context = fake.open()
     options = small(castings, rounds=1)
-    campaign = open_campaign(world, options)
+    campaign = open_campaign(context, options)
     with pytest.raises(CampaignError, match="no model yet"):
-        ask_next(world, campaign, standing(world, campaign))
+        ask_next(context, campaign, read_state(context, campaign))
     with pytest.raises(CampaignError, match="asked for no castings"):
-        train_round(world, campaign, standing(world, campaign))
-    run(world, options)
-    ask_next(world, campaign, standing(world, campaign))
+        train_round(context, campaign, read_state(context, campaign))
+    run(context, options)
+    ask_next(context, campaign, read_state(context, campaign))
     with pytest.raises(CampaignError, match="already asked for 5 castings"):
-        ask_next(world, campaign, standing(world, campaign))
+        ask_next(context, campaign, read_state(context, campaign))
     with pytest.raises(CampaignError, match=r"5 of 15 castings.*have no label"):
-        train_round(world, campaign, standing(world, campaign))
+        train_round(context, campaign, read_state(context, campaign))
 
 
-def test_six_classes_work_like_two(fake: FakeWorld, tmp_path: Path):
+def test_six_classes_work_like_two(fake: FakeContext, tmp_path: Path):
     names = ["good", "blowhole", "break", "crack", "fray", "uneven"]
     data = tmp_path / "tiles"
     for number, name in enumerate(names):
@@ -363,7 +364,7 @@ def test_six_classes_work_like_two(fake: FakeWorld, tmp_path: Path):
 
 
 def test_a_class_with_too_few_parts_is_an_error_before_anything_is_recorded(
-    fake: FakeWorld, tmp_path: Path
+    fake: FakeContext, tmp_path: Path
 ):
     data = write_castings(tmp_path / "few", {"ok": 12, "def": 2})
     with pytest.raises(DataError, match="class def has 2 parts"):
@@ -372,20 +373,20 @@ def test_a_class_with_too_few_parts_is_an_error_before_anything_is_recorded(
     assert fake.tracker.runs == {}
 
 
-def test_the_only_unfinished_campaign_is_the_default(fake: FakeWorld, castings: Path):
-    world = fake.open()
+def test_the_only_unfinished_campaign_is_the_default(fake: FakeContext, castings: Path):
+    context = fake.open()
     with pytest.raises(CampaignError, match="0 unfinished campaigns"):
-        recorded_options(world, "auto")
-    done = run(world, small(castings, rounds=1, strategy="random"))
-    run(world, small(castings, rounds=1))
-    open_campaign(world, small(castings, rounds=2))
-    assert recorded_options(world, "auto").name == "castings-bald-0"
-    assert recorded_options(world, done["campaign"]).strategy == "random"
+        recorded_options(context, "auto")
+    done = run(context, small(castings, rounds=1, strategy="random"))
+    run(context, small(castings, rounds=1))
+    open_campaign(context, small(castings, rounds=2))
+    assert recorded_options(context, "auto").name == "castings-bald-0"
+    assert recorded_options(context, done["campaign"]).strategy == "random"
     with pytest.raises(CampaignError, match="no campaign nope in the ledger; there are: castings"):
-        recorded_options(world, "nope")
+        recorded_options(context, "nope")
 
 
-def test_a_failure_leaves_no_run_running(fake: FakeWorld, castings: Path):
+def test_a_failure_leaves_no_run_running(fake: FakeContext, castings: Path):
     class Dead:
         def score(self, images: object, request: object) -> None:
             raise CampaignError("the service is gone")
@@ -397,7 +398,7 @@ def test_a_failure_leaves_no_run_running(fake: FakeWorld, castings: Path):
 
 
 def test_a_failure_in_training_leaves_its_round_failed_until_it_is_trained_again(
-    fake: FakeWorld, castings: Path, monkeypatch: pytest.MonkeyPatch
+    fake: FakeContext, castings: Path, monkeypatch: pytest.MonkeyPatch
 ):
     options = small(castings, rounds=1)
     with monkeypatch.context() as patch:
@@ -409,7 +410,7 @@ def test_a_failure_in_training_leaves_its_round_failed_until_it_is_trained_again
     assert {run.status for run in fake.tracker.runs.values()} == {"FINISHED"}
 
 
-def test_leaked_and_duplicate_castings_are_counted(fake: FakeWorld, tmp_path: Path):
+def test_leaked_and_duplicate_castings_are_counted(fake: FakeContext, tmp_path: Path):
     rows = []
     for number in range(24):
         kind = ("ok", "def")[number % 2]
@@ -457,7 +458,7 @@ def _folder(path: Path) -> Path:
 
 @pytest.mark.parametrize("wrong", [{"initial": 500}, {"weights": "typo.safetensors"}])
 def test_an_option_that_cannot_be_met_is_refused_before_it_is_recorded(
-    fake: FakeWorld, castings: Path, wrong: dict[str, object]
+    fake: FakeContext, castings: Path, wrong: dict[str, object]
 ):
     with pytest.raises(CastingError, match=next(iter(wrong))):
         run(fake.open(), small(castings, rounds=1, **wrong))
@@ -465,11 +466,11 @@ def test_an_option_that_cannot_be_met_is_refused_before_it_is_recorded(
 
 
 def test_current_is_not_taken_from_a_campaign_of_the_same_name_in_another_ledger(
-    fake: FakeWorld, castings: Path, tmp_path: Path
+    fake: FakeContext, castings: Path, tmp_path: Path
 ):
     mine = run(fake.open(), small(castings, rounds=2))
     (tmp_path / "elsewhere").mkdir()
-    elsewhere = FakeWorld(tmp_path / "elsewhere", fake.tracker)
+    elsewhere = FakeContext(tmp_path / "elsewhere", fake.tracker)
     theirs = run(elsewhere.open(), small(castings, rounds=1))
     elsewhere.ledger.close()
     assert theirs["campaign"] == mine["campaign"]
@@ -477,17 +478,17 @@ def test_current_is_not_taken_from_a_campaign_of_the_same_name_in_another_ledger
     assert "promote" in theirs
 
 
-def test_small_batches_take_turns_to_be_audited(fake: FakeWorld, castings: Path):
-    world = fake.open()
-    run(world, small(castings, rounds=6, batch=1, initial=10, audit_share=0.4, steps=1))
-    uses = [a.use for a in world.ledger.asked("castings-bald-0") if a.round > 0]
+def test_small_batches_take_turns_to_be_audited(fake: FakeContext, castings: Path):
+    context = fake.open()
+    run(context, small(castings, rounds=6, batch=1, initial=10, audit_share=0.4, steps=1))
+    uses = [a.use for a in context.ledger.asked("castings-bald-0") if a.round > 0]
     assert uses.count("audit") == 2
     assert uses.count("train") == 3
 
 
 @pytest.mark.parametrize("split_seed", [0, 1, 2])
 def test_half_of_the_audit_calibrates_whatever_the_split(
-    fake: FakeWorld, castings: Path, split_seed: int
+    fake: FakeContext, castings: Path, split_seed: int
 ):
     campaign = open_campaign(
         fake.open(), small(castings, split_seed=split_seed, campaign=f"split-{split_seed}")
@@ -496,7 +497,7 @@ def test_half_of_the_audit_calibrates_whatever_the_split(
     assert 0 < sum(map(_calibrates, test)) < len(test)
 
 
-def test_the_only_campaign_is_meant_though_it_has_ended(fake: FakeWorld, castings: Path):
+def test_the_only_campaign_is_meant_though_it_has_ended(fake: FakeContext, castings: Path):
     run(fake.open(), small(castings, rounds=1))
     assert recorded_options(fake.open(), "auto").name == "castings-bald-0"
     run(fake.open(), small(castings, rounds=1, strategy="random"))

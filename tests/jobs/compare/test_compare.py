@@ -17,7 +17,7 @@ from jobs.compare.report import markdown
 from jobs.compare.workers import Crew, Ended
 from jobs.options import RunOptions
 from models.errors import CampaignError, DataError
-from tests.jobs.fakes import FakeRun, FakeWorld, pretend, write_castings
+from tests.jobs.fakes import FakeContext, FakeRun, pretend, write_castings
 
 Events = Generator[Ended | None]
 
@@ -29,7 +29,7 @@ def small(data: Path, **changes: Any) -> CompareOptions:
     return CompareOptions(campaign=campaign, **{"seeds": "0-1"} | changes)
 
 
-def crew(fake: FakeWorld, done: list[str], fails: Sequence[str] = ()) -> Crew:
+def crew(fake: FakeContext, done: list[str], fails: Sequence[str] = ()) -> Crew:
     """Finishes campaigns at once; those in `fails` do not get off the ground."""
 
     def work(campaigns: Sequence[RunOptions]) -> Events:
@@ -53,12 +53,12 @@ def _fail(why: str) -> Events:
     raise AssertionError(why)
 
 
-def logged(fake: FakeWorld, result: dict[str, Any]) -> FakeRun:
+def logged(fake: FakeContext, result: dict[str, Any]) -> FakeRun:
     return fake.tracker.runs[result["mlflow_run"]]
 
 
 @pytest.fixture
-def compared(fake: FakeWorld, castings: Path) -> dict[str, Any]:
+def compared(fake: FakeContext, castings: Path) -> dict[str, Any]:
     return compare(fake.open(), small(castings), crew(fake, []))
 
 
@@ -73,7 +73,7 @@ def test_a_comparison_has_a_row_a_strategy(compared: dict[str, Any]):
     json.dumps(compared, allow_nan=False)
 
 
-def test_its_run_holds_table_rounds_and_figure(fake: FakeWorld, compared: dict[str, Any]):
+def test_its_run_holds_table_rounds_and_figure(fake: FakeContext, compared: dict[str, Any]):
     run_ = logged(fake, compared)
     assert run_.status == "FINISHED"
     assert run_.tags["comparison"] == "compare-castings"
@@ -94,14 +94,14 @@ def test_its_run_holds_table_rounds_and_figure(fake: FakeWorld, compared: dict[s
 
 
 def test_what_is_finished_is_not_run_again_nor_read(
-    fake: FakeWorld, castings: Path, compared: dict[str, Any]
+    fake: FakeContext, castings: Path, compared: dict[str, Any]
 ):
     castings.rename(castings.with_name("elsewhere"))
     assert compare(fake.open(), small(castings), no_crew) == compared
 
 
 def test_more_seeds_run_only_those_that_are_missing(
-    fake: FakeWorld, castings: Path, compared: dict[str, Any]
+    fake: FakeContext, castings: Path, compared: dict[str, Any]
 ):
     done: list[str] = []
     more = compare(fake.open(), small(castings, seeds="0-2"), crew(fake, done))
@@ -109,7 +109,7 @@ def test_more_seeds_run_only_those_that_are_missing(
     assert more["seeds"] == [0, 1, 2]
 
 
-def test_a_failed_campaign_is_told_and_the_others_go_on(fake: FakeWorld, castings: Path):
+def test_a_failed_campaign_is_told_and_the_others_go_on(fake: FakeContext, castings: Path):
     done: list[str] = []
     bad = "compare-castings-bald-0"
     with pytest.raises(CampaignError, match=r"(?s)1 of 4 campaigns failed.*out of luck"):
@@ -125,7 +125,7 @@ def test_a_failed_campaign_is_told_and_the_others_go_on(fake: FakeWorld, casting
 
 
 def test_a_comparison_that_was_stopped_gives_what_an_undisturbed_one_gives(
-    fake: FakeWorld, castings: Path, tmp_path: Path
+    fake: FakeContext, castings: Path, tmp_path: Path
 ):
     class Killed(BaseException):
         pass
@@ -139,14 +139,14 @@ def test_a_comparison_that_was_stopped_gives_what_an_undisturbed_one_gives(
         compare(fake.open(), small(castings), stops)
     resumed = compare(fake.open(), small(castings), crew(fake, []))
     (tmp_path / "other").mkdir()
-    other = FakeWorld(tmp_path / "other")
+    other = FakeContext(tmp_path / "other")
     undisturbed = compare(other.open(), small(castings), crew(other, []))
     other.ledger.close()
     assert resumed == undisturbed
 
 
 def test_the_same_names_with_other_sizes_are_refused_before_anything_runs(
-    fake: FakeWorld, castings: Path, compared: dict[str, Any]
+    fake: FakeContext, castings: Path, compared: dict[str, Any]
 ):
     other = small(castings, campaign={"batch": 6})
     with pytest.raises(CampaignError, match=r"--batch is 6, it was begun with 5.*--campaign NAME"):
@@ -156,7 +156,7 @@ def test_the_same_names_with_other_sizes_are_refused_before_anything_runs(
     assert result["comparison"] == "six"
 
 
-def test_castings_without_labels_cannot_be_compared_on(fake: FakeWorld, tmp_path: Path):
+def test_castings_without_labels_cannot_be_compared_on(fake: FakeContext, tmp_path: Path):
     data = write_castings(tmp_path / "some", {"ok": 12, "def": 12, "unlabelled": 3})
     with pytest.raises(
         DataError, match=r"castings to train or audit on have no label \(unlabelled/"
@@ -165,19 +165,19 @@ def test_castings_without_labels_cannot_be_compared_on(fake: FakeWorld, tmp_path
     assert fake.tracker.runs == {}
 
 
-def test_an_unknown_strategy_is_refused_before_anything_runs(fake: FakeWorld, castings: Path):
+def test_an_unknown_strategy_is_refused_before_anything_runs(fake: FakeContext, castings: Path):
     with pytest.raises(DataError, match="no strategy 'bold'"):
         compare(fake.open(), small(castings, strategies="random,bold"), no_crew)
 
 
-def test_an_unknown_measure_is_told_after_the_first_campaign(fake: FakeWorld, castings: Path):
+def test_an_unknown_measure_is_told_after_the_first_campaign(fake: FakeContext, castings: Path):
     done: list[str] = []
     with pytest.raises(DataError, match=r"--measure test/joy.*it has .*test/accuracy"):
         compare(fake.open(), small(castings, measure="test/joy"), crew(fake, done))
     assert len(done) == 1
 
 
-def test_defects_found_can_be_compared(fake: FakeWorld, castings: Path):
+def test_defects_found_can_be_compared(fake: FakeContext, castings: Path):
     options = small(castings, measure="labels/defects_found", strategies="random,margin,bald")
     result = compare(fake.open(), options, crew(fake, []))
     assert result["target"] == result["strategies"][0]["final"]
@@ -185,7 +185,7 @@ def test_defects_found_can_be_compared(fake: FakeWorld, castings: Path):
 
 
 def test_progress_tells_how_much_is_left(
-    fake: FakeWorld, compared: dict[str, Any], shown: Callable[[], list[str]]
+    fake: FakeContext, compared: dict[str, Any], shown: Callable[[], list[str]]
 ):
     lines = shown()
     assert lines[0] == "4 campaigns to run, 0 of their 8 rounds are done"
@@ -194,5 +194,5 @@ def test_progress_tells_how_much_is_left(
 
 
 @pytest.fixture
-def shown(fake: FakeWorld) -> Callable[[], list[str]]:
+def shown(fake: FakeContext) -> Callable[[], list[str]]:
     return lambda: [line for line in fake.said if "campaigns" in line]

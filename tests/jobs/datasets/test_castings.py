@@ -6,17 +6,13 @@ from hypothesis import strategies as st
 
 from jobs.datasets.castings import (
     Casting,
-    PartSide,
     class_names,
     duplicate_test_castings,
     good_class,
-    leaked_test_castings,
-    listed,
     merge,
-    part_hash,
-    place_parts,
 )
-from models.errors import DataError
+from jobs.datasets.split import PartSide, leaked_test_castings, part_hash, place_parts
+from models.errors import DataError, listed
 
 quick = settings(max_examples=60, deadline=None)
 

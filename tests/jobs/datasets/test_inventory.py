@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jobs.adapters.context import World
+from jobs.adapters.context import Context
 from jobs.campaign import acquire
 from jobs.campaign.opening import look_up, open_campaign, refresh
 from jobs.campaign.run import run
-from jobs.campaign.state import standing
+from jobs.campaign.state import read_state
 from jobs.options import RunOptions
-from tests.jobs.fakes import FakeWorld, casting_bytes, write_castings
+from tests.jobs.fakes import FakeContext, casting_bytes, write_castings
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def options(castings: Path) -> RunOptions:
 
 
 def test_moved_and_renamed_files_are_the_same_castings(
-    fake: FakeWorld, castings: Path, options: RunOptions
+    fake: FakeContext, castings: Path, options: RunOptions
 ):
     before = look_up(fake.open(), options)
     (castings / "ok" / "000.png").rename(castings / "ok" / "zzz.png")
@@ -38,7 +38,7 @@ def test_moved_and_renamed_files_are_the_same_castings(
 
 
 def test_no_castings_side_changes_however_the_pool_grows(
-    fake: FakeWorld, castings: Path, options: RunOptions
+    fake: FakeContext, castings: Path, options: RunOptions
 ):
     before = look_up(fake.open(), options)
     write_castings(castings, {"ok": 200, "def": 3}, start=100)
@@ -50,7 +50,7 @@ def test_no_castings_side_changes_however_the_pool_grows(
 
 
 def test_a_given_side_is_kept_when_the_file_moves_to_the_other_folder(
-    fake: FakeWorld, tmp_path: Path
+    fake: FakeContext, tmp_path: Path
 ):
     data = tmp_path / "split"
     write_castings(data / "train", {"ok": 6, "def": 6})
@@ -65,30 +65,30 @@ def test_a_given_side_is_kept_when_the_file_moves_to_the_other_folder(
 
 
 def test_files_added_between_two_rounds_of_one_job_can_be_asked_for(
-    fake: FakeWorld, castings: Path, options: RunOptions, monkeypatch: pytest.MonkeyPatch
+    fake: FakeContext, castings: Path, options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     _between_rounds(
         monkeypatch, lambda: write_castings(castings, {"ok": 300, "def": 300}, start=100)
     )
-    world = fake.open()
-    result = run(world, options)
+    context = fake.open()
+    result = run(context, options)
     assert f"600 castings are new in {castings}" in fake.said
-    found = open_campaign(world, options)
-    asked = [found.casting(a.casting).paths[0] for a in standing(world, found).asked]
+    found = open_campaign(context, options)
+    asked = [found.casting(a.casting).paths[0] for a in read_state(context, found).asked]
     assert any(int(Path(path).stem) >= 100 for path in asked[10:])
     assert [r["labels"] for r in result["rounds"]] == [10, 15, 20]
 
 
 def test_a_labelled_casting_that_is_removed_is_said_and_no_longer_trained_on(
-    fake: FakeWorld, castings: Path, options: RunOptions
+    fake: FakeContext, castings: Path, options: RunOptions
 ):
-    world = fake.open()
-    run(world, replace(options, rounds=1, audit_share=0.0))
-    first = world.ledger.asked("castings-bald-0")[0].casting
-    path = castings / look_up(world, replace(options, audit_share=0.0)).casting(first).paths[0]
+    context = fake.open()
+    run(context, replace(options, rounds=1, audit_share=0.0))
+    first = context.ledger.asked("castings-bald-0")[0].casting
+    path = castings / look_up(context, replace(options, audit_share=0.0)).casting(first).paths[0]
     content = path.read_bytes()
     path.unlink()
-    result = run(world, replace(options, rounds=2, audit_share=0.0))
+    result = run(context, replace(options, rounds=2, audit_share=0.0))
     assert f"1 castings are gone from {castings}: {path.relative_to(castings)}" in fake.said
     metrics = result["rounds"][1]["metrics"]
     assert (metrics["labels/total"], metrics["labels/train"]) == (15, 14)
@@ -96,30 +96,30 @@ def test_a_labelled_casting_that_is_removed_is_said_and_no_longer_trained_on(
     (row,) = [line for line in table.splitlines() if line.startswith(first)]
     assert row.endswith(",gone")
     path.with_name("back.png").write_bytes(content)
-    result = run(world, replace(options, rounds=3, audit_share=0.0))
+    result = run(context, replace(options, rounds=3, audit_share=0.0))
     assert result["rounds"][2]["metrics"]["labels/train"] == 20
 
 
 def test_a_casting_that_is_removed_before_it_was_labelled_is_not_waited_for(
-    fake: FakeWorld, castings: Path, options: RunOptions, monkeypatch: pytest.MonkeyPatch
+    fake: FakeContext, castings: Path, options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
-    def remove_one(world: World) -> None:
-        last = world.ledger.asked("castings-bald-0")[-1].casting
-        seen = world.ledger.stock()[last]
+    def remove_one(context: Context) -> None:
+        last = context.ledger.asked("castings-bald-0")[-1].casting
+        seen = context.ledger.seen()[last]
         (castings / seen.path).unlink()
 
-    world = fake.open()
+    context = fake.open()
     asks = acquire.ask_next
     monkeypatch.setattr(
-        acquire, "ask_next", lambda *args: asks(*args) and remove_one(world) is None
+        acquire, "ask_next", lambda *args: asks(*args) and remove_one(context) is None
     )
-    result = run(world, replace(options, rounds=2))
+    result = run(context, replace(options, rounds=2))
     assert [r["labels"] for r in result["rounds"]] == [10, 14]
     assert result["state"] == "finished"
 
 
 def test_growing_the_pool_between_two_commands_changes_nobodys_test_side_by_part(
-    fake: FakeWorld, tmp_path: Path
+    fake: FakeContext, tmp_path: Path
 ):
     rows = []
     for number in range(40):
@@ -142,7 +142,7 @@ def test_growing_the_pool_between_two_commands_changes_nobodys_test_side_by_part
     assert len(side_of_part) == 10  # new shots of a part lie where the part lies
 
 
-def test_a_given_split_stays_given_when_its_test_folder_is_away(fake: FakeWorld, tmp_path: Path):
+def test_a_given_split_stays_given_when_its_test_folder_is_away(fake: FakeContext, tmp_path: Path):
     data = tmp_path / "split"
     write_castings(data / "train", {"ok": 8, "def": 8})
     write_castings(data / "test", {"ok": 3, "def": 3}, start=50)
@@ -157,7 +157,7 @@ def test_a_given_split_stays_given_when_its_test_folder_is_away(fake: FakeWorld,
 
 @pytest.mark.parametrize("column", ["split", "part"])
 def test_a_column_that_a_manifest_gets_later_moves_nobody(
-    fake: FakeWorld, tmp_path: Path, column: str
+    fake: FakeContext, tmp_path: Path, column: str
 ):
     rows, manifest = _in_a_manifest(tmp_path)
     options = RunOptions(data=str(manifest), rounds=1, initial=4, image_size=32)
@@ -168,59 +168,59 @@ def test_a_column_that_a_manifest_gets_later_moves_nobody(
     assert look_up(fake.open(), options).sides == before.sides
 
 
-def test_a_class_whose_files_are_gone_does_not_stop_a_campaign(fake: FakeWorld, tmp_path: Path):
+def test_a_class_whose_files_are_gone_does_not_stop_a_campaign(fake: FakeContext, tmp_path: Path):
     data = write_castings(tmp_path / "castings", {"ok": 10, "def": 10, "scrap": 10})
     options = RunOptions(
         data=str(data), rounds=1, batch=4, initial=12, passes=4, steps=2, image_size=32
     )
-    world = fake.open()
-    run(world, options)
+    context = fake.open()
+    run(context, options)
     (data / "scrap").rename(tmp_path / "gone")
-    result = run(world, replace(options, rounds=2))
+    result = run(context, replace(options, rounds=2))
     assert [r["labels"] for r in result["rounds"]] == [12, 16]
     assert "labels/share_scrap" in result["rounds"][1]["metrics"]
 
 
 def test_a_file_that_moves_to_another_class_has_its_new_label(
-    fake: FakeWorld, castings: Path, options: RunOptions
+    fake: FakeContext, castings: Path, options: RunOptions
 ):
     options = replace(options, audit_share=0.0)
-    world = fake.open()
-    run(world, replace(options, rounds=1))
-    first = world.ledger.asked("castings-bald-0")[0].casting
-    path = look_up(world, options).casting(first).paths[0]
+    context = fake.open()
+    run(context, replace(options, rounds=1))
+    first = context.ledger.asked("castings-bald-0")[0].casting
+    path = look_up(context, options).casting(first).paths[0]
     other = "def" if path.startswith("ok") else "ok"
     (castings / path).rename(castings / other / "moved.png")
-    run(world, replace(options, rounds=2))
+    run(context, replace(options, rounds=2))
     assert f"1 castings have another label now: {other}/moved.png" in fake.said
-    assert world.ledger.labels()[first] == other
+    assert context.ledger.labels()[first] == other
 
 
 def test_what_a_person_said_of_a_casting_stays_whatever_its_folder_says(
-    fake: FakeWorld, castings: Path, options: RunOptions
+    fake: FakeContext, castings: Path, options: RunOptions
 ):
-    world = fake.open()
-    run(world, replace(options, rounds=1))
-    first = world.ledger.asked("castings-bald-0")[0].casting
-    other = "def" if world.ledger.labels()[first] == "ok" else "ok"
-    world.ledger.record_labels([(first, other, "ann")])
-    run(world, replace(options, rounds=2))
-    assert world.ledger.labels()[first] == other
+    context = fake.open()
+    run(context, replace(options, rounds=1))
+    first = context.ledger.asked("castings-bald-0")[0].casting
+    other = "def" if context.ledger.labels()[first] == "ok" else "ok"
+    context.ledger.record_labels([(first, other, "ann")])
+    run(context, replace(options, rounds=2))
+    assert context.ledger.labels()[first] == other
 
 
 def test_classes_that_were_renamed_are_no_further_classes(
-    fake: FakeWorld, castings: Path, options: RunOptions
+    fake: FakeContext, castings: Path, options: RunOptions
 ):
-    world = fake.open()
-    run(world, replace(options, rounds=1))
+    context = fake.open()
+    run(context, replace(options, rounds=1))
     (castings / "ok").rename(castings / "good")
-    result = run(world, replace(options, rounds=1, campaign="renamed"))
+    result = run(context, replace(options, rounds=1, campaign="renamed"))
     _, predictor = fake.tracker.versions[-1]
     assert (predictor.classes, predictor.operating.good) == (("def", "good"), "good")
     assert result["state"] == "finished"
 
 
-def test_another_campaigns_split_moves_nobody(fake: FakeWorld, tmp_path: Path):
+def test_another_campaigns_split_moves_nobody(fake: FakeContext, tmp_path: Path):
     rows, manifest = _in_a_manifest(tmp_path)
     options = RunOptions(data=str(manifest), rounds=1, initial=4, image_size=32)
     before = look_up(fake.open(), options)

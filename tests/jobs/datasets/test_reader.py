@@ -91,7 +91,7 @@ def test_unreadable_files_are_listed_and_skipped(castings: Path):
     data = read_data_set(castings, {})
     assert [path for path, _ in data.unreadable] == ["ok/cut.png", "ok/empty.png"]
     assert len(data.castings) == 40
-    assert sum(seen.unreadable is not None for seen in data.stock.values()) == 2
+    assert sum(seen.unreadable is not None for seen in data.inventory.values()) == 2
 
 
 def test_a_file_that_a_manifest_names_and_that_is_not_there_is_skipped(castings: Path):
@@ -102,7 +102,7 @@ def test_a_file_that_a_manifest_names_and_that_is_not_there_is_skipped(castings:
 
 def test_what_the_ledger_knows_is_not_decoded_again(castings: Path):
     first = read_data_set(castings, {})
-    known = dict(first.stock) | {first.castings[0].id: Seen("a.png", "said to be bad")}
+    known = dict(first.inventory) | {first.castings[0].id: Seen("a.png", "said to be bad")}
     again = read_data_set(castings, known)
     assert len(again.castings) == 39
     assert again.unreadable[0][1] == "said to be bad"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.processes.child_process import leashed, pull
+from jobs.processes.child_process import end_children, start_child
 from tests.processes import eventually, runs
 
 # Says its number and its child's, and sleeps; with an argument it does not listen to SIGTERM.
@@ -26,9 +26,9 @@ time.sleep(60)
 # Has a program on a leash, and sleeps.
 OWNER = """
 import os, sys, time
-from jobs.leash import leashed
+from jobs.processes.child_process import start_child
 with open(sys.argv[1], "w") as log:
-    print(leashed(sys.argv[2:], os.environ, log).pid, flush=True)
+    print(start_child(sys.argv[2:], os.environ, log).pid, flush=True)
 time.sleep(60)
 """
 
@@ -46,27 +46,27 @@ def family(log: Path) -> list[int]:
 @pytest.mark.parametrize("end", ["", "sys.exit(3)", "os.kill(os.getpid(), 15)"])
 def test_its_end_is_told_as_a_shell_tells_it(tmp_path: Path, end: str):
     with (tmp_path / "log").open("w") as log:
-        leash = leashed([sys.executable, "-c", f"import os, sys; {end}"], os.environ, log)
+        leash = start_child([sys.executable, "-c", f"import os, sys; {end}"], os.environ, log)
     assert leash.wait(30) == {"": 0, "sys.exit(3)": 3}.get(end, 128 + signal.SIGTERM)
-    pull(leash)
+    end_children(leash)
 
 
 def test_it_hears_nothing_and_says_all_to_the_log(tmp_path: Path):
     code = "import sys; print(repr(sys.stdin.read())); print(2, file=sys.stderr)"
     with (tmp_path / "log").open("w") as log:
-        leash = leashed([sys.executable, "-u", "-c", code], {}, log)
+        leash = start_child([sys.executable, "-u", "-c", code], {}, log)
     leash.wait(30)
     assert (tmp_path / "log").read_text() == "''\n2\n"
-    pull(leash)
+    end_children(leash)
 
 
 def test_it_can_import_this_project_and_what_was_there_before(tmp_path: Path):
     (tmp_path / "theirs.py").touch()
     with (tmp_path / "log").open("w") as log:
         environment = {"PYTHONPATH": str(tmp_path)}
-        leash = leashed([sys.executable, "-c", "import models, theirs"], environment, log)
+        leash = start_child([sys.executable, "-c", "import models, theirs"], environment, log)
     assert leash.wait(30) == 0, (tmp_path / "log").read_text()
-    pull(leash)
+    end_children(leash)
 
 
 def test_pulled_it_ends_with_all_that_it_started(tmp_path: Path):
@@ -74,11 +74,11 @@ def test_pulled_it_ends_with_all_that_it_started(tmp_path: Path):
     leashes = []
     for path in logs:
         with path.open("w") as log:
-            leashes.append(leashed(stubborn(), os.environ, log))
+            leashes.append(start_child(stubborn(), os.environ, log))
     processes = [process for path in logs for process in family(path)]
-    pull(*leashes)
+    end_children(*leashes)
     assert eventually(lambda: not any(map(runs, processes)))
-    pull(*leashes)  # once more does no harm
+    end_children(*leashes)  # once more does no harm
 
 
 def test_one_that_does_not_listen_is_made_to(tmp_path: Path):
@@ -95,7 +95,7 @@ def test_one_that_does_not_listen_is_made_to(tmp_path: Path):
             stdin=subprocess.PIPE, stdout=log,
         )  # fmt: skip
     processes = family(path)
-    pull(leash)
+    end_children(leash)
     assert leash.returncode == 128 + signal.SIGKILL
     assert eventually(lambda: not any(map(runs, processes)))
 
@@ -117,10 +117,10 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path):
 def test_a_leash_that_is_killed_takes_the_command_along(tmp_path: Path):
     path = tmp_path / "log"
     with path.open("w") as log:
-        leash = leashed(stubborn(), os.environ, log)
+        leash = start_child(stubborn(), os.environ, log)
     command, child = family(path)
     leash.kill()
-    pull(leash)
+    end_children(leash)
     assert eventually(lambda: not runs(command))
     os.kill(child, signal.SIGKILL)  # which is not its own
 
@@ -129,12 +129,12 @@ def test_a_leash_that_is_killed_takes_the_command_along(tmp_path: Path):
 def test_a_signal_to_the_leash_ends_it_too(tmp_path: Path, number: int):
     path = tmp_path / "log"
     with path.open("w") as log:
-        leash = leashed(stubborn(), os.environ, log)
+        leash = start_child(stubborn(), os.environ, log)
     processes = family(path)
     leash.send_signal(number)
     assert leash.wait(30) == 128 + signal.SIGTERM
     assert eventually(lambda: not any(map(runs, processes)))
-    pull(leash)
+    end_children(leash)
 
 
 def test_what_it_leaves_behind_at_its_own_end_ends_too(tmp_path: Path):
@@ -145,8 +145,8 @@ def test_what_it_leaves_behind_at_its_own_end_ends_too(tmp_path: Path):
         print(subprocess.Popen(sleep, start_new_session=True).pid, flush=True)
     """
     with path.open("w") as log:
-        leash = leashed([sys.executable, "-c", code], os.environ, log)
+        leash = start_child([sys.executable, "-c", code], os.environ, log)
     (child,) = family(path)
     assert leash.wait(30) == 0
     assert eventually(lambda: not runs(child))
-    pull(leash)
+    end_children(leash)

@@ -1,8 +1,7 @@
 import httpx
 import pytest
 
-from jobs.processes import local_service
-from jobs.processes.local_service import own_service
+from jobs.processes.local_service import local_service
 from models.errors import ServiceError
 
 
@@ -14,6 +13,6 @@ def test_a_service_that_cannot_start_is_an_error_with_its_log(
     monkeypatch.setattr(local_service, "STARTUP", 30.0)
     with (
         pytest.raises(ServiceError, match=r"(?s)(at its start|did not come up).*CASTING_PINNED"),
-        own_service("casting-defects") as url,
+        local_service("casting-defects") as url,
     ):
         httpx.get(url)

@@ -8,7 +8,7 @@ import pytest
 
 JOB = """
 import sys, time
-from jobs.starter import end_with_starter
+from jobs.processes.parent_watchdog import end_with_starter
 end_with_starter()
 print("working", flush=True)
 time.sleep(60)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.acquisition.candidates import EVIDENCE, needing
+from models.acquisition.candidates import KNOWABLE, needing
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
 from models.acquisition.strategy_checks import CHECKS, check_strategy, made_up
 
@@ -16,58 +16,58 @@ def failed(strategy):
 
 
 @needing("probs_N_K_C")
-def one_too_few(evidence, size, generator):
+def one_too_few(candidates, size, generator):
     """Forget the last."""
     return list(range(size - 1))
 
 
 @needing("embeddings_N_F")
-def unseeded(evidence, size, generator):
+def unseeded(candidates, size, generator):
     """Ask the global generator."""
-    return torch.randperm(len(evidence.embeddings()))[:size]
+    return torch.randperm(len(candidates.embeddings()))[:size]
 
 
 @needing("deterministic_N_C")
-def scribbler(evidence, size, generator):
+def scribbler(candidates, size, generator):
     """Write into the verdicts."""
-    evidence.verdicts().sort(dim=0)
-    evidence.deterministic_N_C[:] = evidence.deterministic_N_C.sort(dim=0).values
+    candidates.deterministic().sort(dim=0)
+    candidates.deterministic_N_C[:] = candidates.deterministic_N_C.sort(dim=0).values
     return torch.arange(size)
 
 
 @needing("deterministic_N_C")
-def reads_more(evidence, size, generator):
+def reads_more(candidates, size, generator):
     """Read what it does not name."""
-    return evidence.posterior().mean(dim=(1, 2)).argsort()[:size]
+    return candidates.posterior().mean(dim=(1, 2)).argsort()[:size]
 
 
 @needing("deterministic_N_C")
-def unrounded(evidence, size, generator):
+def unrounded(candidates, size, generator):
     """Tell scores apart that differ by rounding."""
-    return (evidence.verdicts() * 1e12 % 7).sum(dim=1).argsort()[:size]
+    return (candidates.deterministic() * 1e12 % 7).sum(dim=1).argsort()[:size]
 
 
 @needing("embeddings_N_F")
-def last_first(evidence, size, generator):
+def last_first(candidates, size, generator):
     """Break ties the wrong way."""
-    return evidence.embeddings().sum(dim=1).argsort(stable=True).flip(0)[:size]
+    return candidates.embeddings().sum(dim=1).argsort(stable=True).flip(0)[:size]
 
 
 @needing("probs_N_K_C")
-def blind(evidence, size, generator):
+def blind(candidates, size, generator):
     """Sort NaN first."""
-    return evidence.probs_N_K_C.mean(dim=(1, 2)).argsort()[:size]
+    return candidates.probs_N_K_C.mean(dim=(1, 2)).argsort()[:size]
 
 
 @needing("probs_N_K_C", ranks=True)
-def no_ranking(evidence, size, generator):
+def no_ranking(candidates, size, generator):
     """Say that it ranks, and begin elsewhere for each size."""
-    evidence.posterior()
-    return [(i + size) % len(evidence) for i in range(size)]
+    candidates.posterior()
+    return [(i + size) % len(candidates) for i in range(size)]
 
 
 @needing()
-def breaks(evidence, size, generator):
+def breaks(candidates, size, generator):
     """Break down."""
     return size / 0
 
@@ -97,7 +97,7 @@ def test_a_wrong_strategy_fails_the_check(strategy, check):
 def test_a_strategy_without_a_docstring_is_told_so():
     assert (
         "docstring"
-        in failed(lambda evidence, size, generator: [])["has needs that exist and a docstring"]
+        in failed(lambda candidates, size, generator: [])["has needs that exist and a docstring"]
     )
 
 
@@ -110,7 +110,7 @@ def test_a_strategy_that_breaks_down_fails_and_the_error_is_told():
 
 def test_a_strategy_that_needs_what_there_is_not_is_told_what_there_is():
     @needing("hidden_labels")
-    def cheat(evidence, size, generator):
+    def cheat(candidates, size, generator):
         """Peek."""
 
     assert "there is deterministic_N_C" in failed(cheat)["has needs that exist and a docstring"]
@@ -121,9 +121,9 @@ def test_every_check_is_reported_in_order():
 
 
 def test_the_made_up_castings_hold_every_kind_of_evidence():
-    evidence = made_up(5)
-    assert evidence.images.shape == (5, 1, 8, 8)
-    assert len(evidence.labelled_images) == len(evidence.labelled_classes_M) == 7
+    candidates = made_up(5)
+    assert candidates.images.shape == (5, 1, 8, 8)
+    assert len(candidates.labelled_images) == len(candidates.labelled_classes_M) == 7
 
 
 def test_the_example_of_the_page_on_adding_a_strategy_passes_every_check(tmp_path, monkeypatch):
@@ -137,4 +137,4 @@ def test_the_example_of_the_page_on_adding_a_strategy_passes_every_check(tmp_pat
 
 def test_the_page_names_everything_that_can_be_needed():
     page = Path(__file__).resolve().parents[3] / "docs" / "add-a-strategy.md"
-    assert set(re.findall(r"^\| `(\w+)`", page.read_text(), re.MULTILINE)) == EVIDENCE
+    assert set(re.findall(r"^\| `(\w+)`", page.read_text(), re.MULTILINE)) == KNOWABLE

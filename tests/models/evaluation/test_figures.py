@@ -5,17 +5,10 @@ import pytest
 from matplotlib import pyplot
 from PIL import Image
 
+from jobs.campaign.contact_sheet import Thumbnail, draw_sheet
+from jobs.compare.figure import Panel, learning_bands
 from jobs.compare.statistics import band
-from models.evaluation.figures import (
-    Panel,
-    Thumbnail,
-    confusion_matrix,
-    contact_sheet,
-    learning_bands,
-    learning_curves,
-    png,
-    reliability_diagram,
-)
+from models.evaluation.figures import confusion_matrix, learning_curves, png, reliability_diagram
 
 
 def thumbnails(count, *, colour=False):
@@ -49,9 +42,9 @@ FIGURES = {
     "bands of twelve strategies": lambda: learning_bands(
         [bands(*map(str, range(12)))], "many", "3 seeds", same_y=True
     ),
-    "contact sheet": lambda: contact_sheet(thumbnails(7), "round 1 by bald"),
-    "contact sheet in colour": lambda: contact_sheet(thumbnails(2, colour=True), "round 1"),
-    "empty contact sheet": lambda: contact_sheet([], "round 1 by bald"),
+    "contact sheet": lambda: draw_sheet(thumbnails(7), "round 1 by bald"),
+    "contact sheet in colour": lambda: draw_sheet(thumbnails(2, colour=True), "round 1"),
+    "empty contact sheet": lambda: draw_sheet([], "round 1 by bald"),
     "confusion matrix": lambda: confusion_matrix(
         np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), ("def", "ok")
     ),
@@ -107,7 +100,7 @@ def test_pyplot_is_left_alone(name):
 
 @pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (40, 40), (41, 40)])
 def test_a_contact_sheet_shows_at_most_forty_castings_in_order(count, shown):
-    figure = contact_sheet(thumbnails(count), "batch")
+    figure = draw_sheet(thumbnails(count), "batch")
     captions = [axis.get_title() for axis in figure.axes if axis.images]
     assert captions == [f"#{i} def?" for i in range(shown)]
     assert figure.get_suptitle() == ("batch (first 40 of 41)" if count == 41 else "batch")
@@ -115,16 +108,14 @@ def test_a_contact_sheet_shows_at_most_forty_castings_in_order(count, shown):
 
 def test_a_contact_sheet_shows_pixels_as_they_are_not_stretched_to_full_contrast():
     dim = Thumbnail(np.full((9, 9), 100, dtype=np.uint8), "dim")
-    (drawn,) = contact_sheet([dim], "batch").axes[0].images
+    (drawn,) = draw_sheet([dim], "batch").axes[0].images
     assert drawn.get_clim() == (0, 255)
 
 
 def test_a_casting_stands_beside_its_map_where_there_is_one():
     photo, under_map = thumbnails(2, colour=True)
     pair = Thumbnail(photo.pixels, "#0", beside=under_map.pixels)
-    both, alone = (
-        axis.images[0].get_array() for axis in contact_sheet([pair, photo], "").axes[:2]
-    )
+    both, alone = (axis.images[0].get_array() for axis in draw_sheet([pair, photo], "").axes[:2])
     assert np.array_equal(both, np.hstack([photo.pixels, under_map.pixels]))
     assert np.array_equal(alone, photo.pixels)
 
@@ -161,7 +152,7 @@ NAME = r"part$\nonsense$"
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: contact_sheet([Thumbnail(np.zeros((4, 4), np.uint8), NAME)], NAME),
+        lambda: draw_sheet([Thumbnail(np.zeros((4, 4), np.uint8), NAME)], NAME),
         lambda: confusion_matrix(np.array([0]), np.array([0]), (NAME, "ok")),
         lambda: learning_curves({NAME: [(1, 1.0)]}, "accuracy", NAME),
     ],

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from models.evaluation.metrics import calibration_bins, evaluate, expected_calibration_error
-from models.prediction.predictor import Operating
+from models.evaluation.operating_point import OperatingPoint
 
 quick = settings(max_examples=60, deadline=None)
-GOOD_HALF = Operating("ok", 0.5)
+GOOD_HALF = OperatingPoint("ok", 0.5)
 ALL = {
     "accuracy",
     "macro_f1",
@@ -54,8 +54,8 @@ def test_escapes_are_defects_passed_and_overkill_goods_rejected():
 
 def test_a_casting_at_the_threshold_is_rejected():
     at, below = (
-        evaluated([0.25], ["ok"], operating=Operating("ok", 0.25)),
-        evaluated([0.25], ["ok"], operating=Operating("ok", 0.26)),
+        evaluated([0.25], ["ok"], operating=OperatingPoint("ok", 0.25)),
+        evaluated([0.25], ["ok"], operating=OperatingPoint("ok", 0.26)),
     )
     assert (at["overkill_rate"], below["overkill_rate"]) == (1, 0)
     assert (at["accuracy"], below["accuracy"]) == (0, 1)
@@ -79,7 +79,7 @@ def test_a_part_counts_for_escapes_by_its_defects_and_for_overkill_by_its_goods(
 def test_what_is_not_defined_is_left_out():
     assert set(evaluated([0.1, 0.2], ["ok", "ok"])) == ALL - {"auroc", "escape_rate"}
     assert set(evaluated([0.1, 0.2], ["def", "def"])) == ALL - {"auroc", "overkill_rate"}
-    no_good = evaluated([0.1, 0.9], ["def", "ok"], operating=Operating(None))
+    no_good = evaluated([0.1, 0.9], ["def", "ok"], operating=OperatingPoint(None))
     assert set(no_good) == ALL - {"escape_rate", "overkill_rate"}
 
 
@@ -157,7 +157,8 @@ def test_a_stricter_threshold_never_lets_more_defects_escape(seed, count):
     probs, targets = some(seed, count, 2)
     parts = [str(i) for i in range(count)]
     rates = [
-        evaluate(probs, targets, ("def", "ok"), Operating("ok", t), parts) for t in (0.2, 0.5, 0.8)
+        evaluate(probs, targets, ("def", "ok"), OperatingPoint("ok", t), parts)
+        for t in (0.2, 0.5, 0.8)
     ]
     escapes = [r.get("escape_rate", 0) for r in rates]
     overkill = [r.get("overkill_rate", 0) for r in rates]
@@ -202,7 +203,7 @@ def test_two_class_metrics_are_those_of_scikit_learn(seed, count):
 def test_with_more_classes_auroc_is_the_macro_mean_of_one_versus_rest(seed, count):
     probs, targets = some(seed, count, 3)
     targets[:3] = [0, 1, 2]
-    found = evaluate(probs, targets, tuple("abc"), Operating(None), ["p"] * count)
+    found = evaluate(probs, targets, tuple("abc"), OperatingPoint(None), ["p"] * count)
     wanted = roc_auc_score(targets, probs, multi_class="ovr", average="macro")
     assert found["auroc"] == pytest.approx(wanted)
 
@@ -210,6 +211,6 @@ def test_with_more_classes_auroc_is_the_macro_mean_of_one_versus_rest(seed, coun
 def test_a_class_that_the_test_side_lacks_is_left_out_of_the_macro_means():
     probs = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
     targets = np.array([0, 1, 1])
-    found = evaluate(probs, targets, tuple("abc"), Operating(None), list("xyz"))
+    found = evaluate(probs, targets, tuple("abc"), OperatingPoint(None), list("xyz"))
     assert found["auroc"] == pytest.approx(1.0)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 2 / 3) / 2)

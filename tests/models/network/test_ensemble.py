@@ -1,10 +1,12 @@
 import pytest
 import torch
 
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
 from models.network.ensemble import Ensemble, blank
-from models.network.network import Network, NetworkSpec, build
-from models.prediction.predictor import Operating, Predictor
+from models.network.network import Network, NetworkSpec
+from models.network.weights import build
+from models.prediction.predictor import Predictor
 from models.registry import version_folder
 
 SPEC = NetworkSpec("resnet18", channels=1, classes=2)
@@ -21,7 +23,7 @@ def members():
 
 
 def predictor_of(network):
-    return Predictor(network, Preprocessing(32, 1), ("def", "ok"), Operating("ok", 0.4, 1.5))
+    return Predictor(network, Preprocessing(32, 1), ("def", "ok"), OperatingPoint("ok", 0.4, 1.5))
 
 
 def test_its_passes_are_its_members_whatever_the_client_asks_for(members, pixels):

@@ -1,4 +1,4 @@
-"""The trunk in whole numbers beside the same trunk in fp32, and beside a restatement of it."""
+"""The backbone in whole numbers beside the same backbone in fp32, and beside a restatement of it."""
 
 import pytest
 import torch
@@ -9,10 +9,13 @@ from torch.nn.functional import conv2d, max_pool2d
 from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
 from models import uncertainty
 from models.images import Preprocessing, normalise
+from models.network.device import scoring_precision
 from models.network.int8 import _pooled, _to_bytes, convolutions, largest_inputs
 from models.network.mc_dropout import pass_masks, posterior
-from models.network.network import NetworkSpec, build, scoring_precision
-from models.training.fit import Recipe, fit
+from models.network.network import NetworkSpec
+from models.network.weights import build
+from models.training.fit import fit
+from models.training.recipe import Recipe
 
 in_bytes = pytest.mark.skipif(
     scoring_precision(torch.device("cpu")) != "int8", reason="this processor does not"
@@ -71,10 +74,11 @@ def test_features_are_those_of_fp32_but_for_rounding(backbone, channels, monkeyp
     assert twin.features(shown).dtype == torch.float32
 
 
-def restated(trunk, given, largest_L):
+def restated(backbone, given, largest_L):
     """The same arithmetic with numbers that happen to be whole, in float64."""
     scale_of = {
-        c: float(m) * HEADROOM / 255 for c, m in zip(convolutions(trunk), largest_L, strict=True)
+        c: float(m) * HEADROOM / 255
+        for c, m in zip(convolutions(backbone), largest_L, strict=True)
     }
 
     def rounded(x, scale):
@@ -89,8 +93,8 @@ def restated(trunk, given, largest_L):
         return whole(c, rounded(x, scale_of[c]))
 
     levels = (given.double() / LOOK.level + LOOK.black).round().clamp(0, 255) - round(LOOK.black)
-    x = trunk.maxpool(whole(trunk.conv1, levels * LOOK.level).relu())
-    blocks = [b for n in (1, 2, 3, 4) for b in trunk.get_submodule(f"layer{n}")]
+    x = backbone.maxpool(whole(backbone.conv1, levels * LOOK.level).relu())
+    blocks = [b for n in (1, 2, 3, 4) for b in backbone.get_submodule(f"layer{n}")]
     for block in blocks:
         x = rounded(x, scale_of[block.conv1])
         y = convolve(block.conv2, convolve(block.conv1, x).relu())
@@ -109,7 +113,7 @@ def test_it_is_this_arithmetic(monkeypatch):
     twin = calibrated(network, shown)
     with monkeypatch.context() as context:
         context.setattr(torch.cpu, "get_capabilities", dict)
-        folded = network.for_inference(LOOK).trunk
+        folded = network.for_inference(LOOK).backbone
     expected = restated(folded, shown, network.largest_inputs)
     found, exact = twin.features(shown), bare(network, monkeypatch)(shown)
     assert off(found, expected) < 0.5 * off(found, exact)  # a rounding more makes others
@@ -146,7 +150,7 @@ def test_a_convolution_that_was_given_nothing_makes_no_nan():
 @in_bytes
 def test_filters_of_nothing_make_no_nan():
     network = lively("resnet18")
-    network.trunk.layer2[0].conv1.weight[5] = 0
+    network.backbone.layer2[0].conv1.weight[5] = 0
     assert torch.isfinite(calibrated(network, images(4)).features(images(4))).all()
 
 
@@ -186,7 +190,7 @@ def test_the_largest_inputs_are_those_of_all_minibatches():
     some, others = images(4), 2 * images(4, seed=2)
 
     def largest(*shown):
-        return largest_inputs(network.trunk, lambda: [network.features(part) for part in shown])
+        return largest_inputs(network.backbone, lambda: [network.features(part) for part in shown])
 
     both = largest(some, others)
     assert torch.equal(both, torch.maximum(largest(some), largest(others)))

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from models.network.device import precision, use_threads
 from models.network.mc_dropout import draw_masks, pass_masks, posterior
-from models.network.network import NetworkSpec, build, precision, use_threads
+from models.network.network import NetworkSpec
+from models.network.weights import build
 
 quick = settings(max_examples=30, deadline=None)
 
@@ -22,7 +24,7 @@ def some_head(castings, features, classes, seed=0):
 
 
 def bits_are_those_of(found, expected):
-    """What is promised where trunks run in bf16; elsewhere 1e-12 will do."""
+    """What is promised where backbones run in bf16; elsewhere 1e-12 will do."""
     if precision(torch.device("cpu")) == "bf16":
         return torch.equal(found, expected)
     return torch.allclose(found, expected, atol=1e-12, rtol=0)
@@ -169,7 +171,7 @@ def test_passes_are_distributed_as_those_of_a_network_whose_dropout_is_switched_
     with torch.no_grad():
         network.head.weight.mul_(0.2)
     dropout = nn.Dropout(0.5)
-    whole = nn.Sequential(network.trunk, dropout, network.head).eval()
+    whole = nn.Sequential(network.backbone, dropout, network.head).eval()
     dropout.train()  # and batch norm is left in eval
     images = torch.rand(castings, 1, 32, 32, generator=torch.Generator().manual_seed(2))
     with torch.random.fork_rng(), torch.no_grad():

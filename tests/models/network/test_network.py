@@ -8,15 +8,10 @@ from torchvision import models as zoo
 
 from models.errors import DataError
 from models.images import Preprocessing
-from models.network.network import (
-    BACKBONES,
-    Network,
-    NetworkSpec,
-    autocast,
-    best_device,
-    build,
-    precision,
-)
+from models.network.backbone import BACKBONES
+from models.network.device import autocast, best_device, precision
+from models.network.network import Network, NetworkSpec
+from models.network.weights import build
 
 GREY = NetworkSpec("resnet18", 1, 2)
 COLOUR = NetworkSpec("resnet18", 3, 2)
@@ -77,7 +72,7 @@ def test_starting_from_scratch_follows_from_the_generator():
     first, again = (build(GREY, "scratch", seeded(3)).state_dict() for _ in range(2))
     other = build(GREY, "scratch", seeded(4)).state_dict()
     assert all(torch.equal(first[key], again[key]) for key in first)
-    assert not torch.equal(first["trunk.conv1.weight"], other["trunk.conv1.weight"])
+    assert not torch.equal(first["backbone.conv1.weight"], other["backbone.conv1.weight"])
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
@@ -93,7 +88,7 @@ def test_every_tensor_is_set_none_left_as_memory_was():
 
 
 def test_filters_have_the_spread_of_he_initialisation():
-    weight = build(GREY, "scratch", seeded()).trunk.layer4[1].conv2.weight
+    weight = build(GREY, "scratch", seeded()).backbone.layer4[1].conv2.weight
     assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
 
 
@@ -107,7 +102,7 @@ def test_building_leaves_the_global_generator_alone():
 def test_trunk_and_head_are_torchvisions_network():
     ours = build(COLOUR, "scratch", seeded()).eval()
     theirs = zoo.resnet18(weights=None, num_classes=2)
-    state = ours.trunk.state_dict() | {f"fc.{k}": v for k, v in ours.head.state_dict().items()}
+    state = ours.backbone.state_dict() | {f"fc.{k}": v for k, v in ours.head.state_dict().items()}
     theirs.load_state_dict(state)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -121,13 +116,13 @@ def test_trunk_and_head_are_torchvisions_network():
 def test_imagenet_weights_are_taken_as_they_are_by_a_colour_network(download, colour_weights):
     download()
     network = build(COLOUR, "imagenet", seeded())
-    for key, value in network.trunk.state_dict().items():
+    for key, value in network.backbone.state_dict().items():
         assert torch.equal(value, colour_weights[key]), key
 
 
 def test_a_grey_stem_is_the_sum_of_the_colour_stem(download, colour_weights):
     download()
-    stem = build(GREY, "imagenet", seeded()).trunk.conv1.weight
+    stem = build(GREY, "imagenet", seeded()).backbone.conv1.weight
     summed = colour_weights["conv1.weight"].sum(dim=1, keepdim=True)
     torch.testing.assert_close(stem.detach(), summed)
 
@@ -168,7 +163,7 @@ def test_a_safetensors_file_gives_the_trunk(tmp_path, colour_weights):
     save_file(colour_weights, tmp_path / "own.safetensors")
     network = build(COLOUR, str(tmp_path / "own.safetensors"), seeded())
     assert torch.equal(
-        network.trunk.layer1[0].conv1.weight, colour_weights["layer1.0.conv1.weight"]
+        network.backbone.layer1[0].conv1.weight, colour_weights["layer1.0.conv1.weight"]
     )
 
 
@@ -176,7 +171,7 @@ def test_the_weights_of_a_model_version_are_such_a_file(tmp_path):
     earlier = build(GREY, "scratch", seeded(1))
     save_file({k: v.contiguous() for k, v in earlier.state_dict().items()}, tmp_path / "w")
     later = build(GREY, str(tmp_path / "w"), seeded(2))
-    assert torch.equal(later.trunk.conv1.weight, earlier.trunk.conv1.weight)
+    assert torch.equal(later.backbone.conv1.weight, earlier.backbone.conv1.weight)
     assert not torch.equal(later.head.weight, earlier.head.weight)
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
 from models.network.ensemble import Ensemble
-from models.network.network import NetworkSpec, build
+from models.network.network import NetworkSpec
+from models.network.weights import build
 from models.prediction.class_activation_map import (
     DILATED,
     STRIDE,
@@ -15,8 +17,9 @@ from models.prediction.class_activation_map import (
     logit_maps,
     nearest_cells,
 )
-from models.prediction.predictor import Operating, Predictor
-from models.training.fit import Recipe, fit
+from models.prediction.predictor import Predictor
+from models.training.fit import fit
+from models.training.recipe import Recipe
 
 SIZE = 64
 
@@ -29,7 +32,7 @@ def castings():
 
 def predictor_of(network, classes=("crack", "ok", "void"), **operating):
     operating = {"good": "ok", "temperature": 1.5} | operating
-    return Predictor(network, Preprocessing(SIZE), classes, Operating(**operating))
+    return Predictor(network, Preprocessing(SIZE), classes, OperatingPoint(**operating))
 
 
 def network(seed=0, backbone="resnet18", classes=3):
@@ -107,7 +110,7 @@ def test_a_passed_casting_is_explained_by_the_defect_that_was_closest(castings):
     rejected = explain(predictor_of(network(), threshold=0.0), castings[0])
     assert explanation.label == "ok"
     assert explanation.speaks_for == rejected.label
-    assert torch.equal(explanation.evidence_HW, rejected.evidence_HW)
+    assert torch.equal(explanation.log_odds_HW, rejected.log_odds_HW)
 
 
 def test_without_a_good_class_the_verdict_is_held_against_the_second(castings):
@@ -186,4 +189,4 @@ def test_an_explanation_adds_up_to_its_verdict_in_any_precision(
         (probs,) = predictor.deterministic(predictor.embed(casting.unsqueeze(0)))
         of = dict(zip(predictor.classes, probs, strict=True))
         odds = (of[found.speaks_for] / of[found.against]).log()
-        torch.testing.assert_close(found.evidence_HW.mean().double(), odds, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(found.log_odds_HW.mean().double(), odds, atol=1e-4, rtol=1e-4)

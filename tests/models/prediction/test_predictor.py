@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import uncertainty
+from models.evaluation.operating_point import OperatingPoint, verdicts
 from models.images import normalise
+from models.network.device import use_threads
 from models.network.mc_dropout import pass_masks
-from models.network.network import use_threads
-from models.prediction.predictor import MINIBATCH, Operating, Predictor, Scores, verdicts
+from models.prediction.predictor import MINIBATCH, Predictor, Scores
 
 FIELDS = [
     "casting",
@@ -250,7 +251,7 @@ def test_labels_are_verdicts_at_the_models_own_threshold(predictor, pixels):
     defect = results.deterministic_N_C[:, 0]
     cut = defect.median().item()
     strict = Predictor(
-        predictor.network, predictor.preprocessing, ("def", "ok"), Operating("ok", cut, 1.5)
+        predictor.network, predictor.preprocessing, ("def", "ok"), OperatingPoint("ok", cut, 1.5)
     )
     labels = [a["label"] for a in strict.answers([b""] * len(pixels), results)]
     rejected = 1 - results.deterministic_N_C[:, 1] >= cut

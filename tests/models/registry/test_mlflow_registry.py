@@ -20,6 +20,7 @@ from PIL import Image
 from models.errors import DataError, UnreadableImage, VersionError, VersionNotFound
 from models.registry import mlflow_registry, packing
 from models.registry.pyfunc import CastingModel
+from models.registry.version import Version
 
 TAGS = {"campaign": "c", "round": "0", "strategy": "bald", "labels": "40", "labels_sha256": "ab"}
 NAME = "casting-defects"
@@ -243,7 +244,7 @@ def test_an_export_that_fails_leaves_nothing(publish, tmp_path):
     with pytest.raises(VersionError, match="not a readable model version"):
         mlflow_registry.export(made, tmp_path / "damaged")
     with pytest.raises(VersionNotFound, match=f"{NAME} has no version 7"):
-        mlflow_registry.export(mlflow_registry.Version(NAME, "7", "", {}), tmp_path / "missing")
+        mlflow_registry.export(Version(NAME, "7", "", {}), tmp_path / "missing")
     assert not (tmp_path / "damaged").exists()
     assert not (tmp_path / "missing").exists()
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.errors import VersionError
-from models.prediction.predictor import Operating
+from models.evaluation.operating_point import OperatingPoint
 from models.registry import version_folder
 
 FILES = {"model.json", "weights.safetensors", "golden.safetensors"}
@@ -66,7 +66,7 @@ def test_a_network_comes_back_in_eval_mode(written):
 def test_any_number_and_spelling_of_classes_comes_back_in_order(
     make_predictor, pixels, tmp_path, classes
 ):
-    version_folder.write(make_predictor(classes, operating=Operating(None)), pixels, tmp_path)
+    version_folder.write(make_predictor(classes, operating=OperatingPoint(None)), pixels, tmp_path)
     again = version_folder.read(tmp_path)
     assert again.classes == classes
     assert again.operating.good is None
@@ -143,7 +143,7 @@ def test_another_temperature_fails_the_self_check(folder):
 
 @pytest.mark.parametrize("classes", [("def", "ok"), ("a", "b", "c"), tuple("abcde")])
 def test_a_version_whose_dropout_is_off_is_refused(make_predictor, pixels, tmp_path, classes):
-    without = make_predictor(classes, dropout=0.0, operating=Operating(None))
+    without = make_predictor(classes, dropout=0.0, operating=OperatingPoint(None))
     version_folder.write(without, pixels, tmp_path)
     with pytest.raises(VersionError, match="passes do not differ"):
         version_folder.read(tmp_path)
@@ -283,6 +283,6 @@ def test_a_safetensors_header_that_lies_about_its_length_is_refused(folder, leng
 
 
 def test_a_version_keeps_the_threshold_that_it_was_given(predictor, pixels, tmp_path):
-    moved = replace(predictor, operating=Operating("ok", 0.123, 1.5))
+    moved = replace(predictor, operating=OperatingPoint("ok", 0.123, 1.5))
     version_folder.write(moved, pixels, tmp_path)
     assert version_folder.read(tmp_path).operating.threshold == 0.123

@@ -8,11 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import DataError
+from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, normalise
-from models.network.network import NetworkSpec, build
-from models.prediction.predictor import Operating, Predictor
+from models.network.network import NetworkSpec
+from models.network.weights import build
+from models.prediction.predictor import Predictor
 from models.training import fit as module
-from models.training.fit import Pace, Recipe, augment, fit, loss_weights, steps_for, unweight
+from models.training.augmentation import augment
+from models.training.fit import fit, loss_weights, unweight
+from models.training.recipe import Recipe
+from models.training.schedule import Pace, steps_for
 
 SPEC = NetworkSpec("resnet18", 1, 2)
 SMALL = Preprocessing(size=32)
@@ -213,7 +218,7 @@ def test_the_loss_is_the_mean_of_the_last_tenth_of_the_steps(trained_to_tell):
 @pytest.mark.slow
 def test_bright_and_dark_squares_are_told_apart(trained_to_tell):
     network, _, _ = trained_to_tell
-    predictor = Predictor(network, SMALL, ("dark", "bright"), Operating())
+    predictor = Predictor(network, SMALL, ("dark", "bright"), OperatingPoint())
     pixels, targets = squares(100, 2)
     found = predictor.deterministic(predictor.embed(pixels)).argmax(dim=1)
     assert (found == targets).double().mean().item() >= 0.95
@@ -281,6 +286,6 @@ def test_an_upright_casting_is_turned_without_softening_a_pixel():
 def test_batch_norm_statistics_are_those_of_the_castings_as_they_are_scored():
     pixels, targets = squares(16, 0)
     network, _ = train(pixels, targets, steps=2)
-    stem = network.trunk.conv1(normalise(pixels, SMALL)).detach()
-    found, expected = network.trunk.bn1.running_mean, stem.mean(dim=(0, 2, 3))
+    stem = network.backbone.conv1(normalise(pixels, SMALL)).detach()
+    found, expected = network.backbone.bn1.running_mean, stem.mean(dim=(0, 2, 3))
     assert torch.allclose(found, expected, atol=0.02 * float(expected.abs().max()))

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.optim import Muon as TorchMuon
 
-from models.training.optimiser import BLOCK, Muon, blocks, levelling
+from models.training.optimiser import BLOCK, Muon, blocks, orthogonalise
 
 
 def filters(count, channels, size, scale=1.0):
@@ -13,7 +13,7 @@ def filters(count, channels, size, scale=1.0):
 
 def orthogonal(given):
     own = [blocks(tensor) for tensor in given]
-    return [root @ block for root, block in zip(levelling(own), own, strict=True)]
+    return [root @ block for root, block in zip(orthogonalise(own), own, strict=True)]
 
 
 def flat(tensor):

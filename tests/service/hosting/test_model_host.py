@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.errors import VersionError
-from service.hosting.model_host import REFUSED_FOR, Host, _tidy_memory
-from service.metrics.counters import Meters
+from service.hosting.model_host import REFUSED_FOR, ModelHost, _tidy_memory
+from service.metrics.counters import Counters
 from service.refusals import NoSuchVersion, NotNow
 from tests.processes import eventually
 from tests.service.fakes import FakeRegistry
@@ -30,15 +30,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def host(registry: FakeRegistry, clock: Clock) -> Iterator[Host]:
-    host = Host(registry, pinned=2, meters=Meters(), clock=clock)
+def host(registry: FakeRegistry, clock: Clock) -> Iterator[ModelHost]:
+    host = ModelHost(registry, pinned=2, counters=Counters(), clock=clock)
     host.look()
     yield host
     registry.may_load.set()
     host.close()
 
 
-def number(host: Host) -> str:
+def number(host: ModelHost) -> str:
     return host.current().version.number
 
 
@@ -132,7 +132,7 @@ def test_an_alias_that_is_taken_away_changes_nothing_but_the_report(registry, ho
 
 def test_without_a_current_version_there_is_no_default_but_pinned_versions_are_had(registry):
     registry.alias = None
-    host = Host(registry, pinned=1, meters=Meters())
+    host = ModelHost(registry, pinned=1, counters=Counters())
     host.look()
     with pytest.raises(NotNow, match=r"no model is served: .* alias current"):
         host.current()
@@ -154,7 +154,7 @@ def test_the_least_recently_used_pinned_version_goes_first(registry, host):
 
 
 def test_no_pinned_version_is_kept_where_none_may_be(registry):
-    host = Host(registry, pinned=0, meters=Meters())
+    host = ModelHost(registry, pinned=0, counters=Counters())
     assert host.take("2").result(10).version.number == "2"
     assert eventually(lambda: host.pinned == [])
     host.close()
@@ -213,7 +213,7 @@ def test_a_pinned_version_that_becomes_current_is_not_loaded_again(registry, hos
 def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(
     registry, monkeypatch
 ):
-    host = Host(registry, pinned=2, meters=Meters())
+    host = ModelHost(registry, pinned=2, counters=Counters())
     tidied = []
     monkeypatch.setattr(
         "service.hosting.model_host._tidy_memory", lambda: tidied.append(number(host))
@@ -232,7 +232,7 @@ def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(
 
 def test_a_folder_is_not_polled_and_has_no_registry(registry, monkeypatch):
     registry.changes = False
-    host = Host(registry, pinned=2, meters=Meters())
+    host = ModelHost(registry, pinned=2, counters=Counters())
     tidied = []
     monkeypatch.setattr(
         "service.hosting.model_host._tidy_memory", lambda: tidied.append(number(host))

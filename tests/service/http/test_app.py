@@ -249,19 +249,19 @@ def test_a_registry_that_goes_down_is_reported_and_scoring_goes_on(client, regis
 
 
 def test_a_request_finishes_on_the_version_that_it_began_with(client, registry, photos):
-    desk = client.app.state.desk
-    score = desk.bench.score
+    worker = client.app.state.worker
+    score = worker.scorer.score
 
     async def swap_then_score(served, asked, *, binary):
         registry.alias = "2"
-        desk.host.look()
+        worker.host.look()
         return await score(served, asked, binary=binary)
 
     before = rows(client.score(photos))
-    desk.bench.score = swap_then_score
+    worker.scorer.score = swap_then_score
     response = client.score(photos)
     assert (response.json()["model"]["version"], rows(response)) == ("1", before)
-    assert desk.host.current().version.number == "2"
+    assert worker.host.current().version.number == "2"
 
 
 def test_requests_that_share_minibatches_each_get_the_answer_that_they_get_alone(client, photos):
@@ -274,7 +274,7 @@ def test_requests_that_share_minibatches_each_get_the_answer_that_they_get_alone
         for i in range(24)
     ]
     alone = [client.score(images, **fields).json() for images, fields in asked]
-    counted = client.app.state.desk.meters.registry.get_sample_value
+    counted = client.app.state.worker.counters.registry.get_sample_value
     before = counted("casting_minibatch_castings_count")
 
     async def together():
@@ -303,14 +303,14 @@ def test_a_full_line_is_a_503_that_says_when_to_come_back(serve, photos):
 
 
 def test_the_event_loop_stays_free_while_a_request_is_computed(client, photos):
-    bench, computing = client.app.state.desk.bench, asyncio.Event()
-    score = bench.score
+    scorer, computing = client.app.state.worker.scorer, asyncio.Event()
+    score = scorer.score
 
     async def note_and_score(served, asked, *, binary):
         computing.set()
         return await score(served, asked, binary=binary)
 
-    bench.score = note_and_score
+    scorer.score = note_and_score
 
     async def both():
         scoring = asyncio.create_task(client.scoring(photos * 20, passes="1000"))

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.errors import UnreadableImage
-from models.prediction.predictor import Operating
+from models.evaluation.operating_point import OperatingPoint
 from service.http.explain import HEADERS
 from tests.service.fakes import CLASSES, photo
 
@@ -53,7 +53,9 @@ def test_the_headers_say_what_score_says(client, photos):
 
 def test_names_that_are_no_ascii_are_percent_encoded(registry, client, photos):
     names = replace(
-        registry.predictors["1"], classes=("Lunker, groß", "好"), operating=Operating("好", 0.0)
+        registry.predictors["1"],
+        classes=("Lunker, groß", "好"),
+        operating=OperatingPoint("好", 0.0),
     )
     registry.predictors["9"] = names
     headers = explain(client, photos[0], model_version="9").headers

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from service.http.form import MAX_SEED, ScoreRequest, Upload, read_form
+from service.http.form import read_form
 from service.refusals import Refusal
+from service.scoring.request import MAX_SEED, ScoreRequest, Upload
 from service.settings import Settings
 from tests.service.fakes import in_pieces, multipart, named
 

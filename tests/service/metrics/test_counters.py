@@ -6,8 +6,8 @@ from models.errors import VersionError
 
 @pytest.fixture
 def counted(client):
-    """A series of the worker's own meters, None where there is none yet."""
-    registry = client.app.state.desk.meters.registry
+    """A series of the worker's own counters, None where there is none yet."""
+    registry = client.app.state.worker.counters.registry
     return lambda name, **labels: registry.get_sample_value(name, labels)
 
 
@@ -25,7 +25,7 @@ def test_castings_are_counted_by_version_and_verdict(client, counted, photos):
 def test_minibatches_and_stages_are_counted(client, counted, photos):
     client.score(photos)
     assert counted("casting_minibatch_castings_sum") == len(photos)
-    for stage in ("decode", "trunk", "answer"):
+    for stage in ("decode", "backbone", "answer"):
         assert counted("casting_stage_seconds_count", stage=stage) == 1
 
 
@@ -49,7 +49,7 @@ def test_swaps_and_refused_versions_are_counted(client, counted, registry):
 def test_all_of_it_is_scraped(client, photos):
     client.score(photos)
     scraped = client.get("/metrics").text
-    own = generate_latest(client.app.state.desk.meters.registry).decode()
+    own = generate_latest(client.app.state.worker.counters.registry).decode()
     for line in own.splitlines():
         if line.startswith("# TYPE"):
             assert scraped.count(line) == 1, line

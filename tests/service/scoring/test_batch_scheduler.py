@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models.images import normalise
-from service.http.form import ScoreRequest, Upload
-from service.scoring.batch_scheduler import SHARED, Lanes
+from service.scoring.batch_scheduler import SHARED, BatchScheduler
 from service.scoring.minibatch import Part, Question, answer_together
+from service.scoring.request import ScoreRequest, Upload
 from service.settings import MAX_PIXELS
 from tests.service.fakes import photo, tiny_predictor
 
@@ -38,7 +38,7 @@ def work(predictor, asked):
 @pytest.fixture
 def lanes(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    lanes = Lanes(work)
+    lanes = BatchScheduler(work)
     monkeypatch.undo()
     yield lanes
     lanes.close()
@@ -167,7 +167,7 @@ def test_lanes_that_share_one_trunk_answer_each_casting_as_if_it_were_alone(monk
     asked = [Question(request, request.images, 0) for request in requests]
     alone = [compute(predictor, [question])[0].rows for question in asked]
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    lanes = Lanes(compute)
+    lanes = BatchScheduler(compute)
     monkeypatch.undo()
 
     async def at_once():

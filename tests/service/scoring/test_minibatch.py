@@ -3,8 +3,8 @@ from contextlib import contextmanager
 import pytest
 
 from models.prediction import predictor as predictor_module
-from service.http.form import ScoreRequest, Upload
 from service.scoring.minibatch import Part, answer_together, questions
+from service.scoring.request import ScoreRequest, Upload
 from service.settings import MAX_PIXELS
 
 
@@ -69,7 +69,7 @@ def test_the_trunk_is_run_once_and_each_posterior_once(answered, stages, monkeyp
     )
     answered([whole(request(photo, passes=passes)) for photo in photos for passes in (2, 3)])
     assert sorted(draws) == [(5, 2, 0), (5, 3, 0)]
-    assert stages == ["decode", "trunk", "answer"]
+    assert stages == ["decode", "backbone", "answer"]
 
 
 def test_images_that_are_none_are_named_by_their_place_and_hurt_nobody_else(answered, photos):

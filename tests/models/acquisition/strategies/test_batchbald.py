@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.acquisition.candidates import Evidence
+from models.acquisition.candidates import Candidates
+from models.acquisition.selection import choose_batch
 from models.acquisition.strategies import batchbald as module
 from models.acquisition.strategies.batchbald import Joint, batchbald
-from models.acquisition.strategies.table import STRATEGIES, choose_batch
+from models.acquisition.strategies.table import STRATEGIES
 
 quick = settings(max_examples=25, deadline=None)
 
@@ -26,7 +27,7 @@ def posterior(count, seed=0, passes=6, classes=3):
 
 
 def chosen(probs, size, seed=0):
-    return batchbald(Evidence(len(probs), probs_N_K_C=probs), size, seeded(seed)).tolist()
+    return batchbald(Candidates(len(probs), probs_N_K_C=probs), size, seeded(seed)).tolist()
 
 
 def information(probs, castings):
@@ -85,13 +86,13 @@ def test_a_copy_of_a_picked_casting_has_less_to_tell_than_another():
     four = torch.cat([half, half.flip(1)], dim=1)
     four[2] = torch.tensor([[0.8, 0.2], [0.8, 0.2], [0.2, 0.8], [0.2, 0.8]])
     assert chosen(four, 2) == [0, 2]
-    assert STRATEGIES["bald"](Evidence(4, probs_N_K_C=four), 2, seeded()).tolist() == [0, 1]
+    assert STRATEGIES["bald"](Candidates(4, probs_N_K_C=four), 2, seeded()).tolist() == [0, 1]
 
 
 def test_the_first_pick_is_that_of_bald():
     for seed in range(10):
         probs = posterior(20, seed)
-        bald = STRATEGIES["bald"](Evidence(20, probs_N_K_C=probs), 1, seeded())
+        bald = STRATEGIES["bald"](Candidates(20, probs_N_K_C=probs), 1, seeded())
         assert chosen(probs, 1) == bald.tolist()
 
 
@@ -136,9 +137,9 @@ def test_what_the_batch_holds_already_counts():
     other = torch.tensor([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]])
     probs = torch.stack([one, other, one, 0.9 * other + 0.05]).double()
     parts = ["a", "b", "c", "b"]
-    assert choose_batch(batchbald, Evidence(4, probs_N_K_C=probs), parts, 2, seeded()) == [0, 1]
-    rest = Evidence(4, probs_N_K_C=probs).rows([2, 3])
-    held = Evidence(2, probs_N_K_C=rest.probs_N_K_C, picked=Evidence(1, probs_N_K_C=probs[:1]))
+    assert choose_batch(batchbald, Candidates(4, probs_N_K_C=probs), parts, 2, seeded()) == [0, 1]
+    rest = Candidates(4, probs_N_K_C=probs).rows([2, 3])
+    held = Candidates(2, probs_N_K_C=rest.probs_N_K_C, picked=Candidates(1, probs_N_K_C=probs[:1]))
     assert batchbald(held, 1, seeded()).tolist() == [1]
     assert batchbald(rest, 1, seeded()).tolist() == [0]
 

@@ -8,16 +8,13 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.stats import chisquare
 
-from models.acquisition.candidates import Evidence
+from models.acquisition.candidates import Candidates
+from models.acquisition.selection import choose_batch
 from models.acquisition.strategies import coreset as module
-from models.acquisition.strategies.coreset import (
-    badge,
-    coreset,
-    probcover,
-    pure_radius,
-    typiclust,
-)
-from models.acquisition.strategies.table import choose_batch
+from models.acquisition.strategies.badge import badge
+from models.acquisition.strategies.coreset import coreset
+from models.acquisition.strategies.probcover import probcover, pure_radius
+from models.acquisition.strategies.typiclust import typiclust
 
 quick = settings(max_examples=25, deadline=None)
 
@@ -34,7 +31,7 @@ def lying_at(pool, labelled=(), classes=None):
     pool = torch.as_tensor(pool, dtype=torch.float64)
     labelled = torch.as_tensor(labelled, dtype=torch.float64).reshape(-1, pool.shape[1])
     classes = torch.arange(len(labelled)) % 2 if classes is None else torch.tensor(classes)
-    return Evidence(
+    return Candidates(
         len(pool),
         embeddings_N_F=pool,
         labelled_embeddings_M_F=labelled,
@@ -42,8 +39,8 @@ def lying_at(pool, labelled=(), classes=None):
     )
 
 
-def chosen(strategy, evidence, size, seed=0):
-    return strategy(evidence, size, seeded(seed)).tolist()
+def chosen(strategy, candidates, size, seed=0):
+    return strategy(candidates, size, seeded(seed)).tolist()
 
 
 def split_by_label(goldens):
@@ -57,8 +54,8 @@ def split_by_label(goldens):
 
 
 def test_coreset_goes_where_nothing_is_labelled_or_picked():
-    evidence = lying_at([[0, 1], [0, 9], [0, 5], [0, -4]], labelled=[[0, 0]])
-    assert chosen(coreset, evidence, 4) == [1, 2, 3, 0]
+    candidates = lying_at([[0, 1], [0, 9], [0, 5], [0, -4]], labelled=[[0, 0]])
+    assert chosen(coreset, candidates, 4) == [1, 2, 3, 0]
 
 
 def test_coreset_begins_in_the_middle_when_nothing_is_labelled():
@@ -66,8 +63,8 @@ def test_coreset_begins_in_the_middle_when_nothing_is_labelled():
 
 
 def test_coreset_keeps_away_from_what_the_batch_holds_already():
-    evidence = lying_at([[0, 1], [0, 9], [0, 8.9], [0, -4]], labelled=[[0, 0]])
-    batch = choose_batch(coreset, evidence, ["a", "b", "b", "b"], 3, seeded())
+    candidates = lying_at([[0, 1], [0, 9], [0, 8.9], [0, -4]], labelled=[[0, 0]])
+    batch = choose_batch(coreset, candidates, ["a", "b", "b", "b"], 3, seeded())
     assert batch == [1, 0, 3]  # 2 and 3 show the part of 1; 2 lies beside 1, 3 does not
 
 
@@ -85,9 +82,9 @@ def test_coreset_leaves_no_casting_farther_than_twice_the_optimum(seed, count, s
 
 
 def test_coreset_chooses_what_scikit_activeml_chooses(goldens):
-    pool, _, evidence = split_by_label(goldens)
+    pool, _, candidates = split_by_label(goldens)
     theirs = goldens["scikit_activeml"]["coreset"]
-    assert [pool[i] for i in chosen(coreset, evidence, len(theirs))] == theirs
+    assert [pool[i] for i in chosen(coreset, candidates, len(theirs))] == theirs
 
 
 # --- badge --------------------------------------------------------------------------------------
@@ -104,13 +101,13 @@ def gradients(verdicts, features):
 
 def test_badge_draws_by_distances_between_the_gradients_written_out():
     verdicts, features = points(6, 1, 3).softmax(dim=1), points(6, 2, 4)
-    evidence = Evidence(6, deterministic_N_C=verdicts, embeddings_N_F=features)
+    candidates = Candidates(6, deterministic_N_C=verdicts, embeddings_N_F=features)
     written, generator = gradients(verdicts, features), seeded(4)
     first = int((written**2).sum(axis=1).argmax())
     chances = ((written - written[first]) ** 2).sum(axis=1)
     counts = np.zeros(6)
     for _ in range(2000):
-        pair = badge(evidence, 2, generator).tolist()
+        pair = badge(candidates, 2, generator).tolist()
         assert pair[0] == first
         counts[pair[1]] += 1
     rest = [i for i in range(6) if i != first]
@@ -120,8 +117,8 @@ def test_badge_draws_by_distances_between_the_gradients_written_out():
 def test_badge_begins_like_scikit_activeml_which_then_takes_the_origin_for_a_centre(goldens):
     """So its later chances are those of `drawn by distances` above only where 0 is not nearer."""
     features, theirs = goldens["features"][:30], goldens["scikit_activeml"]
-    evidence = Evidence(30, deterministic_N_C=goldens["verdicts"], embeddings_N_F=features)
-    first = chosen(badge, evidence, 1)[0]
+    candidates = Candidates(30, deterministic_N_C=goldens["verdicts"], embeddings_N_F=features)
+    first = chosen(badge, candidates, 1)[0]
     assert first == theirs["badge_first"]
     written = gradients(goldens["verdicts"], features)
     nearest = np.minimum(((written - written[first]) ** 2).sum(axis=1), (written**2).sum(axis=1))
@@ -131,15 +128,15 @@ def test_badge_begins_like_scikit_activeml_which_then_takes_the_origin_for_a_cen
 def test_badge_does_not_draw_what_the_batch_holds_the_like_of():
     verdicts = torch.tensor([[0.6, 0.4], [0.6, 0.4], [0.4, 0.6]], dtype=torch.float64)
     features = torch.ones(3, 2, dtype=torch.float64)
-    evidence = Evidence(3, deterministic_N_C=verdicts, embeddings_N_F=features)
-    some = Evidence(
+    candidates = Candidates(3, deterministic_N_C=verdicts, embeddings_N_F=features)
+    some = Candidates(
         2,
         deterministic_N_C=verdicts[1:],
         embeddings_N_F=features[1:],
-        picked=evidence.rows([0]),
+        picked=candidates.rows([0]),
     )
     assert all(chosen(badge, some, 1, seed) == [1] for seed in range(20))
-    assert all(chosen(badge, evidence, 2, seed) == [0, 2] for seed in range(20))
+    assert all(chosen(badge, candidates, 2, seed) == [0, 2] for seed in range(20))
 
 
 # --- typiclust ----------------------------------------------------------------------------------
@@ -155,8 +152,8 @@ def in_kinds(sizes, seed=0):
 
 def test_typiclust_takes_the_most_typical_of_the_largest_clusters_without_a_label():
     pool, kinds = in_kinds([6, 12, 9, 7])
-    evidence = lying_at(pool, labelled=torch.eye(4)[1:2])
-    batch = chosen(typiclust, evidence, 3)
+    candidates = lying_at(pool, labelled=torch.eye(4)[1:2])
+    batch = chosen(typiclust, candidates, 3)
     assert kinds[batch].tolist() == [2, 3, 0]
     for index in batch:
         own = [i for i in range(len(pool)) if kinds[i] == kinds[index]]
@@ -177,11 +174,11 @@ def test_typiclust_turns_to_clusters_that_the_batch_has_none_of():
 
 
 def test_typiclust_chooses_what_scikit_activeml_chooses_of_the_same_clusters(goldens, monkeypatch):
-    pool, labelled, evidence = split_by_label(goldens)
+    pool, labelled, candidates = split_by_label(goldens)
     kinds = torch.tensor(goldens["kinds"])[[*pool, *labelled]]
     monkeypatch.setattr(module, "k_means", lambda *_: kinds)
     theirs = goldens["scikit_activeml"]["typiclust"]
-    assert [pool[i] for i in chosen(typiclust, evidence, len(theirs))] == theirs
+    assert [pool[i] for i in chosen(typiclust, candidates, len(theirs))] == theirs
 
 
 # --- probcover ----------------------------------------------------------------------------------
@@ -224,22 +221,22 @@ def plainly_covered(pool, known, delta, size):
 @quick
 @given(st.integers(0, 10_000), st.floats(0.05, 1.5), st.integers(0, 5))
 def test_probcover_covers_as_greedy_search_does(seed, delta, labels):
-    evidence = lying_at(points(40, seed, 3), points(labels, seed + 1, 3))
+    candidates = lying_at(points(40, seed, 3), points(labels, seed + 1, 3))
     pool, known = (
         torch.nn.functional.normalize(some)
-        for some in (evidence.embeddings_N_F, evidence.labelled_embeddings_M_F)
+        for some in (candidates.embeddings_N_F, candidates.labelled_embeddings_M_F)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "pure_radius", lambda *_: delta)
         patch.setattr(module, "_ROWS", 16)
-        assert chosen(probcover, evidence, 12) == plainly_covered(pool, known, delta, 12)
+        assert chosen(probcover, candidates, 12) == plainly_covered(pool, known, delta, 12)
 
 
 @quick
 @given(st.integers(0, 10_000), st.floats(0.1, 1.0))
 def test_probcover_covers_more_than_63_percent_of_what_the_best_three_balls_do(seed, delta):
-    evidence = lying_at(points(10, seed, 3))
-    pool = torch.nn.functional.normalize(evidence.embeddings_N_F)
+    candidates = lying_at(points(10, seed, 3))
+    pool = torch.nn.functional.normalize(candidates.embeddings_N_F)
     within = cdist(pool, pool) < delta
 
     def covered(some):
@@ -248,7 +245,7 @@ def test_probcover_covers_more_than_63_percent_of_what_the_best_three_balls_do(s
     best = max(covered(some) for some in itertools.combinations(range(10), 3))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "pure_radius", lambda *_: delta)
-        assert covered(chosen(probcover, evidence, 3)) >= (1 - 1 / np.e) * best
+        assert covered(chosen(probcover, candidates, 3)) >= (1 - 1 / np.e) * best
 
 
 def test_probcover_has_no_tail_that_is_not_covered(monkeypatch):
@@ -269,11 +266,11 @@ def test_probcover_goes_on_where_the_batch_covers_nothing(monkeypatch):
 
 
 def test_first_gains_of_probcover_are_those_of_scikit_activeml(goldens):
-    pool, _, evidence = split_by_label(goldens)
+    pool, _, candidates = split_by_label(goldens)
     theirs = np.array(goldens["scikit_activeml"]["probcover_gains"])[pool]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "pure_radius", lambda *_: goldens["delta"])
-        first = chosen(probcover, evidence, 1)
+        first = chosen(probcover, candidates, 1)
     assert first == [int(theirs.argmax())]
 
 

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from models.acquisition.candidates import Evidence, needs_of, wants_members
-from models.acquisition.strategies.table import STRATEGIES, choose_batch, find_strategy, needing
+from models.acquisition.candidates import Candidates, needs_of, wants_members
+from models.acquisition.selection import choose_batch
+from models.acquisition.strategies.table import STRATEGIES, find_strategy, needing
 from models.errors import DataError
 
 
@@ -13,7 +14,7 @@ def seeded(seed=0):
 def in_three_kinds(margins, kinds):
     """Castings whose margin and kind are given."""
     first = 0.5 + torch.tensor(margins, dtype=torch.float64) / 2
-    return Evidence(
+    return Candidates(
         len(margins),
         deterministic_N_C=torch.stack([first, 1 - first], dim=1),
         embeddings_N_F=torch.eye(3)[torch.tensor(kinds)],
@@ -21,41 +22,45 @@ def in_three_kinds(margins, kinds):
 
 
 def test_the_best_of_each_cluster_among_the_best_is_taken():
-    evidence = in_three_kinds([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0, 0, 0, 1, 1, 2])
-    assert STRATEGIES["margin"](evidence, 3, seeded()).tolist() == [0, 1, 2]
-    assert find_strategy("diverse-margin")(evidence, 3, seeded()).tolist() == [0, 3, 5]
+    candidates = in_three_kinds([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0, 0, 0, 1, 1, 2])
+    assert STRATEGIES["margin"](candidates, 3, seeded()).tolist() == [0, 1, 2]
+    assert find_strategy("diverse-margin")(candidates, 3, seeded()).tolist() == [0, 3, 5]
 
 
 def test_castings_far_down_are_not_looked_at():
-    evidence = in_three_kinds([i / 30 for i in range(30)], [0] * 20 + [1] * 10)
-    assert find_strategy("diverse-margin")(evidence, 2, seeded()).tolist() == [0, 1]
-    assert find_strategy("diverse-margin")(evidence, 3, seeded()).tolist()[:2] == [0, 20]
+    candidates = in_three_kinds([i / 30 for i in range(30)], [0] * 20 + [1] * 10)
+    assert find_strategy("diverse-margin")(candidates, 2, seeded()).tolist() == [0, 1]
+    assert find_strategy("diverse-margin")(candidates, 3, seeded()).tolist()[:2] == [0, 20]
 
 
 def test_where_clusters_are_fewer_than_picks_the_best_left_fill_the_batch():
-    evidence = in_three_kinds([0.1, 0.2, 0.3, 0.4], [0, 0, 1, 0])
-    assert find_strategy("diverse-margin")(evidence, 4, seeded()).tolist() == [0, 2, 1, 3]
+    candidates = in_three_kinds([0.1, 0.2, 0.3, 0.4], [0, 0, 1, 0])
+    assert find_strategy("diverse-margin")(candidates, 4, seeded()).tolist() == [0, 2, 1, 3]
 
 
 def test_the_clusters_that_the_batch_has_one_of_come_last():
-    evidence = in_three_kinds([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0, 0, 0, 1, 1, 2])
+    candidates = in_three_kinds([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0, 0, 0, 1, 1, 2])
     parts = ["a", "b", "c", "a", "d", "a"]  # 3 and 5 show the part of 0
-    assert choose_batch(find_strategy("diverse-margin"), evidence, parts, 3, seeded()) == [0, 4, 1]
+    assert choose_batch(find_strategy("diverse-margin"), candidates, parts, 3, seeded()) == [
+        0,
+        4,
+        1,
+    ]
 
 
 def test_what_ranks_is_asked_once_a_batch():
     asked = []
 
     @needing("embeddings_N_F", ranks=True)
-    def counting(evidence, size, generator):
+    def counting(candidates, size, generator):
         """Count."""
         asked.append(size)
         return torch.arange(size)
 
     from models.acquisition.strategies.diverse import diverse
 
-    evidence = in_three_kinds([0.1] * 6, [0, 0, 0, 1, 1, 2])
-    batch = choose_batch(diverse("it", counting), evidence, list("aaaabc"), 4, seeded())
+    candidates = in_three_kinds([0.1] * 6, [0, 0, 0, 1, 1, 2])
+    batch = choose_batch(diverse("it", counting), candidates, list("aaaabc"), 4, seeded())
     assert len(set(batch)) == 4
     assert asked == [6]
 
@@ -75,13 +80,13 @@ def test_what_does_not_rank_cannot_be_spread(name):
 
 def test_it_spreads_a_strategy_of_the_users_own(tmp_path, monkeypatch):
     (tmp_path / "my_ranking.py").write_text(
-        "def first(evidence, size, generator):\n"
+        "def first(candidates, size, generator):\n"
         "    return range(size)\n"
         "first.needs = ()\n"
         "first.ranks = True\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    evidence = in_three_kinds([0.5] * 4, [0, 0, 1, 2])
+    candidates = in_three_kinds([0.5] * 4, [0, 0, 1, 2])
     assert choose_batch(
-        find_strategy("diverse-my_ranking:first"), evidence, list("abcd"), 3, seeded()
+        find_strategy("diverse-my_ranking:first"), candidates, list("abcd"), 3, seeded()
     ) == [0, 2, 3]

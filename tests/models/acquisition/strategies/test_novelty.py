@@ -4,7 +4,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
-from models.acquisition.candidates import Evidence
+from models.acquisition.candidates import Candidates
 from models.acquisition.strategies import novelty as module
 from models.acquisition.strategies.novelty import largest_residual, novelty
 
@@ -20,8 +20,8 @@ def alike(count, side=12, channels=1, patterns=3):
 
 
 def chosen(images, size):
-    evidence = Evidence(len(images), images=images, labelled_images=images[:0])
-    return novelty(evidence, size, torch.Generator()).tolist()
+    candidates = Candidates(len(images), images=images, labelled_images=images[:0])
+    return novelty(candidates, size, torch.Generator()).tolist()
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from models import uncertainty
-from models.acquisition.strategies import table
+from models.acquisition.selection import choose_batch
+from models.acquisition.strategies import epig
 from models.acquisition.strategies.table import (
     STRATEGIES,
-    Evidence,
-    choose_batch,
+    Candidates,
     find_strategy,
     needing,
     needs_of,
@@ -68,11 +68,11 @@ def test_returns_as_many_distinct_indices_as_asked_for(name, count, data):
 def test_permuting_the_castings_changes_nothing_in_the_batch(name, seed, random):
     ids = [f"{i:02d}" for i in range(14)]
     parts = [f"part-{i % 5}" for i in range(14)]
-    evidence = some_evidence(14, seed=seed)
+    candidates = some_evidence(14, seed=seed)
     shuffled = random.sample(range(14), 14)
 
     def batch(found_in_order):
-        found = evidence.rows(found_in_order)
+        found = candidates.rows(found_in_order)
         generator = seeded(found_in_order[0])
         rounding = 1e-11 * torch.rand(14, 1, 1, generator=generator, dtype=torch.float64)
         by_id = sorted(range(14), key=lambda row: ids[found_in_order[row]])
@@ -100,8 +100,8 @@ def test_with_noise_another_seed_gives_another_batch(name):
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.data())
 def test_takes_one_casting_a_part_while_parts_remain(name, parts, data):
     size = data.draw(st.integers(1, len(parts)))
-    evidence = some_evidence(len(parts), seed=len(parts))
-    chosen = choose_batch(STRATEGIES[name], evidence, parts, size, seeded())
+    candidates = some_evidence(len(parts), seed=len(parts))
+    chosen = choose_batch(STRATEGIES[name], candidates, parts, size, seeded())
     assert len(chosen) == len(set(chosen)) == size
     first = [parts[i] for i in chosen[: len(set(parts))]]
     assert len(set(first)) == len(first)
@@ -109,14 +109,14 @@ def test_takes_one_casting_a_part_while_parts_remain(name, parts, data):
 
 @every_but_vaal
 def test_a_pool_smaller_than_the_batch_is_taken_whole(name):
-    evidence = some_evidence(4)
-    chosen = choose_batch(STRATEGIES[name], evidence, list("aabc"), 9, seeded())
+    candidates = some_evidence(4)
+    chosen = choose_batch(STRATEGIES[name], candidates, list("aabc"), 9, seeded())
     assert sorted(chosen) == [0, 1, 2, 3]
 
 
 def test_an_empty_pool_gives_an_empty_batch():
     for strategy in STRATEGIES.values():
-        assert choose_batch(strategy, Evidence(0), [], 3, seeded()) == []
+        assert choose_batch(strategy, Candidates(0), [], 3, seeded()) == []
 
 
 # --- worked by hand -----------------------------------------------------------------------------
@@ -130,20 +130,20 @@ def test_the_table_has_the_names_of_the_interface():
 
 def test_bald_and_dbal_part_ways_on_a_casting_that_is_ambiguous_in_every_pass():
     ambiguous, disputed = [[0.5, 0.5], [0.5, 0.5]], [[0.95, 0.05], [0.1, 0.9]]
-    evidence = Evidence(2, torch.tensor([ambiguous, disputed], dtype=torch.float64))
-    assert indices(STRATEGIES["dbal"](evidence, 1, seeded())) == [0]
-    assert indices(STRATEGIES["bald"](evidence, 1, seeded())) == [1]
+    candidates = Candidates(2, torch.tensor([ambiguous, disputed], dtype=torch.float64))
+    assert indices(STRATEGIES["dbal"](candidates, 1, seeded())) == [0]
+    assert indices(STRATEGIES["bald"](candidates, 1, seeded())) == [1]
 
 
 def test_what_ranks_is_asked_once_for_its_whole_order():
     asked = []
 
     @needing(ranks=True)
-    def counting(evidence, size, generator):
+    def counting(candidates, size, generator):
         asked.append(size)
         return range(size)
 
-    assert choose_batch(counting, Evidence(6), list("aaabbc"), 4, seeded()) == [0, 3, 5, 1]
+    assert choose_batch(counting, Candidates(6), list("aaabbc"), 4, seeded()) == [0, 3, 5, 1]
     assert asked == [6]
 
 
@@ -151,13 +151,13 @@ def test_what_does_not_rank_is_asked_again_and_told_what_the_batch_holds():
     told = []
 
     @needing("parts_N")
-    def first(evidence, size, generator):
-        told.append((size, evidence.picked and evidence.picked.parts_N))
+    def first(candidates, size, generator):
+        told.append((size, candidates.picked and candidates.picked.parts_N))
         return range(size)
 
     parts = list("aaabbc")
-    evidence = Evidence(6, parts_N=parts)
-    assert choose_batch(first, evidence, parts, 4, seeded()) == [0, 3, 5, 1]
+    candidates = Candidates(6, parts_N=parts)
+    assert choose_batch(first, candidates, parts, 4, seeded()) == [0, 3, 5, 1]
     assert told == [(4, None), (1, ["a", "b"]), (1, ["a", "b", "c"])]
 
 
@@ -165,9 +165,11 @@ def test_members_that_vote_alike_are_told_apart_by_entropy():
     split_sharp = [[0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]
     split_soft = [[0.6, 0.4], [0.4, 0.6], [0.6, 0.4]]
     united = [[0.5, 0.5], [0.51, 0.49], [0.5, 0.5]]
-    evidence = Evidence(3, torch.tensor([united, split_sharp, split_soft], dtype=torch.float64))
-    assert indices(STRATEGIES["ensemble"](evidence, 3, seeded())) == [2, 1, 0]
-    assert indices(STRATEGIES["variation-ratio"](evidence, 3, seeded())) == [1, 2, 0]
+    candidates = Candidates(
+        3, torch.tensor([united, split_sharp, split_soft], dtype=torch.float64)
+    )
+    assert indices(STRATEGIES["ensemble"](candidates, 3, seeded())) == [2, 1, 0]
+    assert indices(STRATEGIES["variation-ratio"](candidates, 3, seeded())) == [1, 2, 0]
 
 
 def test_epig_prefers_what_tells_about_the_pool_to_what_tells_about_itself():
@@ -175,18 +177,20 @@ def test_epig_prefers_what_tells_about_the_pool_to_what_tells_about_itself():
     odd = [[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]]
     like_the_rest = [[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]]
     rest = [[0.8, 0.2], [0.8, 0.2], [0.2, 0.8], [0.2, 0.8]]
-    evidence = Evidence(8, torch.tensor([odd, like_the_rest, *[rest] * 6], dtype=torch.float64))
-    assert indices(STRATEGIES["bald"](evidence, 1, seeded())) == [0]
-    assert indices(STRATEGIES["epig"](evidence, 1, seeded())) == [1]
+    candidates = Candidates(
+        8, torch.tensor([odd, like_the_rest, *[rest] * 6], dtype=torch.float64)
+    )
+    assert indices(STRATEGIES["bald"](candidates, 1, seeded())) == [0]
+    assert indices(STRATEGIES["epig"](candidates, 1, seeded())) == [1]
 
 
 def test_epig_takes_evenly_spaced_targets_of_a_large_pool(monkeypatch):
-    monkeypatch.setattr(table, "_TARGET_LABELS", 12)
-    evidence = some_evidence(15)
-    targets = evidence.probs_N_K_C[[0, 3, 7, 11]]
-    told = uncertainty.expected_predictive_information(evidence.probs_N_K_C, targets)
+    monkeypatch.setattr(epig, "_TARGET_LABELS", 12)
+    candidates = some_evidence(15)
+    targets = candidates.probs_N_K_C[[0, 3, 7, 11]]
+    told = uncertainty.expected_predictive_information(candidates.probs_N_K_C, targets)
     order = sorted(range(15), key=lambda i: (-round(float(told[i]), 6), i))
-    assert indices(STRATEGIES["epig"](evidence, 15, seeded())) == order
+    assert indices(STRATEGIES["epig"](candidates, 15, seeded())) == order
 
 
 # --- strategies of the user's own ---------------------------------------------------------------
@@ -195,10 +199,10 @@ def test_epig_takes_evenly_spaced_targets_of_a_large_pool(monkeypatch):
 @pytest.fixture
 def own_module(tmp_path, monkeypatch):
     (tmp_path / "my_own_strategies.py").write_text(
-        "def last(evidence, size, generator):\n"
-        "    return range(len(evidence) - size, len(evidence))\n"
+        "def last(candidates, size, generator):\n"
+        "    return range(len(candidates) - size, len(candidates))\n"
         "last.needs = ('parts_N',)\n"
-        "def greedy(evidence, size, generator):\n"
+        "def greedy(candidates, size, generator):\n"
         "    return []\n"
         "greedy.needs = ('hidden_labels',)\n"
         "NUMBER = 3\n"
@@ -210,7 +214,7 @@ def own_module(tmp_path, monkeypatch):
 def test_a_strategy_of_the_users_own_is_found_by_module_and_function():
     strategy = find_strategy("my_own_strategies:last")
     assert needs_of(strategy) == ("parts_N",)
-    assert choose_batch(strategy, Evidence(4), list("abcd"), 2, seeded()) == [2, 3]
+    assert choose_batch(strategy, Candidates(4), list("abcd"), 2, seeded()) == [2, 3]
 
 
 def test_a_name_of_the_table_is_found():
@@ -255,17 +259,17 @@ def test_a_strategy_that_needs_what_there_is_not_is_refused_with_what_there_is()
 )
 def test_a_batch_that_is_not_what_was_asked_for_is_refused(returned):
     @needing()
-    def wrong(_evidence, _size, _generator):
+    def wrong(_candidates, _size, _generator):
         return returned
 
     with pytest.raises(DataError, match="asked for 2 of 3 castings"):
-        choose_batch(wrong, Evidence(3), list("abc"), 2, seeded())
+        choose_batch(wrong, Candidates(3), list("abc"), 2, seeded())
 
 
 def test_what_a_strategy_returns_may_be_a_tensor_a_list_or_numpy_integers():
     for returned in (torch.tensor([2, 0]), [2, 0], np.array([2, 0])):
         chosen = choose_batch(
-            lambda *_, returned=returned: returned, Evidence(3), list("abc"), 2, seeded()
+            lambda *_, returned=returned: returned, Candidates(3), list("abc"), 2, seeded()
         )
         assert chosen == [2, 0]
         assert all(type(index) is int for index in chosen)
@@ -323,10 +327,10 @@ def test_every_score_without_noise_has_an_oracle():
 @quick
 @given(st.integers(0, 10_000), st.integers(2, 4))
 def test_the_order_is_that_of_numpy(name, seed, classes):
-    evidence = some_evidence(15, seed=seed, classes=classes)
-    wanted = ORACLES[name](evidence.probs_N_K_C.numpy(), evidence.deterministic_N_C.numpy())
+    candidates = some_evidence(15, seed=seed, classes=classes)
+    wanted = ORACLES[name](candidates.probs_N_K_C.numpy(), candidates.deterministic_N_C.numpy())
     order = sorted(range(15), key=lambda i: (-round(float(wanted[i]), 6), i))
-    assert indices(STRATEGIES[name](evidence, 15, seeded())) == order
+    assert indices(STRATEGIES[name](candidates, 15, seeded())) == order
 
 
 @quick
@@ -334,9 +338,9 @@ def test_the_order_is_that_of_numpy(name, seed, classes):
 def test_for_two_classes_three_strategies_choose_alike(hundredths):
     kept = [h for h in hundredths if 100 - h not in hundredths or h <= 50]
     first = torch.tensor(kept, dtype=torch.float64) / 100
-    evidence = Evidence(len(kept), deterministic_N_C=torch.stack([first, 1 - first], dim=1))
+    candidates = Candidates(len(kept), deterministic_N_C=torch.stack([first, 1 - first], dim=1))
     names = ("entropy", "least-confidence", "margin")
-    orders = {tuple(indices(STRATEGIES[n](evidence, len(kept), seeded()))) for n in names}
+    orders = {tuple(indices(STRATEGIES[n](candidates, len(kept), seeded()))) for n in names}
     assert len(orders) == 1
 
 
@@ -353,29 +357,31 @@ def disputed(bald_N):
         return low
 
     rows = [[[0.5 + gap(b), 0.5 - gap(b)], [0.5 - gap(b), 0.5 + gap(b)]] for b in bald_N]
-    return Evidence(len(rows), torch.tensor(rows, dtype=torch.float64))
+    return Candidates(len(rows), torch.tensor(rows, dtype=torch.float64))
 
 
 def test_power_bald_follows_bald_where_the_gaps_are_huge():
-    evidence = disputed([0.0, 0.69, 4e-4])
-    assert uncertainty.bald(evidence.probs_N_K_C).tolist() == pytest.approx(
+    candidates = disputed([0.0, 0.69, 4e-4])
+    assert uncertainty.bald(candidates.probs_N_K_C).tolist() == pytest.approx(
         [0, 0.69, 4e-4], abs=1e-9
     )
     for seed in range(10):
-        assert indices(STRATEGIES["power-bald"](evidence, 3, seeded(seed))) == [1, 2, 0]
+        assert indices(STRATEGIES["power-bald"](candidates, 3, seeded(seed))) == [1, 2, 0]
 
 
 def test_power_bald_takes_the_first_casting_in_proportion_to_bald():
     shares = [0.1, 0.2, 0.3, 0.4]
-    evidence, generator = disputed([0.6 * s for s in shares]), seeded(1)
-    first = [int(STRATEGIES["power-bald"](evidence, 1, generator)[0]) for _ in range(3000)]
+    candidates, generator = disputed([0.6 * s for s in shares]), seeded(1)
+    first = [int(STRATEGIES["power-bald"](candidates, 1, generator)[0]) for _ in range(3000)]
     counts = [first.count(i) for i in range(4)]
     assert chisquare(counts, [3000 * s for s in shares]).pvalue > 0.001
 
 
 def test_power_bald_takes_the_second_casting_in_proportion_among_the_rest():
-    evidence, generator = disputed([0.06, 0.12, 0.18]), seeded(2)
-    pairs = [tuple(indices(STRATEGIES["power-bald"](evidence, 2, generator))) for _ in range(3000)]
+    candidates, generator = disputed([0.06, 0.12, 0.18]), seeded(2)
+    pairs = [
+        tuple(indices(STRATEGIES["power-bald"](candidates, 2, generator))) for _ in range(3000)
+    ]
     given_two_first = [b for a, b in pairs if a == 2]
     counts = [given_two_first.count(i) for i in (0, 1)]
     total = len(given_two_first)
@@ -385,7 +391,7 @@ def test_power_bald_takes_the_second_casting_in_proportion_among_the_rest():
 def test_random_takes_each_casting_as_often():
     generator = seeded(4)
     taken = [
-        i for _ in range(1000) for i in indices(STRATEGIES["random"](Evidence(6), 2, generator))
+        i for _ in range(1000) for i in indices(STRATEGIES["random"](Candidates(6), 2, generator))
     ]
     assert chisquare([taken.count(i) for i in range(6)]).pvalue > 0.001
 

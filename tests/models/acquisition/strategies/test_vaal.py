@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.acquisition.candidates import Evidence
-from models.acquisition.strategies.table import choose_batch, find_strategy
+from models.acquisition.candidates import Candidates
+from models.acquisition.selection import choose_batch
+from models.acquisition.strategies.table import find_strategy
 from models.acquisition.strategies.vaal import steps_for, vaal
 from models.acquisition.strategy_checks import made_up
 from models.errors import DataError
@@ -27,35 +28,40 @@ def bright_or_dark(bright, side=16, channels=1):
 
 def test_castings_unlike_all_that_is_labelled_come_first():
     pool = [i % 6 == 0 for i in range(120)]
-    evidence = Evidence(
+    candidates = Candidates(
         120, images=bright_or_dark(pool), labelled_images=bright_or_dark([False] * 40)
     )
-    batch = vaal(evidence, 20, seeded()).tolist()
+    batch = vaal(candidates, 20, seeded()).tolist()
     assert sorted(batch) == [i for i in range(120) if pool[i]]
 
 
 def test_colour_and_any_size_will_do():
-    evidence = Evidence(
+    candidates = Candidates(
         3,
         images=bright_or_dark([True, False, True], side=40, channels=3),
         labelled_images=bright_or_dark([True], side=40, channels=3),
     )
-    assert sorted(vaal(evidence, 3, seeded()).tolist()) == [0, 1, 2]
+    assert sorted(vaal(candidates, 3, seeded()).tolist()) == [0, 1, 2]
 
 
 def test_with_nothing_labelled_it_names_strategies_that_start_cold():
-    evidence = made_up(4)
+    candidates = made_up(4)
     with pytest.raises(DataError, match="of which there are 0; start cold with typiclust"):
-        vaal(replace(evidence, labelled_images=evidence.labelled_images[:0]), 2, seeded())
+        vaal(replace(candidates, labelled_images=candidates.labelled_images[:0]), 2, seeded())
 
 
 @pytest.mark.parametrize("name", ["vaal", "diverse-vaal"])
 def test_it_is_trained_once_a_batch_however_often_parts_collide(name):
     told = []
     parts = ["one"] * 9 + ["two", "three"]
-    evidence = made_up(11)
+    candidates = made_up(11)
     batch = choose_batch(
-        find_strategy(name), evidence, parts, 5, seeded(), on_step=lambda *step: told.append(step)
+        find_strategy(name),
+        candidates,
+        parts,
+        5,
+        seeded(),
+        on_step=lambda *step: told.append(step),
     )
     assert len(set(batch)) == 5
     steps = steps_for(11 + 7)

@@ -1,0 +1,34 @@
+"""Where the line is drawn between good and defect."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Where the line is drawn between good and defect.
+
+    Attributes:
+        good: the class that means "no defect", None where there is no such class.
+        threshold: a casting is rejected when P(defect) is at least this.
+        temperature: logits are divided by it.
+    """
+
+    good: str | None = None
+    threshold: float = 0.5
+    temperature: float = 1.0
+
+
+def verdicts(probs_N_C: Tensor, good: int | None, threshold: float) -> Tensor:
+    """Class index `[N]` of each verdict.
+
+    From P(defect) = `threshold` on it is the likeliest defect, below that the good class; without
+    a good class it is the likeliest class.
+    """
+    if good is None:
+        return probs_N_C.argmax(dim=1)
+    is_good_C = torch.arange(probs_N_C.shape[1]) == good
+    defect_N = probs_N_C.masked_fill(is_good_C, -1.0).argmax(dim=1)
+    return torch.where(1 - probs_N_C[:, good] >= threshold, defect_N, good)

@@ -1,0 +1,36 @@
+"""What a client asks to be scored."""
+
+from dataclasses import dataclass
+
+DEFAULT_PASSES = 50
+MAX_PASSES = 1000
+DEFAULT_SEED = 0
+MAX_SEED = 2**63 - 1
+INCLUDABLE = ("posterior", "embedding")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One image as it was sent; the name is the client's, and only ever repeated to it."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What a client asks for.
+
+    Attributes:
+        images: at least one.
+        passes: dropout draws, 1 to MAX_PASSES.
+        seed: of the dropout masks, 0 to MAX_SEED.
+        model_version: digits; None means the current version.
+        include: of `INCLUDABLE`.
+    """
+
+    images: tuple[Upload, ...]
+    passes: int = DEFAULT_PASSES
+    seed: int = DEFAULT_SEED
+    model_version: str | None = None
+    include: frozenset[str] = frozenset()
