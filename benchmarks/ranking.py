@@ -33,7 +33,8 @@ from benchmarks.castings import jpegs, side_by_side, untrained
 from benchmarks.load import serving
 from benchmarks.serving import MODEL, SERVICE, store
 from benchmarks.table import Bound, Row, show
-from jobs.adapters.scoring_client import Request, ScoringClient
+from jobs.adapters.scoring_client import ScoringClient
+from jobs.campaign.ports import Request
 from jobs.campaign.rank import CHUNK, CONCURRENCY
 from models import uncertainty
 from models.images import Preprocessing, at_model_size, decode

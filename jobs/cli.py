@@ -16,12 +16,12 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.adapters.context import Context
 from jobs.adapters.environment import ledger_url, real_context
 from jobs.campaign.acquire import ask
 from jobs.campaign.export import export
 from jobs.campaign.label import ask_oracle, export_labels, import_labels, label_status
 from jobs.campaign.opening import Campaign, look_up, recorded_options, worked_on
+from jobs.campaign.ports import Context
 from jobs.campaign.promote import promote, promote_latest, roll_back
 from jobs.campaign.run import run
 from jobs.campaign.state import State, read_state

@@ -11,9 +11,9 @@ import pytest
 from mlflow import MlflowClient
 
 from jobs import progress
-from jobs.adapters.context import Context
 from jobs.adapters.ledger import Ledger
 from jobs.adapters.mlflow_tracking import MlflowTracker
+from jobs.campaign.ports import Context
 from jobs.compare.compare import compare
 from jobs.compare.options import CompareOptions
 from models.errors import ServiceError

@@ -16,7 +16,8 @@ import torch
 from mlflow import MlflowClient
 
 from jobs.adapters import ledger_tables
-from jobs.adapters.scoring_client import Request, ScoringClient
+from jobs.adapters.scoring_client import ScoringClient
+from jobs.campaign.ports import Request
 from jobs.processes import child_process
 from jobs.processes.local_service import local_service
 from models.registry import mlflow_registry

@@ -12,11 +12,11 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from jobs import progress
-from jobs.adapters.context import Context
 from jobs.adapters.ledger import Ledger
 from jobs.adapters.mlflow_tracking import MlflowTracker
 from jobs.adapters.retry import retrying
 from jobs.adapters.scoring_client import ScoringClient
+from jobs.campaign.ports import Context
 from jobs.options import RunOptions
 from jobs.processes.local_service import local_service
 from models.errors import CampaignError, VersionError, first_line

@@ -7,66 +7,15 @@ transaction and idempotent: writing the same again changes nothing.
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import asdict, replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
+from jobs.campaign.ports import ORACLE, Asked, CampaignRow, Label, Trained, Use
+from jobs.datasets.castings import Seen
 from jobs.datasets.split import PartSide
-
-Use = Literal["train", "audit"]
-Label = tuple[str, str, str]  # casting, label, annotator
-ORACLE = "oracle"
-
-
-class Seen(NamedTuple):
-    """Where in a data set a casting lay when it was last seen, and why it is unreadable."""
-
-    path: str
-    unreadable: str | None = None
-
-
-@dataclass(frozen=True)
-class CampaignRow:
-    """A campaign as it was begun.
-
-    Attributes:
-        name: its name.
-        options: what must be the same each time it is continued.
-        rounds: how many trainings it was last asked for.
-        channels: of its castings.
-        run_id: its MLflow run, None before one is recorded.
-        begun: when; tells it from campaigns of that name in other ledgers.
-    """
-
-    name: str
-    options: Mapping[str, Any]
-    rounds: int
-    channels: int
-    run_id: str | None = None
-    begun: str = ""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A casting that a campaign asked for, to be labelled for training `round`."""
-
-    round: int
-    rank: int
-    casting: str
-    use: Use
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished training."""
-
-    round: int
-    run_id: str
-    version: str
-    labels_total: int
-    metrics: Mapping[str, float]
 
 
 class Ledger:

@@ -151,11 +151,11 @@ class MlflowTracker:
         """Point `current` at a version."""
         mlflow_registry.point(self._client, version)
 
-    def leave(self, version: Version) -> None:
+    def mark_rolled_back(self, version: Version) -> None:
         """Mark a version that a person takes out of service."""
         mlflow_registry.leave(self._client, version)
 
-    def go_back(self, version: Version) -> None:
+    def roll_back(self, version: Version) -> None:
         """Point `current` back at a version."""
         mlflow_registry.point_back(self._client, version)
 

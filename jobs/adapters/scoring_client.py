@@ -8,14 +8,12 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import torch
 from safetensors.torch import load
-from torch import Tensor
 
+from jobs.campaign.ports import Request, Scored, stack
 from models.errors import ServiceError
 
 RETRY_SECONDS = 120.0  # seconds of trying before a service that is away or busy counts as gone
@@ -24,49 +22,6 @@ _TOLD_AFTER = 4.0
 _TIMEOUT = httpx.Timeout(300.0, connect=10.0)
 _BUSY = frozenset({429, 502, 503, 504})
 _HEADER_LENGTH = 8
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked about each casting.
-
-    Attributes:
-        version: the model version that must answer.
-        passes: dropout passes K.
-        run_id: the run that trained it; another service's version of that number is not it.
-        seed: of the passes' masks.
-        include: `posterior`, `embedding`, both or neither.
-    """
-
-    version: str
-    run_id: str
-    passes: int
-    seed: int
-    include: tuple[str, ...] = ()
-
-    def fields(self) -> dict[str, str]:
-        """The form fields that say so."""
-        fields = {
-            "passes": str(self.passes),
-            "seed": str(self.seed),
-            "model_version": self.version,
-        }
-        return fields | ({"include": ",".join(self.include)} if self.include else {})
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The service's answer about some castings.
-
-    Attributes:
-        answers: one JSON row for each readable casting, in the order sent.
-        tensors: `posterior` `[N, K, C]` and `embedding` `[N, F]` where asked for.
-        refused: reason by position of the castings that it could not read.
-    """
-
-    answers: list[dict[str, Any]]
-    tensors: Mapping[str, Tensor]
-    refused: Mapping[int, str] = field(default_factory=dict)
 
 
 class ScoringClient:
@@ -241,9 +196,3 @@ def _retry_after(response: httpx.Response) -> float:
         return min(float(response.headers.get("Retry-After", 0)), _LONGEST_PAUSE)
     except ValueError:
         return 0.0
-
-
-def stack(chunks: Sequence[Mapping[str, Tensor]], name: str) -> Tensor | None:
-    """One tensor of the castings of all chunks, None where no chunk has it."""
-    parts = [chunk[name] for chunk in chunks if name in chunk]
-    return torch.cat(parts) if parts else None

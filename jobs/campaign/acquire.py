@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import Trained, Use
 from jobs.campaign.contact_sheet import contact_sheet
 from jobs.campaign.opening import Campaign, check_initial
+from jobs.campaign.ports import Context, Trained, Use
 from jobs.campaign.rank import Ranked, rank_pool, unlabelled_candidates
 from jobs.campaign.state import State, pool
 from jobs.datasets.castings import Casting

@@ -12,9 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import Trained
 from jobs.campaign.opening import Campaign
+from jobs.campaign.ports import Context, Trained
 from jobs.campaign.rank import CONCURRENCY, Ranked
 from jobs.datasets.castings import Casting
 from models.errors import DataError, ServiceError
@@ -60,7 +59,7 @@ def _maps(
     asked = [casting for casting in castings if casting.id in ranked.answers]
     if not asked:
         return {}
-    scorer = context.scorer(campaign.options)
+    scorer = context.scoring_service(campaign.options)
 
     def explain(casting: Casting) -> bytes:
         return scorer.explain((casting.id, campaign.data.read(casting)), latest.version)

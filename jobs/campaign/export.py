@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jobs.adapters.context import Context
+from jobs.campaign.ports import Context
 from models.errors import VersionNotFound
 from models.registry.version import ALIAS, Version
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import ORACLE
 from jobs.campaign.opening import Campaign
+from jobs.campaign.ports import ORACLE, Context
 from jobs.campaign.state import State, read_state
 from jobs.datasets.manifest import Line, read_csv
 from models.errors import CampaignError, DataError, listed

@@ -9,8 +9,7 @@ from functools import cached_property
 
 import torch
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import CampaignRow
+from jobs.campaign.ports import CampaignRow, Context
 from jobs.datasets.castings import Casting, Side, class_names, good_class
 from jobs.datasets.inventory import take_inventory
 from jobs.datasets.reader import DataSet, count_channels
@@ -126,7 +125,7 @@ def look_up(context: Context, options: RunOptions) -> Campaign:
         options.check_same(recorded.options)
     find_strategy(options.strategy)
     _check_cold_start(options.cold_start)
-    data, sides = take_inventory(context, options)
+    data, sides = take_inventory(context.ledger, options, context.progress, context.say)
     channels = recorded.channels if recorded else count_channels(data)
     run_id = recorded.run_id if recorded else None
     campaign = Campaign(options, data, sides, channels, run_id or "")
@@ -172,7 +171,9 @@ def refresh(context: Context, campaign: Campaign) -> Campaign:
     Raises:
         DataError: it is no longer usable.
     """
-    data, sides = take_inventory(context, campaign.options, campaign.data)
+    data, sides = take_inventory(
+        context.ledger, campaign.options, context.progress, context.say, campaign.data
+    )
     return replace(campaign, data=data, sides=sides)
 
 

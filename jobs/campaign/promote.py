@@ -1,7 +1,7 @@
 """Which version the service serves: the alias `current` of the registered model."""
 
-from jobs.adapters.context import Context
 from jobs.campaign.opening import Campaign
+from jobs.campaign.ports import Context
 from jobs.options import RunOptions
 from models.errors import CampaignError, VersionNotFound
 from models.registry.version import FIRST, ROLLED_BACK, Version
@@ -19,7 +19,7 @@ def promote(context: Context, name: str, number: str) -> Version:
     version, current = context.tracker.find(name, number), context.tracker.current(name)
     context.tracker.prove(version)
     if current is not None and int(number) < int(current.number):
-        context.tracker.leave(current)
+        context.tracker.mark_rolled_back(current)
     context.tracker.promote(version)
     return version
 
@@ -53,8 +53,8 @@ def roll_back(context: Context, name: str) -> Version:
         )
     version = context.tracker.find(name, str(previous))
     context.tracker.prove(version)
-    context.tracker.leave(current)
-    context.tracker.go_back(version)
+    context.tracker.mark_rolled_back(current)
+    context.tracker.roll_back(version)
     return version
 
 

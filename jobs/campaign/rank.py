@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import Seen, Trained
-from jobs.adapters.scoring_client import Request, Scored, ScoringClient, stack
 from jobs.campaign.opening import Campaign
+from jobs.campaign.ports import Context, Request, Scored, ScoringService, Trained, stack
 from jobs.campaign.state import State, pool
-from jobs.datasets.castings import Casting
+from jobs.datasets.castings import Casting, Seen
 from jobs.datasets.reader import load_pixels
 from jobs.options import seed_for
 from models.acquisition.strategies.table import Candidates, find_strategy, needs_of
@@ -138,7 +136,7 @@ def _score(
     context: Context, campaign: Campaign, castings: Sequence[Casting], request: Request
 ) -> list[Scored]:
     """The service's answers, a chunk at a time; only the chunks under way are in memory."""
-    scorer = context.scorer(campaign.options)
+    scorer = context.scoring_service(campaign.options)
     starts = range(0, len(castings), CHUNK)
     with context.progress("ranking", len(castings)) as advance:
 
@@ -153,7 +151,7 @@ def _score(
 
 
 def _score_chunk(
-    scorer: ScoringClient, campaign: Campaign, chunk: Sequence[Casting], request: Request
+    scorer: ScoringService, campaign: Campaign, chunk: Sequence[Casting], request: Request
 ) -> Scored:
     """Score what is still there; what went away since stock was taken has no answer.
 

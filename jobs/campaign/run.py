@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from jobs.adapters.context import Context
 from jobs.campaign.acquire import ask
 from jobs.campaign.label import ask_oracle
 from jobs.campaign.opening import Campaign, refresh, worked_on
+from jobs.campaign.ports import Context
 from jobs.campaign.promote import offer
 from jobs.campaign.state import read_state
 from jobs.campaign.train import train_round

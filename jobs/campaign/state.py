@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import Asked, Trained
 from jobs.campaign.opening import Campaign
+from jobs.campaign.ports import Asked, Context, Trained
 from jobs.datasets.castings import Casting, Side
 from jobs.datasets.split import part_hash
 

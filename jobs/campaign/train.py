@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import Trained
 from jobs.campaign.opening import Campaign, log_data_set
+from jobs.campaign.ports import Context, Trained
 from jobs.campaign.state import State, castings_to_calibrate_on, castings_to_test_on
 from jobs.datasets.castings import Casting
 from jobs.datasets.reader import load_pixels

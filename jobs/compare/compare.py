@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import Trained
 from jobs.campaign.opening import ending, look_up
+from jobs.campaign.ports import Context, Trained
 from jobs.compare import report
 from jobs.compare.options import CompareOptions
 from jobs.compare.statistics import compare as compare_curves

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from jobs.adapters.ledger import Trained
+from jobs.campaign.ports import Trained
 from jobs.compare.figure import Panel, learning_bands
 from jobs.compare.options import CompareOptions
 from jobs.compare.statistics import (

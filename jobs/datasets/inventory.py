@@ -4,28 +4,52 @@ Files may be added, moved, renamed and removed while a campaign goes on. A casti
 only what is really new or gone counts; and once a part has its side, it keeps it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import Seen
-from jobs.datasets.castings import Side
+from jobs.datasets.castings import Seen, Side
 from jobs.datasets.reader import DataSet, read_data_set
 from jobs.datasets.split import PartSide, place_parts
 from jobs.datasets.synthetic.castings import SyntheticSpec
 from jobs.datasets.synthetic.folder import default_folder, synthesize
 from jobs.options import SYNTHETIC, RunOptions
+from jobs.progress import Progress
 from models.errors import listed
+
+Say = Callable[[str], None]
+
+
+class InventoryLedger(Protocol):
+    """What is remembered of data sets."""
+
+    def seen(self, data: str | None = None) -> dict[str, Seen]:
+        """Every casting ever seen in a data set, or anywhere."""
+
+    def record_seen(self, data: str, castings: Mapping[str, Seen]) -> None:
+        """Record what was seen in a data set; the latest word counts."""
+
+    def sides(self, data: str, split: str) -> dict[str, PartSide]:
+        """The side of every part of a data set that was placed before, by part."""
+
+    def record_sides(self, data: str, split: str, parts: Iterable[PartSide]) -> None:
+        """Record the side of parts; those known already stay where they are."""
 
 
 def take_inventory(
-    context: Context, options: RunOptions, before: DataSet | None = None
+    ledger: InventoryLedger,
+    options: RunOptions,
+    progress: Progress,
+    say: Say,
+    before: DataSet | None = None,
 ) -> tuple[DataSet, dict[str, Side]]:
     """Read a data set, say what is gone from it, and place what is new.
 
     Args:
-        context: the ledger remembers what was seen where.
+        ledger: remembers what was seen where.
         options: name the data set and its split.
+        progress: shows how many files have been read.
+        say: told what is gone, new or cannot be read.
         before: the data set as this process read it before.
 
     Returns:
@@ -34,67 +58,65 @@ def take_inventory(
     Raises:
         DataError: the data set is not usable.
     """
-    seen = context.ledger.seen(options.source)
-    data = read_data_set(_path(context, options), context.ledger.seen(), context.progress, before)
-    context.ledger.record_seen(options.source, data.inventory)
-    _say_changes(context, data, seen, before)
-    return data, _place(context, options, data)
+    seen = ledger.seen(options.source)
+    data = read_data_set(_path(options, say), ledger.seen(), progress, before)
+    ledger.record_seen(options.source, data.inventory)
+    _say_changes(data, seen, before, say)
+    return data, _place(ledger, options, data, say)
 
 
-def _path(context: Context, options: RunOptions) -> Path:
+def _path(options: RunOptions, say: Say) -> Path:
     if options.data != SYNTHETIC:
         return Path(options.source)
     spec = SyntheticSpec()
     folder = default_folder(spec)
     if not folder.exists():
-        context.say(f"drawing {spec.parts} synthetic parts into {folder}")
+        say(f"drawing {spec.parts} synthetic parts into {folder}")
     return synthesize(spec, folder)
 
 
 def _say_changes(
-    context: Context, data: DataSet, seen: Mapping[str, Seen], before: DataSet | None
+    data: DataSet, seen: Mapping[str, Seen], before: DataSet | None, say: Say
 ) -> None:
     """Tell what cannot be read, what is new and what is gone; each once a process."""
     told = set() if before is None else set(before.unreadable)
     for file, reason in data.unreadable:
         if (file, reason) not in told:
-            context.say(f"skipped {file}: {reason}")
+            say(f"skipped {file}: {reason}")
     then = {c: s.path for c, s in seen.items() if s.unreadable is None}
     if before is not None:
         then = {casting.id: casting.paths[0] for casting in before.castings}
     gone = sorted(path for casting, path in then.items() if casting not in data.inventory)
     if gone:
-        context.say(f"{len(gone)} castings are gone from {data.root}: {listed(gone)}")
+        say(f"{len(gone)} castings are gone from {data.root}: {listed(gone)}")
     new = sum(casting.id not in then for casting in data.castings)
     if then and new:
-        context.say(f"{new} castings are new in {data.root}")
+        say(f"{new} castings are new in {data.root}")
 
 
-def _place(context: Context, options: RunOptions, data: DataSet) -> dict[str, Side]:
+def _place(
+    ledger: InventoryLedger, options: RunOptions, data: DataSet, say: Say
+) -> dict[str, Side]:
     """The side of each casting, as given or by hash of its part; the first word holds.
 
     It holds for whether the data set gives the split, for parts, and for castings.
     """
     source, hashed = options.source, f"{options.split}/{options.split_seed}"
-    given = options.split == "given" and not context.ledger.sides(source, hashed)
-    if given and not context.ledger.sides(source, "given"):
+    given = options.split == "given" and not ledger.sides(source, hashed)
+    if given and not ledger.sides(source, "given"):
         given = any(casting.side == "test" for casting in data.castings)
     if given:
         split, says = "given", {c.id: c.side or "train" for c in data.castings}
     else:
         split = f"{hashed}/castings"
-        placed = place_parts(
-            data.castings, options.split_seed, context.ledger.sides(source, hashed)
-        )
-        context.ledger.record_sides(source, hashed, placed.values())
-        placed = context.ledger.sides(source, hashed)
+        placed = place_parts(data.castings, options.split_seed, ledger.sides(source, hashed))
+        ledger.record_sides(source, hashed, placed.values())
+        placed = ledger.sides(source, hashed)
         says = {c.id: placed[c.part_key].side for c in data.castings}
     rows = [PartSide(casting, "", side) for casting, side in says.items()]
-    context.ledger.record_sides(source, split, rows)
-    kept = context.ledger.sides(source, split)
+    ledger.record_sides(source, split, rows)
+    kept = ledger.sides(source, split)
     moved = [c.paths[0] for c in data.castings if kept[c.id].side != says[c.id]]
     if moved:
-        context.say(
-            f"{len(moved)} castings stay on the side where they were first seen: {listed(moved)}"
-        )
+        say(f"{len(moved)} castings stay on the side where they were first seen: {listed(moved)}")
     return {casting: kept[casting].side for casting in says}

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import torch
 
-from jobs.adapters.ledger import Seen
-from jobs.datasets.castings import Casting, Side, duplicate_test_castings, merge
+from jobs.datasets.castings import Casting, Seen, Side, duplicate_test_castings, merge
 from jobs.datasets.manifest import SIDES, Found, read_manifest
 from jobs.progress import Progress, silent
 from models.errors import DataError, UnreadableImage, listed

@@ -11,9 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from jobs import progress
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import CampaignRow, Ledger, Trained
-from jobs.adapters.scoring_client import Request, Scored
+from jobs.adapters.ledger import Ledger
+from jobs.campaign.ports import CampaignRow, Context, Request, Scored, Trained
 from jobs.options import RunOptions
 from models.errors import ServiceError, UnreadableImage, VersionNotFound
 from models.images import decode
@@ -124,10 +123,10 @@ class FakeTracker:
             self._tag(version, "previous", before or "none")
         self.alias[version.name] = version.number
 
-    def leave(self, version: Version) -> None:
+    def mark_rolled_back(self, version: Version) -> None:
         self._tag(version, "rolled_back", "true")
 
-    def go_back(self, version: Version) -> None:
+    def roll_back(self, version: Version) -> None:
         self.alias[version.name] = version.number
 
     def _tag(self, version: Version, key: str, value: str) -> None:

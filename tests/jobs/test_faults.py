@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
-from jobs.adapters.context import Context
 from jobs.campaign import train
+from jobs.campaign.ports import Context
 from jobs.campaign.run import run
 from jobs.options import RunOptions
 from models.errors import OutageError
@@ -79,7 +79,7 @@ def fragile(context: Context, fate: Fate) -> Context:
         context,
         ledger=Fragile(context.ledger, fate),  # type: ignore[arg-type]
         tracker=Fragile(context.tracker, fate),  # type: ignore[arg-type]
-        scorer=lambda options: Fragile(context.scorer(options), fate),  # type: ignore[arg-type,return-value]
+        scorer=lambda options: Fragile(context.scoring_service(options), fate),  # type: ignore[arg-type,return-value]
     )
 
 

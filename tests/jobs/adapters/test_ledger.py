@@ -6,7 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
-from jobs.adapters.ledger import Asked, CampaignRow, Ledger, Seen, Trained
+from jobs.adapters.ledger import Ledger
+from jobs.campaign.ports import Asked, CampaignRow, Trained
+from jobs.datasets.castings import Seen
 from jobs.datasets.split import PartSide
 
 

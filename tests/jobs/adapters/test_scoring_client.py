@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from jobs.adapters.scoring_client import RETRY_SECONDS, Request, ScoringClient, stack
+from jobs.adapters.scoring_client import RETRY_SECONDS, ScoringClient
+from jobs.campaign.ports import Request, stack
 from models.errors import ServiceError
 
 REQUEST = Request(version="7", run_id="r7", passes=3, seed=5, include=("posterior",))

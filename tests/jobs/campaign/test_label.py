@@ -5,11 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jobs.adapters.context import Context
-from jobs.adapters.ledger import Label
 from jobs.adapters.retry import retrying
 from jobs.campaign.label import export_labels, import_labels, label_status
 from jobs.campaign.opening import Campaign, open_campaign
+from jobs.campaign.ports import Context, Label
 from jobs.campaign.run import run
 from jobs.campaign.state import read_state
 from jobs.options import RunOptions

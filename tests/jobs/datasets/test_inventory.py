@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jobs.adapters.context import Context
 from jobs.campaign import acquire
 from jobs.campaign.opening import look_up, open_campaign, refresh
+from jobs.campaign.ports import Context
 from jobs.campaign.run import run
 from jobs.campaign.state import read_state
 from jobs.options import RunOptions

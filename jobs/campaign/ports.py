@@ -1,0 +1,246 @@
+"""What a campaign asks of the outside world: the ledger, MLflow, the scoring service.
+
+Use cases see these shapes and nothing behind them; `jobs.adapters` fills them, and the tests' fakes
+do. One suite of tests runs on both.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from jobs.datasets.inventory import InventoryLedger
+from jobs.options import RunOptions
+from jobs.progress import Progress
+from models.prediction.predictor import Predictor
+from models.registry.version import Version
+
+Use = Literal["train", "audit"]
+Label = tuple[str, str, str]  # casting, label, annotator
+ORACLE = "oracle"
+
+
+@dataclass(frozen=True)
+class CampaignRow:
+    """A campaign as it was begun.
+
+    Attributes:
+        name: its name.
+        options: what must be the same each time it is continued.
+        rounds: how many trainings it was last asked for.
+        channels: of its castings.
+        run_id: its MLflow run, None before one is recorded.
+        begun: when; tells it from campaigns of that name in other ledgers.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    rounds: int
+    channels: int
+    run_id: str | None = None
+    begun: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A casting that a campaign asked for, to be labelled for training `round`."""
+
+    round: int
+    rank: int
+    casting: str
+    use: Use
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training."""
+
+    round: int
+    run_id: str
+    version: str
+    labels_total: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about each casting.
+
+    Attributes:
+        version: the model version that must answer.
+        passes: dropout passes K.
+        run_id: the run that trained it; another service's version of that number is not it.
+        seed: of the passes' masks.
+        include: `posterior`, `embedding`, both or neither.
+    """
+
+    version: str
+    run_id: str
+    passes: int
+    seed: int
+    include: tuple[str, ...] = ()
+
+    def fields(self) -> dict[str, str]:
+        """The form fields that say so."""
+        fields = {
+            "passes": str(self.passes),
+            "seed": str(self.seed),
+            "model_version": self.version,
+        }
+        return fields | ({"include": ",".join(self.include)} if self.include else {})
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The service's answer about some castings.
+
+    Attributes:
+        answers: one JSON row for each readable casting, in the order sent.
+        tensors: `posterior` `[N, K, C]` and `embedding` `[N, F]` where asked for.
+        refused: reason by position of the castings that it could not read.
+    """
+
+    answers: list[dict[str, Any]]
+    tensors: Mapping[str, Tensor]
+    refused: Mapping[int, str] = field(default_factory=dict)
+
+
+def stack(chunks: Sequence[Mapping[str, Tensor]], name: str) -> Tensor | None:
+    """One tensor of the castings of all chunks, None where no chunk has it."""
+    parts = [chunk[name] for chunk in chunks if name in chunk]
+    return torch.cat(parts) if parts else None
+
+
+class Ledger(InventoryLedger, Protocol):
+    """What was asked, answered and trained. Writing the same again changes nothing."""
+
+    def begin(self, row: CampaignRow) -> CampaignRow:
+        """Record a campaign and its length, once; returns what is recorded."""
+
+    def record_run(self, name: str, run_id: str) -> None:
+        """Record which MLflow run is the campaign's, once."""
+
+    def lengthen(self, name: str, rounds: int) -> None:
+        """Record how many rounds the campaign shall have from now on."""
+
+    def campaign(self, name: str) -> CampaignRow | None:
+        """A campaign by name."""
+
+    def campaigns(self) -> list[CampaignRow]:
+        """All campaigns, oldest first."""
+
+    def ask(self, campaign: str, number: int, castings: Sequence[tuple[str, Use]]) -> None:
+        """Record the batch to be labelled for training `number`, in order, once."""
+
+    def asked(self, campaign: str) -> list[Asked]:
+        """Everything the campaign has asked for, in order."""
+
+    def record_labels(self, labels: Sequence[Label]) -> int:
+        """Record who calls castings what, in order and at once; returns how many are news."""
+
+    def labels(self) -> dict[str, str]:
+        """The label of every casting that has one; the latest counts."""
+
+    def labelled_by_people(self) -> set[str]:
+        """The castings whose latest label is not the oracle's."""
+
+    def record_round(self, campaign: str, trained: Trained) -> None:
+        """Record a finished training, once."""
+
+    def rounds(self, campaign: str) -> list[Trained]:
+        """The finished trainings of a campaign, in order."""
+
+
+class Tracker(Protocol):
+    """Runs, metrics, artifacts and model versions. Every call may be repeated after a crash."""
+
+    def open_campaign(
+        self,
+        name: str,
+        recorded: str | None,
+        params: Mapping[str, object],
+        tags: Mapping[str, str],
+    ) -> str:
+        """The campaign's run, running."""
+
+    def open_round(
+        self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> str:
+        """The nested run of that name below `parent`."""
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Log those points that are not there yet."""
+
+    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Log artifacts by name."""
+
+    def log_data_set(
+        self, run_id: str, source: str, digest: str, counts: Mapping[str, int]
+    ) -> None:
+        """Note which data the run used."""
+
+    def close_run(self, run_id: str, *, failed: bool = False) -> None:
+        """End a run as finished or failed; what is nested in a failed one and runs fails too."""
+
+    def publish(
+        self,
+        name: str,
+        predictor: Predictor,
+        golden_N: Tensor,
+        run_id: str,
+        tags: Mapping[str, str],
+    ) -> Version:
+        """Register the run's model, unless the run has registered one of the same labels."""
+
+    def current(self, name: str) -> Version | None:
+        """The version that `current` points at."""
+
+    def find(self, name: str, number: str) -> Version:
+        """A version by number; VersionNotFound where there is none."""
+
+    def prove(self, version: Version) -> None:
+        """Load a version, so that it proves itself."""
+
+    def export(self, version: Version, folder: Path) -> None:
+        """Download a version to a folder of its own, where it proves itself."""
+
+    def promote(self, version: Version) -> None:
+        """Point `current` at a version; its tag `previous` names the one before."""
+
+    def mark_rolled_back(self, version: Version) -> None:
+        """Mark a version that a person takes out of service."""
+
+    def roll_back(self, version: Version) -> None:
+        """Point `current` back at a version; the chain of `previous` stays as it is."""
+
+
+class ScoringService(Protocol):
+    """The scoring service: castings in, numbers out."""
+
+    def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
+        """Score (name, bytes) castings; ServiceError where the service refuses or is away."""
+
+    def explain(self, image: tuple[str, bytes], version: str) -> bytes:
+        """The picture, PNG, of a (name, bytes) casting under the map of a version."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The outside world, handed to every use case.
+
+    Attributes:
+        ledger: what was asked, answered and trained.
+        tracker: MLflow.
+        scoring_service: the one for a campaign, started when it is first asked for.
+        progress: shows how far long work is.
+        say: tells the person who started the job, a line at a time.
+    """
+
+    ledger: Ledger
+    tracker: Tracker
+    scoring_service: Callable[[RunOptions], ScoringService]
+    progress: Progress
+    say: Callable[[str], None]
