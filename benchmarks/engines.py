@@ -27,7 +27,8 @@ from models.errors import first_line
 from models.images import Preprocessing, normalise
 from models.network.device import use_threads
 from models.network.mc_dropout import pass_masks, posterior
-from models.network.network import Network, NetworkSpec
+from models.network.network import Network
+from models.network.spec import NetworkSpec
 from models.training.fit import fit
 from models.training.recipe import Recipe
 from service.scoring.batch_scheduler import SHARED

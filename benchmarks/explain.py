@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.machine import machine
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.evaluation.operating_point import OperatingPoint, verdicts
 from models.images import Preprocessing, decode
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.prediction.class_activation_map import DILATED, OWN_STRIDE, logit_maps, nearest_cells
 from models.prediction.predictor import Predictor
 from models.training.fit import fit

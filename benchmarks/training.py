@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.table import Bound, Row, show
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, decode
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.prediction.predictor import Predictor
 from models.training.fit import fit
 from models.training.recipe import Recipe

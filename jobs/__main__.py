@@ -1,8 +1,9 @@
-"""`python -m jobs VERB`."""
+"""`castings VERB`, which is `python -m jobs VERB`."""
 
 import os
 import signal
 import sys
+from pathlib import Path
 
 from jobs.cli import cli
 from jobs.processes.parent_watchdog import end_with_starter
@@ -14,8 +15,14 @@ def unwind(*_: object) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-signal.signal(signal.SIGTERM, unwind)
-if "MLFLOW_RUN_ID" in os.environ:  # handed over by `mlflow run`
-    end_with_starter()
+def main() -> None:
+    """Run a command of the command line."""
+    signal.signal(signal.SIGTERM, unwind)
+    if "MLFLOW_RUN_ID" in os.environ:  # handed over by `mlflow run`
+        end_with_starter()
+    script = Path(sys.argv[0]).name == "castings"
+    cli(prog_name="castings" if script else "python -m jobs")
 
-cli(prog_name="python -m jobs")
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
 from jobs.campaign.ports import ORACLE, Asked, CampaignRow, Label, Trained, Use
-from jobs.datasets.castings import Seen
+from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
 

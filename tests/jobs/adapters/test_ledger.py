@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from jobs.adapters import ledger_tables
 from jobs.adapters.ledger import Ledger
 from jobs.campaign.ports import Asked, CampaignRow, Trained
-from jobs.datasets.castings import Seen
+from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jobs.datasets.castings import Seen
+from jobs.datasets.ports import Seen
 from jobs.datasets.reader import count_channels, load_pixels, read_data_set
 from models.errors import DataError
 from models.images import Preprocessing

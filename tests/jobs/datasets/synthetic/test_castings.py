@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from sklearn.linear_model import LogisticRegression
 
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
 from jobs.datasets.synthetic.marks import KINDS
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.errors import DataError
 
 REACH = 6
