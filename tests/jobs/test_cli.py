@@ -24,7 +24,7 @@ VERBS = [*cli.commands, *(f"label {name}" for name in cli.commands["label"].comm
 def test_every_verb_has_help_with_an_example_and_its_defaults(runner: CliRunner, verb: str):
     shown = runner.invoke(cli, [*verb.split(), "--help"])
     assert shown.exit_code == 0
-    assert f"python -m jobs {verb}" in " ".join(shown.output.split())
+    assert f"castings {verb}" in " ".join(shown.output.split())
     command = cli
     for word in verb.split():
         command = command.commands[word]
