@@ -1,4 +1,4 @@
-"""The crew with small programs for workers; `tests/test_compare_end_to_end.py` has real ones."""
+"""The in_process with small programs for workers; `tests/test_compare_end_to_end.py` has real ones."""
 
 import os
 import sys
