@@ -14,9 +14,9 @@ from jobs.campaign.contact_sheet import contact_sheet
 from jobs.campaign.opening import Campaign, check_initial
 from jobs.campaign.ports import Context, Trained, Use
 from jobs.campaign.rank import Ranked, rank_pool, unlabelled_candidates
+from jobs.campaign.seeds import generator_for
 from jobs.campaign.state import State, pool
 from jobs.datasets.castings import Casting
-from jobs.options import generator_for
 from jobs.progress import stepping
 from models.acquisition.selection import choose_batch
 from models.acquisition.strategies.table import find_strategy, needs_of

@@ -12,10 +12,10 @@ import torch
 
 from jobs.campaign.opening import Campaign
 from jobs.campaign.ports import Context, Request, Scored, ScoringService, Trained, stack
+from jobs.campaign.seeds import seed_for
 from jobs.campaign.state import State, pool
 from jobs.datasets.castings import Casting, Seen
 from jobs.datasets.reader import load_pixels
-from jobs.options import seed_for
 from models.acquisition.strategies.table import Candidates, find_strategy, needs_of
 from models.acquisition.strategies.vaal import SIDE
 from models.errors import DataError

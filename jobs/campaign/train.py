@@ -13,10 +13,11 @@ import torch
 
 from jobs.campaign.opening import Campaign, log_data_set
 from jobs.campaign.ports import Context, Trained
+from jobs.campaign.seeds import seed_for
 from jobs.campaign.state import State, castings_to_calibrate_on, castings_to_test_on
 from jobs.datasets.castings import Casting
 from jobs.datasets.reader import load_pixels
-from jobs.options import RunOptions, seed_for
+from jobs.options import RunOptions
 from jobs.progress import stepping
 from models.acquisition.strategies.table import find_strategy, wants_members
 from models.errors import CampaignError
