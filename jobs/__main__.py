@@ -5,7 +5,7 @@ import signal
 import sys
 
 from jobs.cli import cli
-from jobs.processes.parent_watchdog import end_with_starter
+from jobs.processes.parent_watchdog import end_with_parent
 
 
 def unwind(*_: object) -> None:
@@ -16,6 +16,6 @@ def unwind(*_: object) -> None:
 
 signal.signal(signal.SIGTERM, unwind)
 if "MLFLOW_RUN_ID" in os.environ:  # handed over by `mlflow run`
-    end_with_starter()
+    end_with_parent()
 
 cli(prog_name="python -m jobs")
