@@ -1,9 +1,9 @@
 """`python -m jobs VERB`."""
 
-import os
 import signal
 import sys
 
+from jobs.adapters.environment import handed_run
 from jobs.cli import cli
 from jobs.processes.parent_watchdog import end_with_parent
 
@@ -15,7 +15,7 @@ def unwind(*_: object) -> None:
 
 
 signal.signal(signal.SIGTERM, unwind)
-if "MLFLOW_RUN_ID" in os.environ:  # handed over by `mlflow run`
+if handed_run() is not None:
     end_with_parent()
 
 cli(prog_name="python -m jobs")

@@ -16,7 +16,8 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.adapters.environment import ledger_url, real_context
+from jobs.adapters.context import real_context
+from jobs.adapters.environment import ledger_url
 from jobs.campaign.acquire import ask
 from jobs.campaign.export import export
 from jobs.campaign.label import ask_oracle, export_labels, import_labels, label_status

@@ -143,7 +143,7 @@ def _complete(name: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
             f"know. Continue it with the program that began it, or begin another with "
             f"--campaign NAME"
         )
-    return defaults | recorded
+    return {**defaults, **recorded}
 
 
 def _flag(key: str) -> str:
