@@ -1,12 +1,12 @@
 """`castings VERB`, which is `python -m jobs VERB`."""
 
-import os
 import signal
 import sys
 from pathlib import Path
 
+from jobs.adapters.environment import handed_run
 from jobs.cli import cli
-from jobs.processes.parent_watchdog import end_with_starter
+from jobs.processes.parent_watchdog import end_with_parent
 
 
 def unwind(*_: object) -> None:
@@ -18,8 +18,8 @@ def unwind(*_: object) -> None:
 def main() -> None:
     """Run a command of the command line."""
     signal.signal(signal.SIGTERM, unwind)
-    if "MLFLOW_RUN_ID" in os.environ:  # handed over by `mlflow run`
-        end_with_starter()
+    if handed_run() is not None:
+        end_with_parent()
     script = Path(sys.argv[0]).name == "castings"
     cli(prog_name="castings" if script else "python -m jobs")
 

@@ -1,13 +1,10 @@
-"""What a campaign was asked to be, and the draws that follow from it."""
+"""What a campaign was asked to be."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import torch
 
 from models.errors import CampaignError, DataError
 
@@ -104,12 +101,14 @@ class RunOptions:
         """Refuse to continue a campaign as another one.
 
         Raises:
-            CampaignError: an option has another value than the campaign was begun with.
+            CampaignError: an option has another value than the campaign was begun with, or the
+                campaign has an option that this program does not know.
         """
+        begun = _complete(self.name, recorded)
         changed = [
-            f"--{key.replace('_', '-')} is {value}, it was begun with {recorded[key]}"
+            f"{_flag(key)} is {value}, it was begun with {begun[key]}"
             for key, value in self.identity().items()
-            if value != recorded[key]
+            if value != begun[key]
         ]
         if changed:
             raise CampaignError(
@@ -121,8 +120,34 @@ class RunOptions:
     def recorded(
         cls, name: str, identity: Mapping[str, Any], rounds: int, service_url: str = "auto"
     ) -> "RunOptions":
-        """The options of a campaign in the ledger."""
-        return cls(**identity, rounds=rounds, campaign=name, service_url=service_url)
+        """The options of a campaign in the ledger.
+
+        Raises:
+            CampaignError: it has one that this program does not know.
+        """
+        known = _complete(name, identity)
+        return cls(**known, rounds=rounds, campaign=name, service_url=service_url)
+
+
+def _complete(name: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """What a campaign was begun with; options that came later have their defaults.
+
+    Raises:
+        CampaignError: it has an option that this program does not know.
+    """
+    defaults = RunOptions().identity()
+    unknown = [f"{_flag(key)} {recorded[key]}" for key in recorded if key not in defaults]
+    if unknown:
+        raise CampaignError(
+            f"campaign {name} was begun with {', '.join(unknown)}, which this program does not "
+            f"know. Continue it with the program that began it, or begin another with "
+            f"--campaign NAME"
+        )
+    return {**defaults, **recorded}
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def _check_url(url: str) -> None:
@@ -138,17 +163,3 @@ def _check_url(url: str) -> None:
         whole = False
     if url != "auto" and not whole:
         raise DataError(f"--service-url {url}: auto, or an address such as http://127.0.0.1:3000")
-
-
-def seed_for(seed: int, number: int, purpose: str) -> int:
-    """The seed of one purpose in one round, 0 to 2^63 − 1; the strategy plays no part in it.
-
-    So campaigns of one seed share initial labels and initial weights, whatever their strategy.
-    """
-    digest = hashlib.sha256(f"{seed}:{number}:{purpose}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def generator_for(seed: int, number: int, purpose: str) -> torch.Generator:
-    """The generator of one purpose in one round."""
-    return torch.Generator().manual_seed(seed_for(seed, number, purpose))

@@ -4,6 +4,7 @@ Only `MlflowClient` with explicit run ids is used. Every call may be repeated af
 is there already is found again, and no metric point is logged twice.
 """
 
+import logging
 import re
 import tempfile
 import time
@@ -15,6 +16,8 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 from torch import Tensor
 
+from jobs.adapters import retry
+from models.errors import first_line
 from models.prediction.predictor import Predictor
 from models.registry import mlflow_registry
 from models.registry.version import Version
@@ -23,6 +26,23 @@ EXPERIMENT = "casting-defects"
 _FORBIDDEN = re.compile(r"[^\w\-. :/]")
 _MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")  # MLflow's name for a run that was given none
 _RUNNING, _FINISHED, _FAILED = "RUNNING", "FINISHED", "FAILED"
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+
+
+def open_tracker(handed: str | None) -> "MlflowTracker":
+    """The tracker on the server that MLFLOW_TRACKING_URI names."""
+    # it logs the traceback of every failed attempt; the reason is told once, by `retrying`
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    return MlflowTracker(MlflowClient(), handed)
+
+
+def why_away(error: BaseException) -> str | None:
+    """Why the tracking server, its database or its disk may be back soon; None for real errors."""
+    if not isinstance(error, MlflowException):
+        return retry.why_away(error)
+    status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    passing = status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR
+    return retry.unless_lasting(first_line(error)) if passing else None
 
 
 class MlflowTracker:

@@ -12,12 +12,15 @@ from typing import Any
 
 import httpx
 from safetensors.torch import load
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
+from jobs.adapters.retry import failure
 from jobs.campaign.ports import Request, Scored, stack
 from models.errors import ServiceError
 
 RETRY_SECONDS = 120.0  # seconds of trying before a service that is away or busy counts as gone
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_LONGEST_PAUSE = 8.0
+_PAUSES = wait_exponential(0.25, max=_LONGEST_PAUSE)
 _TOLD_AFTER = 4.0
 _TIMEOUT = httpx.Timeout(300.0, connect=10.0)
 _BUSY = frozenset({429, 502, 503, 504})
@@ -141,21 +144,22 @@ class ScoringClient:
             ServiceError: that lasts for longer than `RETRY_SECONDS` after the first failure.
         """
         files = [("images", (name, data, "application/octet-stream")) for name, data in images]
-        pause, told, failed_at = _FIRST_PAUSE, False, math.inf
-        while True:
-            try:
-                response = self._http.post(path, data=fields, files=files)
-            except httpx.TransportError as error:
-                problem = str(error) or type(error).__name__
-                failed_at = min(failed_at, self._clock())
-                self._revive()
-            else:
-                if response.status_code not in _BUSY:
-                    return response
+        failed_at, told = math.inf, False
+
+        def attempt() -> httpx.Response:
+            response = self._http.post(path, data=fields, files=files)
+            if response.status_code in _BUSY:
                 problem = f"{response.status_code} {_error(response)}"
-                failed_at = min(failed_at, self._clock())
-                pause = max(pause, _retry_after(response))
-            waited = self._clock() - failed_at
+                raise httpx.HTTPStatusError(problem, request=response.request, response=response)
+            return response
+
+        def before_pause(state: RetryCallState) -> None:
+            nonlocal failed_at, told
+            failed_at = min(failed_at, self._clock())
+            error = failure(state)
+            if isinstance(error, httpx.TransportError):
+                self._revive()
+            waited, problem = self._clock() - failed_at, str(error) or type(error).__name__
             if waited >= RETRY_SECONDS:
                 raise ServiceError(
                     f"the scoring service at {self._http.base_url} is not to be had for "
@@ -167,8 +171,13 @@ class ScoringClient:
                 self._say(
                     f"scoring service: {problem}; trying again for up to {RETRY_SECONDS:.0f} s"
                 )
-            self._sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+
+        return Retrying(
+            retry=retry_if_exception_type((httpx.TransportError, httpx.HTTPStatusError)),
+            wait=lambda state: max(_PAUSES(state), _retry_after(failure(state))),
+            before_sleep=before_pause,
+            sleep=self._sleep,
+        )(attempt)
 
 
 def _unreadable(response: httpx.Response) -> dict[int, str]:
@@ -191,8 +200,10 @@ def _body(response: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _retry_after(response: httpx.Response) -> float:
+def _retry_after(error: BaseException) -> float:
+    """The seconds that a busy service asks for."""
+    headers = error.response.headers if isinstance(error, httpx.HTTPStatusError) else {}
     try:
-        return min(float(response.headers.get("Retry-After", 0)), _LONGEST_PAUSE)
+        return min(float(headers.get("Retry-After", 0)), _LONGEST_PAUSE)
     except ValueError:
         return 0.0

@@ -16,7 +16,7 @@ from jobs.campaign.ports import Use
 from jobs.campaign.rank import Ranked, rank_pool, unlabelled_candidates
 from jobs.campaign.session import Session
 from jobs.datasets.castings import Casting
-from jobs.options import generator_for
+from jobs.campaign.seeds import generator_for
 from jobs.progress import stepping
 from models.acquisition.candidates import needs_of
 from models.acquisition.selection import choose_batch

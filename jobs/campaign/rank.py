@@ -15,7 +15,7 @@ from jobs.campaign.session import Campaign, Session
 from jobs.datasets.castings import Casting
 from jobs.datasets.ports import Seen
 from jobs.datasets.reader import load_pixels
-from jobs.options import seed_for
+from jobs.campaign.seeds import seed_for
 from models.acquisition.candidates import Candidates, Strategy, needs_of
 from models.acquisition.strategies.vaal import SIDE
 from models.errors import DataError

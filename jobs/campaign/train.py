@@ -14,7 +14,7 @@ from jobs.campaign.ports import Trained
 from jobs.campaign.session import Campaign, Session
 from jobs.campaign.state import State
 from jobs.datasets.reader import load_pixels
-from jobs.options import seed_for
+from jobs.campaign.seeds import seed_for
 from jobs.progress import stepping
 from models.acquisition.candidates import Strategy, wants_members
 from models.errors import CampaignError

@@ -1,8 +1,9 @@
-"""A leash for other programs: they end when their owner does, however that dies.
+"""Child processes that end when their owner does, however that dies.
 
-The leash is a pipe to `python -m jobs.processes.child_process COMMAND...`, which ends with the owner. The command is
-then asked to end, and after a while made to, with whatever it started, in whatever session. It is
-a program between the two, since a command that still imports torch could not watch for itself.
+Between the two is a supervisor, `python -m jobs.processes.child_process COMMAND...`, at the end of
+a pipe that closes with the owner. It then asks the command to end, and after a while makes it,
+with whatever that started, in whatever session. It is a program of its own, since a command that
+still imports torch could not watch for itself.
 """
 
 import ctypes
@@ -34,6 +35,10 @@ def start_child(
         command: program and arguments; the packages of this project can be imported in it.
         environment: its variables.
         log: takes what it prints.
+
+    Returns:
+        Its supervisor, which ends with the command's exit code, or 128 more than the signal that
+        ended it.
     """
     path = os.pathsep.join(filter(None, [str(_ROOT), environment.get("PYTHONPATH")]))
     return subprocess.Popen(  # noqa: S603 -- our own programs
@@ -46,17 +51,17 @@ def start_child(
     )
 
 
-def end_children(*leashes: subprocess.Popen[bytes]) -> None:
-    """End start_child commands, all at once: kindly, then not."""
-    for leash in leashes:
-        if leash.stdin is not None:
-            leash.stdin.close()
-    for leash in leashes:
-        leash.wait()
+def end_children(*children: subprocess.Popen[bytes]) -> None:
+    """End what `start_child` started, all at once: kindly, then not."""
+    for child in children:
+        if child.stdin is not None:
+            child.stdin.close()
+    for child in children:
+        child.wait()
 
 
 def _main(command: Sequence[str]) -> int:
-    """Run the command; exit code as a shell tells it, 128 more than the signal that ended it."""
+    """Run the command; exit code as a shell tells it."""
     started: Future[subprocess.Popen[bytes]] = Future()
     ending = threading.Thread(target=_end, args=(started,), daemon=True)
     once = threading.Lock()
@@ -69,8 +74,8 @@ def _main(command: Sequence[str]) -> int:
         os.read(0, 1)
         end()
 
-    for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(asked, end)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
     _tell_linux(_ADOPT_ORPHANS, 1)
     process = subprocess.Popen(  # noqa: S603 -- our own programs
         command,
@@ -102,7 +107,7 @@ def _kill(processes: Sequence[psutil.Process]) -> None:
 
 
 def _tell_linux(option: int, value: int) -> None:
-    """Elsewhere what a killed command or leash leaves behind goes on."""
+    """Elsewhere what a killed command or supervisor leaves behind goes on."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 

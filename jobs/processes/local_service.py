@@ -1,5 +1,6 @@
 """A scoring service of the job's own, for as long as the job lives; started again if it dies."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -11,35 +12,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from jobs.processes.child_process import end_children, start_child
 from models.errors import ServiceError
 
 STARTUP = 120.0  # seconds
-_PATIENCE = 10.0  # seconds for a sign of life
+_SIGN_OF_LIFE = 10.0  # seconds to wait for one
+_PORT_TAKEN = os.strerror(errno.EADDRINUSE)
 
 
-class _Killed(ServiceError):
-    """It was killed while it started; another try may do."""
+class _Interrupted(ServiceError):
+    """It was killed while it started, or its port was taken; another try may do."""
 
 
 class LocalService:
     """The service on a free port of this machine, which ends with this process.
 
     Attributes:
-        url: where it answers.
+        url: where it answers, for good; empty until it has been started.
     """
 
     def __init__(self, model_name: str) -> None:
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = ""
         self._environment = os.environ | {
             "CASTING_MODEL": f"models:/{model_name}@current",
             "BENTOML_DO_NOT_TRACK": "True",
         }
-        self._command = [sys.executable, "-m", "bentoml", "serve"]
-        self._command += ["service.inspector:CastingInspector"]
-        self._command += ["--host", "127.0.0.1", "--port", str(port)]
         self._process: subprocess.Popen[bytes] | None = None
         self._reviving = threading.Lock()
 
@@ -50,13 +49,10 @@ class LocalService:
             ServiceError: it does not come up; the tail of its log is told.
         """
         with self._reviving:
-            if self._process is not None and self._process.poll() is None and _answers(self.url):
-                return
-            try:
-                self._start()
-            except _Killed:
+            if self._process is None or self._process.poll() is not None or not _answers(self.url):
                 self._start()
 
+    @retry(retry=retry_if_exception_type(_Interrupted), stop=stop_after_attempt(2), reraise=True)
     def _start(self) -> None:
         """Start it and wait until it answers.
 
@@ -64,14 +60,19 @@ class LocalService:
             ServiceError: it does not; the tail of its log is told.
         """
         self.stop()
+        port = self.url.rpartition(":")[2] or _free_port()
+        command = [sys.executable, "-m", "bentoml", "serve", "service.inspector:CastingInspector"]
+        command += ["--host", "127.0.0.1", "--port", port]
         with tempfile.TemporaryFile("w+") as log:
-            self._process = start_child(self._command, self._environment, log)
+            self._process = start_child(command, self._environment, log)
             try:
-                _wait_until_live(self._process, self.url)
+                self.url = _live(self._process, f"http://127.0.0.1:{port}")
             except ServiceError as error:
                 self.stop()  # it writes where we read
                 log.seek(0)
-                raise type(error)(f"{error}\n{log.read()[-2000:]}") from error
+                text = log.read()
+                kind = _Interrupted if _PORT_TAKEN in text else type(error)
+                raise kind(f"{error}\n{text[-2000:]}") from error
 
     def stop(self) -> None:
         """End the service and its workers: kindly, then not."""
@@ -97,25 +98,30 @@ def local_service(model_name: str) -> Iterator[LocalService]:
 def _answers(url: str) -> bool:
     """Whether it is alive, however busy."""
     try:
-        return httpx.get(f"{url}/livez", timeout=_PATIENCE, trust_env=False).is_success
+        return httpx.get(f"{url}/livez", timeout=_SIGN_OF_LIFE, trust_env=False).is_success
     except httpx.TransportError:
         return False
 
 
-def _wait_until_live(process: subprocess.Popen[bytes], url: str) -> None:
+def _live(process: subprocess.Popen[bytes], url: str) -> str:
+    """The address, once the service that starts there answers.
+
+    Raises:
+        ServiceError: it ends before, or takes longer than `STARTUP`.
+    """
     deadline = time.monotonic() + STARTUP
     while time.monotonic() < deadline:
-        ended = process.poll()
-        if ended is not None:
-            kind = _Killed if ended < 0 or ended > 128 else ServiceError  # noqa: PLR2004
-            raise kind(f"the scoring service ended with {ended} at its start")
+        code = process.poll()
+        if code is not None:
+            kind = _Interrupted if code < 0 or code > 128 else ServiceError  # noqa: PLR2004
+            raise kind(f"the scoring service ended with {code} at its start")
         if _answers(url):
-            return
+            return url
         time.sleep(0.2)
     raise ServiceError(f"the scoring service did not come up within {STARTUP:.0f} s")
 
 
-def _free_port() -> int:
+def _free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return str(probe.getsockname()[1])

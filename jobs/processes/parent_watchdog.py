@@ -14,9 +14,9 @@ _LOOK = 0.5  # seconds
 _SHELLS = frozenset({"bash", "sh", "dash"})
 
 
-def end_with_starter() -> None:
+def end_with_parent() -> None:
     """Ask this process to end, as SIGTERM does, when whoever started it is gone."""
-    threading.Thread(target=_watch, args=(_links(),), name="starter", daemon=True).start()
+    threading.Thread(target=_watch, args=(_links(),), name="parent-watchdog", daemon=True).start()
 
 
 def _watch(links: tuple[int, int | None]) -> None:

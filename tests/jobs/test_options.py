@@ -1,9 +1,10 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-from jobs.options import RunOptions, generator_for, seed_for
+from jobs.options import RunOptions
 from models.errors import CampaignError, DataError
 
 
@@ -36,17 +37,30 @@ def test_options_come_back_from_the_ledger():
     assert RunOptions.recorded("c", begun.identity(), begun.rounds) == begun
 
 
+def test_an_option_that_came_later_has_its_default_in_a_campaign_begun_before():
+    begun = RunOptions(passes=20).identity()
+    del begun["cold_start"]
+    RunOptions(passes=20).check_same(begun)
+    assert RunOptions.recorded("c", begun, 3) == RunOptions(passes=20, rounds=3, campaign="c")
+    with pytest.raises(CampaignError, match="--cold-start is typiclust, it was begun with random"):
+        RunOptions(passes=20, cold_start="typiclust").check_same(begun)
+
+
+def test_an_option_that_is_no_more_is_refused_by_name():
+    begun = RunOptions().identity() | {"weight_decay": 0.1}
+    for use in (RunOptions().check_same, lambda options: RunOptions.recorded("c", options, 3)):
+        with pytest.raises(CampaignError, match=r"--weight-decay 0\.1, which .* --campaign NAME"):
+            use(begun)
+
+
+def test_options_are_read_without_loading_torch():
+    code = "import sys, jobs.options; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_training_needs_two_labels():
     with pytest.raises(DataError, match="at least 2"):
         RunOptions(initial=1)
-
-
-def test_seeds_differ_by_seed_round_and_purpose_and_never_by_strategy():
-    seeds = {seed_for(s, r, p) for s in (0, 1) for r in (0, 1) for p in ("train", "acquire")}
-    assert len(seeds) == 8
-    assert all(0 <= seed < 2**63 for seed in seeds)
-    first, again = generator_for(0, 1, "train"), generator_for(0, 1, "train")
-    assert torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=again))
 
 
 def test_one_folder_is_one_data_set_however_it_is_spelt(

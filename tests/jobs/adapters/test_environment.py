@@ -1,22 +1,33 @@
-"""What the environment variables make of the context."""
-
-from pathlib import Path
+import os
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 
 from jobs.adapters import environment
-from jobs.adapters.environment import real_context
 
 
-def test_mlflow_keeps_off_the_stdout_that_the_json_goes_to(
-    tracking_store: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("CASTING_LEDGER", f"sqlite:///{tmp_path / 'ledger.db'}")
-    for name in environment._DEFAULTS:  # noqa: SLF001 -- so that they are taken back at the end
-        monkeypatch.setenv(name, "")
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*environment._OF_MLFLOW, "CASTING_LEDGER", "MLFLOW_RUN_ID"):  # noqa: SLF001
+        monkeypatch.setenv(name, "")  # so that it is taken back at the end
         monkeypatch.delenv(name)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    with real_context():  # it would print links where the tracking server speaks HTTP
-        assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
+
+
+def test_without_variables_all_is_in_the_working_directory(monkeypatch: pytest.MonkeyPatch):
+    environment.prepare_mlflow()
+    assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///mlflow.db"
+    assert environment.ledger_url() == "sqlite:///ledger.db"
+    assert environment.handed_run() is None
+
+
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking")
+    monkeypatch.setenv("CASTING_LEDGER", "postgresql+psycopg://ledger")
+    environment.prepare_mlflow()
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://tracking"
+    assert environment.ledger_url() == "postgresql+psycopg://ledger"
+
+
+def test_mlflow_keeps_off_the_stdout_that_the_json_goes_to():
+    environment.prepare_mlflow()  # it would print links where the tracking server speaks HTTP
+    assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()

@@ -4,8 +4,10 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from mlflow.entities import Param
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 
-from jobs.adapters.mlflow_tracking import EXPERIMENT, MlflowTracker
+from jobs.adapters.mlflow_tracking import EXPERIMENT, MlflowTracker, why_away
 from models.errors import VersionNotFound
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
@@ -156,3 +158,18 @@ def test_a_run_publishes_one_version_and_promotion_remembers_the_one_before(
     assert tracker.current("nothing") is None
     with pytest.raises(VersionNotFound, match="m has no version 9"):
         tracker.find("m", "9")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MlflowException("API request failed\nmore"), "API request failed"),
+        (MlflowException("locked", TEMPORARILY_UNAVAILABLE), "locked"),
+        (MlflowException("no such run", RESOURCE_DOES_NOT_EXIST), None),
+        (MlflowException("Detected out-of-date database schema (found version 1)"), None),
+        (ConnectionRefusedError("refused"), "refused"),
+        (RuntimeError("a mistake"), None),
+    ],
+)
+def test_outages_of_the_tracking_server_are_told_from_errors(error: Exception, reason: str | None):
+    assert why_away(error) == reason

@@ -49,3 +49,54 @@ def test_the_lock_dies_with_its_holder(tmp_path: Path):
         holder.wait()
     with hold_campaign(_url(tmp_path), "a"):
         pass
+
+
+def test_no_file_is_left_when_the_work_is_over_or_has_failed(tmp_path: Path):
+    with hold_campaign(_url(tmp_path), "a"):
+        pass
+    with (
+        pytest.raises(CampaignError, match="no such strategy"),
+        hold_campaign(_url(tmp_path), "a"),
+    ):
+        raise CampaignError("no such strategy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_jobs_that_take_turns_never_two_hold_it_at_once(tmp_path: Path):
+    turns = """if True:
+        import os, sys, time
+        from jobs.processes.campaign_lock import hold_campaign
+        from models.errors import CampaignError
+        taken = 0
+        while taken < 50:
+            try:
+                with hold_campaign(sys.argv[1], "a"):
+                    os.close(os.open(sys.argv[2], os.O_CREAT | os.O_EXCL))
+                    os.unlink(sys.argv[2])
+                    taken += 1
+            except CampaignError:
+                pass
+    """
+    command = [sys.executable, "-c", turns, _url(tmp_path), str(tmp_path / "one at a time")]
+    jobs = [subprocess.Popen(command) for _ in range(3)]
+    assert [job.wait(60) for job in jobs] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_an_error_and_stays_missing(tmp_path: Path):
+    with (
+        pytest.raises(FileNotFoundError, match="nowhere"),
+        hold_campaign(_url(tmp_path / "nowhere"), "a"),
+    ):
+        pass
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes to every folder")
+def test_a_folder_that_nobody_may_write_to_is_an_error(tmp_path: Path):
+    tmp_path.chmod(0o500)
+    with (
+        pytest.raises(PermissionError, match=r"ledger\.db\.a\.lock"),
+        hold_campaign(_url(tmp_path), "a"),
+    ):
+        pass

@@ -1,4 +1,4 @@
-"""Programs on a leash, whose owner lets go, or is killed."""
+"""Child processes whose owner ends them, or is killed."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ print(os.getpid(), child.pid, flush=True)
 time.sleep(60)
 """
 
-# Has a program on a leash, and sleeps.
+# Has a child process, and sleeps.
 OWNER = """
 import os, sys, time
 from jobs.processes.child_process import start_child
@@ -46,57 +46,57 @@ def family(log: Path) -> list[int]:
 @pytest.mark.parametrize("end", ["", "sys.exit(3)", "os.kill(os.getpid(), 15)"])
 def test_its_end_is_told_as_a_shell_tells_it(tmp_path: Path, end: str):
     with (tmp_path / "log").open("w") as log:
-        leash = start_child([sys.executable, "-c", f"import os, sys; {end}"], os.environ, log)
-    assert leash.wait(30) == {"": 0, "sys.exit(3)": 3}.get(end, 128 + signal.SIGTERM)
-    end_children(leash)
+        child = start_child([sys.executable, "-c", f"import os, sys; {end}"], os.environ, log)
+    assert child.wait(30) == {"": 0, "sys.exit(3)": 3}.get(end, 128 + signal.SIGTERM)
+    end_children(child)
 
 
 def test_it_hears_nothing_and_says_all_to_the_log(tmp_path: Path):
     code = "import sys; print(repr(sys.stdin.read())); print(2, file=sys.stderr)"
     with (tmp_path / "log").open("w") as log:
-        leash = start_child([sys.executable, "-u", "-c", code], {}, log)
-    leash.wait(30)
+        child = start_child([sys.executable, "-u", "-c", code], {}, log)
+    child.wait(30)
     assert (tmp_path / "log").read_text() == "''\n2\n"
-    end_children(leash)
+    end_children(child)
 
 
 def test_it_can_import_this_project_and_what_was_there_before(tmp_path: Path):
     (tmp_path / "theirs.py").touch()
     with (tmp_path / "log").open("w") as log:
         environment = {"PYTHONPATH": str(tmp_path)}
-        leash = start_child([sys.executable, "-c", "import models, theirs"], environment, log)
-    assert leash.wait(30) == 0, (tmp_path / "log").read_text()
-    end_children(leash)
+        child = start_child([sys.executable, "-c", "import models, theirs"], environment, log)
+    assert child.wait(30) == 0, (tmp_path / "log").read_text()
+    end_children(child)
 
 
-def test_pulled_it_ends_with_all_that_it_started(tmp_path: Path):
+def test_it_ends_with_all_that_it_started(tmp_path: Path):
     logs = [tmp_path / "0", tmp_path / "1"]
-    leashes = []
+    children = []
     for path in logs:
         with path.open("w") as log:
-            leashes.append(start_child(stubborn(), os.environ, log))
+            children.append(start_child(stubborn(), os.environ, log))
     processes = [process for path in logs for process in family(path)]
-    end_children(*leashes)
+    end_children(*children)
     assert eventually(lambda: not any(map(runs, processes)))
-    end_children(*leashes)  # once more does no harm
+    end_children(*children)  # once more does no harm
 
 
 def test_one_that_does_not_listen_is_made_to(tmp_path: Path):
     quick = """if True:
         import sys
-        from jobs import leash
-        leash.GRACE = 0.1
-        sys.exit(leash._main(sys.argv[1:]))
+        from jobs.processes import child_process
+        child_process.GRACE = 0.1
+        sys.exit(child_process._main(sys.argv[1:]))
     """
     path = tmp_path / "log"
     with path.open("w") as log:
-        leash = subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-c", quick, *stubborn("deaf")],
             stdin=subprocess.PIPE, stdout=log,
         )  # fmt: skip
     processes = family(path)
-    end_children(leash)
-    assert leash.returncode == 128 + signal.SIGKILL
+    end_children(child)
+    assert child.returncode == 128 + signal.SIGKILL
     assert eventually(lambda: not any(map(runs, processes)))
 
 
@@ -114,27 +114,27 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of it")
-def test_a_leash_that_is_killed_takes_the_command_along(tmp_path: Path):
+def test_a_supervisor_that_is_killed_takes_the_command_along(tmp_path: Path):
     path = tmp_path / "log"
     with path.open("w") as log:
-        leash = start_child(stubborn(), os.environ, log)
-    command, child = family(path)
-    leash.kill()
-    end_children(leash)
+        supervisor = start_child(stubborn(), os.environ, log)
+    command, grandchild = family(path)
+    supervisor.kill()
+    end_children(supervisor)
     assert eventually(lambda: not runs(command))
-    os.kill(child, signal.SIGKILL)  # which is not its own
+    os.kill(grandchild, signal.SIGKILL)  # which is not its own
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_the_leash_ends_it_too(tmp_path: Path, number: int):
+def test_a_signal_to_the_supervisor_ends_it_too(tmp_path: Path, number: int):
     path = tmp_path / "log"
     with path.open("w") as log:
-        leash = start_child(stubborn(), os.environ, log)
+        child = start_child(stubborn(), os.environ, log)
     processes = family(path)
-    leash.send_signal(number)
-    assert leash.wait(30) == 128 + signal.SIGTERM
+    child.send_signal(number)
+    assert child.wait(30) == 128 + signal.SIGTERM
     assert eventually(lambda: not any(map(runs, processes)))
-    end_children(leash)
+    end_children(child)
 
 
 def test_what_it_leaves_behind_at_its_own_end_ends_too(tmp_path: Path):
@@ -145,8 +145,8 @@ def test_what_it_leaves_behind_at_its_own_end_ends_too(tmp_path: Path):
         print(subprocess.Popen(sleep, start_new_session=True).pid, flush=True)
     """
     with path.open("w") as log:
-        leash = start_child([sys.executable, "-c", code], os.environ, log)
-    (child,) = family(path)
-    assert leash.wait(30) == 0
-    assert eventually(lambda: not runs(child))
-    end_children(leash)
+        child = start_child([sys.executable, "-c", code], os.environ, log)
+    (grandchild,) = family(path)
+    assert child.wait(30) == 0
+    assert eventually(lambda: not runs(grandchild))
+    end_children(child)

@@ -8,12 +8,12 @@ import pytest
 
 JOB = """
 import sys, time
-from jobs.processes.parent_watchdog import end_with_starter
-end_with_starter()
+from jobs.processes.parent_watchdog import end_with_parent
+end_with_parent()
 print("working", flush=True)
 time.sleep(60)
 """
-STARTER = """
+PARENT = """
 import subprocess, sys
 subprocess.run(sys.argv[1:])
 """
@@ -23,22 +23,22 @@ subprocess.run(sys.argv[1:])
 def test_a_job_ends_with_the_process_that_started_it(shell: list[str], tmp_path: Path):
     command = [*shell, sys.executable, "-c", JOB]
     with subprocess.Popen(
-        [sys.executable, "-c", STARTER, *command], stdout=subprocess.PIPE, text=True
-    ) as starter:
-        assert starter.stdout is not None
-        assert starter.stdout.readline() == "working\n"
-        *_, job = psutil.Process(starter.pid).children(recursive=True)
-        starter.kill()
-        starter.wait()
+        [sys.executable, "-c", PARENT, *command], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "working\n"
+        *_, job = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+        parent.wait()
         deadline = time.monotonic() + 10
         while job.is_running() and job.status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
 
-def test_who_started_the_starter_may_leave():
+def test_the_parents_own_parent_may_leave():
     leaves = "import subprocess, sys; subprocess.Popen(sys.argv[1:]); input()"
-    command = [sys.executable, "-c", STARTER, sys.executable, "-c", JOB]
+    command = [sys.executable, "-c", PARENT, sys.executable, "-c", JOB]
     with subprocess.Popen(
         [sys.executable, "-c", leaves, *command],
         stdin=subprocess.PIPE,
@@ -47,11 +47,11 @@ def test_who_started_the_starter_may_leave():
     ) as login:
         assert login.stdout is not None
         assert login.stdout.readline() == "working\n"
-        starter, job = psutil.Process(login.pid).children(recursive=True)
+        parent, job = psutil.Process(login.pid).children(recursive=True)
         login.kill()
         login.wait()
         time.sleep(1.5)  # three looks
         runs = job.is_running()
-        starter.kill()
+        parent.kill()
         psutil.wait_procs([job], timeout=10)
     assert runs
