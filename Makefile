@@ -53,12 +53,12 @@ check: $(VENV)/.installed-dev  ## Formatting, lint, types, layers, dependencies,
 	lint-imports
 	deptry .
 	vulture
-	$(BIN)/python docs/readme.py --check
+	$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/.installed-dev  ## Put the code and the generated parts of the docs in order
 	ruff check --fix .
 	ruff format .
-	$(BIN)/python docs/readme.py
+	$(BIN)/python docs/generate.py
 
 clean:  ## Remove what runs leave behind, the environment excepted
 	rm -rf mlruns mlartifacts mlflow.db ledger.db synthetic-castings build

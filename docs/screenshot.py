@@ -1,6 +1,6 @@
 """Photograph the service's page with castings that it has judged: docs/figures/page.png.
 
-    python docs/page.py URL CASTING [CASTING ...]
+    python docs/screenshot.py URL CASTING [CASTING ...]
 
 Wants chromium and chromium-driver, and a running service.
 """

@@ -1,6 +1,6 @@
 """Run the comparisons behind docs/strategies.md, and write that page from what they found.
 
-    python docs/campaigns.py CASTING MAGNETIC_TILE [NAME ...]
+    python docs/run_comparisons.py CASTING MAGNETIC_TILE [NAME ...]
 
 The arguments are the folders of the public data sets, which are not part of this repository, and
 the comparisons to run, all by default. It takes some four hours on two cores. Killed and started

@@ -19,7 +19,7 @@ from jobs.compare.options import CompareOptions
 from models.errors import ServiceError
 from tests.jobs.fakes import pretend, write_castings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PNG = b"\x89PNG"
 
 

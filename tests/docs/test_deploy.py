@@ -16,7 +16,7 @@ from jobs.cli import cli
 from service.middleware.request_metrics import PROBES
 from service.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "docs" / "deploy"
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 MANIFESTS = sorted((FOLDER / "kubernetes").glob("*.yaml"))
