@@ -1,10 +1,15 @@
-"""Write the generated parts of README.md from the program itself, or check that they are current.
+"""Write the generated parts of the pages from the program itself, or check that they are current.
 
-A part lies between `<!-- NAME -->` and `<!-- /NAME -->`.
+    python docs/generate.py [--check]
+
+The pages are README.md and docs/*.md. A part lies between `<!-- NAME -->` and `<!-- /NAME -->`;
+each name below stands on exactly one page.
 """
 
+import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,26 +21,29 @@ sys.path.insert(0, str(ROOT))
 from jobs.cli import cli  # noqa: E402 -- the packages are run from the repository root
 from models.acquisition.strategies.table import STRATEGIES, needs_of  # noqa: E402
 
-README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks"
 RANKING = "| ranking, "
-RANKED = "| ranking, 300x300 at 128 px |"  # of the rankings, those in the README
+RANKED = "| ranking, 300x300 at 128 px |"  # of the rankings, those shown outside speed.md
+FOLDERS = ("models", "jobs", "service", "benchmarks", "docs")
+PART = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
     """Every command with its full name; a group is told by its members."""
-    for name, command in sorted(group.commands.items()):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from verbs(command, f"{prefix}{name} ")
-        else:
+        elif command is not None:
             yield prefix + name, command
 
 
 def commands() -> str:
     """Each verb with the first sentence of its help."""
     rows = [
-        f"| `python -m jobs {name}` | {command.get_short_help_str(200)} |"
-        for name, command in verbs(cli)
+        f"| `castings {name}` | {command.get_short_help_str(200)} |"
+        for name, command in sorted(verbs(cli))
     ]
     return "\n".join(["| command | does |", "|---|---|", *rows])
 
@@ -44,7 +52,7 @@ def options() -> str:
     """The options of `run` with their defaults."""
     rows = [
         f"| `{parameter.opts[0]}` | `{parameter.default}` | {parameter.help} |"
-        for parameter in cli.commands["run"].params
+        for parameter in dict(verbs(cli))["run"].params
         if isinstance(parameter, click.Option)
     ]
     return "\n".join(["| option | default | meaning |", "|---|---|---|", *rows])
@@ -65,6 +73,11 @@ def serving() -> str:
     return (BENCHMARKS / "serving.md").read_text().strip()
 
 
+def startup() -> str:
+    """What `make bench` has measured of commands that compute nothing."""
+    return (BENCHMARKS / "startup.md").read_text().strip()
+
+
 def speed() -> str:
     """The table of `make bench`, with the rankings of castings as they are published alone."""
     lines = (BENCHMARKS / "speed.md").read_text().splitlines()
@@ -73,26 +86,72 @@ def speed() -> str:
     )
 
 
-def current(text: str) -> str:
-    """The README with every generated part made anew."""
-    for part in (commands, options, strategies, speed, serving):
-        name = part.__name__
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        text, found = re.subn(
-            pattern, lambda m, p=part: m[1] + p() + "\n" + m[2], text, flags=re.DOTALL
-        )
-        if found != 1:
-            sys.exit(f"README.md has {found} parts named {name}, expected 1")
-    return text
+def layers() -> str:
+    """The layers that import-linter holds, the highest first."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    drawn = [
+        "\n".join([f"{contract['name']}:", *(f"    {layer}" for layer in contract["layers"])])
+        for contract in contracts["contracts"]
+        if contract["type"] == "layers"
+    ]
+    return "```\n" + "\n\n".join(drawn) + "\n```"
+
+
+def house() -> str:
+    """Every folder with its modules, each with the first line of its docstring."""
+    return "\n".join(line for name in FOLDERS for line in rooms(ROOT / name, 0))
+
+
+def rooms(folder: Path, depth: int) -> Iterator[str]:
+    """A folder as a list, its modules before its folders; a folder without Python is left out."""
+    modules = {path.stem: first_line(path) for path in sorted(folder.glob("*.py"))}
+    said = modules.pop("__init__", "")
+    below = [line for inner in sorted(folder.iterdir()) for line in rooms_of(inner, depth + 1)]
+    if modules or below:
+        yield f"{'  ' * depth}- **{folder.name}/** {said}".rstrip()
+        yield from (f"{'  ' * depth}  - `{name}` {text}" for name, text in modules.items())
+        yield from below
+
+
+def rooms_of(path: Path, depth: int) -> Iterator[str]:
+    """Those of a path that is a folder."""
+    if path.is_dir():
+        yield from rooms(path, depth)
+
+
+def first_line(module: Path) -> str:
+    """Of a module's docstring."""
+    return (ast.get_docstring(ast.parse(module.read_text())) or "").partition("\n")[0]
+
+
+PARTS = {
+    make.__name__: make
+    for make in (commands, options, strategies, speed, serving, startup, layers, house)
+}
+
+
+def current(page: str) -> str:
+    """The page with every generated part made anew."""
+
+    def made(part: re.Match[str]) -> str:
+        make = PARTS.get(part[2])
+        return part[0] if make is None else f"{part[1]}{make()}\n{part[3]}"
+
+    return PART.sub(made, page)
 
 
 def main() -> None:
     """Write, or with --check refuse when something would change."""
-    text = README.read_text()
-    if "--check" not in sys.argv[1:]:
-        README.write_text(current(text))
-    elif current(text) != text:
-        sys.exit("README.md is not current: run `make format` and commit it")
+    pages = {p: p.read_text() for p in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
+    there = [part[2] for page in pages.values() for part in PART.finditer(page)]
+    if misplaced := [name for name in PARTS if there.count(name) != 1]:
+        sys.exit(f"parts that do not stand on exactly one page: {', '.join(misplaced)}")
+    changed = {path: text for path, old in pages.items() if (text := current(old)) != old}
+    if changed and "--check" in sys.argv[1:]:
+        names = ", ".join(path.name for path in changed)
+        sys.exit(f"{names}: not current; run `make format` and commit it")
+    for path, text in changed.items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":
