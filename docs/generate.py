@@ -109,7 +109,7 @@ def rooms(folder: Path, depth: int) -> Iterator[str]:
     below = [line for inner in sorted(folder.iterdir()) for line in rooms_of(inner, depth + 1)]
     if modules or below:
         yield f"{'  ' * depth}- **{folder.name}/** {said}".rstrip()
-        yield from (f"{'  ' * depth}  - `{name}` {text}" for name, text in modules.items())
+        yield from (f"{'  ' * depth}  - `{name}.py` {text}" for name, text in modules.items())
         yield from below
 
 
