@@ -51,7 +51,7 @@ def require_checks(strategy: Strategy) -> list[str]:
     return [check.name for check in checks]
 
 
-def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Candidates:
+def random_candidates(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Candidates:
     """Candidates of every kind about `count` castings, beside seven that are labelled."""
     generator = torch.Generator().manual_seed(seed)
     labelled, side = 7, 8
@@ -108,7 +108,7 @@ def _draws(strategy: Strategy, candidates: Candidates, size: int) -> bool:
 
 def _as_many_as_asked_for(strategy: Strategy) -> str:
     for count, size in [(1, 1), (9, 1), (9, 4), (9, 9), (30, 10), (30, 30)]:
-        chosen = _asked(strategy, made_up(count, seed=count), size)
+        chosen = _asked(strategy, random_candidates(count, seed=count), size)
         if len(chosen) != size or len(set(chosen)) != size:
             return f"asked for {size} of {count} castings, it returned {chosen}"
         if not set(chosen) <= set(range(count)):
@@ -117,25 +117,25 @@ def _as_many_as_asked_for(strategy: Strategy) -> str:
 
 
 def _same_seed_same_batch(strategy: Strategy) -> str:
-    first, second = (_asked(strategy, made_up(30), 10, seed=3) for _ in range(2))
+    first, second = (_asked(strategy, random_candidates(30), 10, seed=3) for _ in range(2))
     return "" if first == second else f"with one seed it chose {first}, then {second}"
 
 
 def _no_other_generator(strategy: Strategy) -> str:
     before = torch.get_rng_state()
-    _asked(strategy, made_up(30), 10)
+    _asked(strategy, random_candidates(30), 10)
     return "" if torch.equal(before, torch.get_rng_state()) else "it drew from torch's global one"
 
 
 def _seed_matters_only_by_draws(strategy: Strategy) -> str:
-    first, second = (_asked(strategy, made_up(30), 10, seed=seed) for seed in (0, 1))
-    if first != second and not _draws(strategy, made_up(30), 10):
+    first, second = (_asked(strategy, random_candidates(30), 10, seed=seed) for seed in (0, 1))
+    if first != second and not _draws(strategy, random_candidates(30), 10):
         return f"it drew nothing from the generator, yet chose {first}, then {second}"
     return ""
 
 
 def _writes_into_nothing(strategy: Strategy) -> str:
-    candidates, before = made_up(12), made_up(12)
+    candidates, before = random_candidates(12), random_candidates(12)
     choose_batch(strategy, candidates, list("aabbccddeeff"), 8, torch.Generator().manual_seed(0))
     for name in sorted({*KNOWABLE, "labelled_images"} - {"parts_N"}):
         if not torch.equal(getattr(candidates, name), getattr(before, name)):
@@ -145,8 +145,8 @@ def _writes_into_nothing(strategy: Strategy) -> str:
 
 def _reads_only_what_it_needs(strategy: Strategy) -> str:
     generator = torch.Generator().manual_seed(0)
-    full = [int(i) for i in strategy(made_up(12), 5, generator)]
-    spare = _asked(strategy, made_up(12), 5)
+    full = [int(i) for i in strategy(random_candidates(12), 5, generator)]
+    spare = _asked(strategy, random_candidates(12), 5)
     return "" if full == spare else f"with all evidence it chose {full}, with its needs {spare}"
 
 
@@ -164,13 +164,13 @@ def _says_what_is_missing(strategy: Strategy) -> str:
 
 def _refuses_nan(strategy: Strategy) -> str:
     for name in needs_of(strategy):
-        tensor = getattr(made_up(6), name)
+        tensor = getattr(random_candidates(6), name)
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             continue
         broken = tensor.clone()
         broken[2].view(-1)[0] = torch.nan
         try:
-            candidates = replace(made_up(6), **{name: broken})  # type: ignore[arg-type]
+            candidates = replace(random_candidates(6), **{name: broken})  # type: ignore[arg-type]
             chosen = _chosen(strategy, candidates, list("abcdef"), 2)
         except (DataError, ValueError):
             continue
@@ -180,7 +180,7 @@ def _refuses_nan(strategy: Strategy) -> str:
 
 def _order_of_finding_is_nothing(strategy: Strategy) -> str:
     """Castings come in order of id; the numbers are those of another order and chunking."""
-    candidates, parts = made_up(14), [f"part-{i % 5}" for i in range(14)]
+    candidates, parts = random_candidates(14), [f"part-{i % 5}" for i in range(14)]
     generator = torch.Generator().manual_seed(1)
     noise = 1e-11 * torch.rand(14, 1, generator=generator, dtype=torch.float64)
     probs, verdicts = candidates.posterior(), candidates.deterministic()
@@ -196,7 +196,7 @@ def _order_of_finding_is_nothing(strategy: Strategy) -> str:
 
 
 def _ties_go_by_id(strategy: Strategy) -> str:
-    flat = made_up(1).rows([0] * 8)
+    flat = random_candidates(1).rows([0] * 8)
     if _draws(strategy, flat, 5):
         return ""
     chosen = _asked(strategy, flat, 5)
@@ -206,7 +206,7 @@ def _ties_go_by_id(strategy: Strategy) -> str:
 def _one_casting_a_part(strategy: Strategy) -> str:
     for parts in ("aabbccdd", "aaaaaaab", "aaabbbcc"):
         for size in (3, 9):
-            chosen = _chosen(strategy, made_up(8), list(parts), size)
+            chosen = _chosen(strategy, random_candidates(8), list(parts), size)
             begun = [parts[i] for i in chosen[: len(set(parts))]]
             if len(set(chosen)) != min(size, 8) or len(set(begun)) != len(begun):
                 return f"of parts {parts} it chose {[parts[i] for i in chosen]}"
@@ -216,7 +216,7 @@ def _one_casting_a_part(strategy: Strategy) -> str:
 def _ranks_if_it_says_so(strategy: Strategy) -> str:
     if not getattr(strategy, "ranks", False):
         return ""
-    few, all_of_them = _asked(strategy, made_up(20), 5), _asked(strategy, made_up(20), 20)
+    few, all_of_them = _asked(strategy, random_candidates(20), 5), _asked(strategy, random_candidates(20), 20)
     if few != all_of_them[:5]:
         return f"it says that it ranks, but its 5 best are {few} and its 20 best {all_of_them}"
     return ""

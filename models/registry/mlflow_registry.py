@@ -1,7 +1,7 @@
 """Model versions in MLflow's registry: the one model file that knows MLflow.
 
-A version is a pyfunc without pickles around the folder of `models.registry.version_folder`. The client is an
-argument; the fluent API, with its hidden current run, is never used.
+A version is a pyfunc without pickles around the folder of `models.registry.version_folder`. The
+client is an argument; the fluent API, with its hidden current run, is never used.
 """
 
 import json

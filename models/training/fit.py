@@ -26,7 +26,7 @@ from models.training.recipe import Recipe
 from models.training.schedule import Pace
 
 _REFRESH_MINIBATCH = 64
-_CALIBRATED = 128  # castings say how large the inputs of convolutions get
+_OBSERVED = 128  # castings say how large the inputs of convolutions get
 
 OnStep = Callable[[int, int, float], object]
 
@@ -85,8 +85,8 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     refresh_batch_norm(network, pixels_N, preprocessing)
     unweight(network, weights_C)
     network.eval()
-    some = pixels_N[:: math.ceil(len(pixels_N) / _CALIBRATED)]
-    network.calibrate(normalise(some, preprocessing).to(device))
+    observed = pixels_N[:: math.ceil(len(pixels_N) / _OBSERVED)]
+    network.observe_activations(normalise(observed, preprocessing).to(device))
     tail = pace.losses[-max(1, len(pace.losses) // 10) :]
     return network, sum(tail) / len(tail)
 

@@ -3,12 +3,12 @@ import torch
 
 from models.acquisition.candidates import Candidates, needing, needs_of, starts_cold, wants_members
 from models.acquisition.strategies.table import STRATEGIES
-from models.acquisition.strategy_checks import made_up
+from models.acquisition.strategy_checks import random_candidates
 from models.errors import DataError
 
 
 def test_rows_takes_every_kind_of_evidence_along_and_leaves_what_is_labelled():
-    candidates = made_up(5)
+    candidates = random_candidates(5)
     some = candidates.rows([3, 1])
     assert len(some) == 2
     for name in ("probs_N_K_C", "deterministic_N_C", "embeddings_N_F", "images"):
@@ -62,7 +62,7 @@ def test_what_starts_cold_reads_features_alone_or_nothing():
 def test_a_cold_start_needs_no_label(name):
     candidates = Candidates(
         30,
-        embeddings_N_F=made_up(30).embeddings_N_F,
+        embeddings_N_F=random_candidates(30).embeddings_N_F,
         labelled_embeddings_M_F=torch.zeros(0, 6),
         labelled_classes_M=torch.zeros(0, dtype=torch.int64),
     )

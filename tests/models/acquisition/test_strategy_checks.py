@@ -8,7 +8,7 @@ import torch
 
 from models.acquisition.candidates import KNOWABLE, needing
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
-from models.acquisition.strategy_checks import CHECKS, check_strategy, made_up
+from models.acquisition.strategy_checks import CHECKS, check_strategy, random_candidates
 
 
 def failed(strategy):
@@ -120,8 +120,8 @@ def test_every_check_is_reported_in_order():
     assert [found.name for found in check_strategy(STRATEGIES["bald"])] == list(CHECKS)
 
 
-def test_the_made_up_castings_hold_every_kind_of_evidence():
-    candidates = made_up(5)
+def test_the_random_candidates_castings_hold_every_kind_of_evidence():
+    candidates = random_candidates(5)
     assert candidates.images.shape == (5, 1, 8, 8)
     assert len(candidates.labelled_images) == len(candidates.labelled_classes_M) == 7
 

@@ -42,8 +42,8 @@ def images(count, channels=1, size=64, seed=1, levels=(0, 256)):
     return normalise(torch.randint(*levels, shape, generator=generator, dtype=torch.uint8), LOOK)
 
 
-def calibrated(network, shown):
-    network.calibrate(shown)
+def observed(network, shown):
+    network.observe_activations(shown)
     return network.for_inference(LOOK)
 
 
@@ -67,7 +67,7 @@ def off(found, expected):
 def test_features_are_those_of_fp32_but_for_rounding(backbone, channels, monkeypatch):
     network = lively(backbone, channels)
     shown = images(8, channels)
-    twin = calibrated(network, shown)
+    twin = observed(network, shown)
     assert twin.precision == "int8"
     expected = bare(network, monkeypatch)(shown)
     assert 0 < off(twin.features(shown), expected) < 0.05
@@ -110,7 +110,7 @@ def restated(backbone, given, largest_L):
 def test_it_is_this_arithmetic(monkeypatch):
     network = lively("resnet18")
     shown = images(8)
-    twin = calibrated(network, shown)
+    twin = observed(network, shown)
     with monkeypatch.context() as context:
         context.setattr(torch.cpu, "get_capabilities", dict)
         folded = network.for_inference(LOOK).backbone
@@ -123,7 +123,7 @@ def test_it_is_this_arithmetic(monkeypatch):
 def test_what_it_is_given_stays_as_it_is():
     network = lively("resnet18")
     shown = images(4)
-    twin = calibrated(network, shown)
+    twin = observed(network, shown)
     before = shown.clone()
     first = twin.features(shown)
     assert torch.equal(shown, before)
@@ -133,7 +133,7 @@ def test_what_it_is_given_stays_as_it_is():
 @in_bytes
 def test_numbers_larger_than_any_before_are_kept_up_to_the_headroom(monkeypatch):
     network = lively("resnet18")
-    twin = calibrated(network, images(8, levels=(51, 180)))
+    twin = observed(network, images(8, levels=(51, 180)))
     harder = images(8, levels=(32, 199))  # 1.3 x the contrast
     assert off(twin.features(harder), bare(network, monkeypatch)(harder)) < 0.05
     assert torch.isfinite(twin.features(1e4 * harder)).all()
@@ -142,7 +142,7 @@ def test_numbers_larger_than_any_before_are_kept_up_to_the_headroom(monkeypatch)
 @in_bytes
 def test_a_convolution_that_was_given_nothing_makes_no_nan():
     network = lively("resnet18")
-    network.calibrate(images(4))
+    network.observe_activations(images(4))
     network.largest_inputs[3] = 0
     assert torch.isfinite(network.for_inference(LOOK).features(images(4))).all()
 
@@ -151,7 +151,7 @@ def test_a_convolution_that_was_given_nothing_makes_no_nan():
 def test_filters_of_nothing_make_no_nan():
     network = lively("resnet18")
     network.backbone.layer2[0].conv1.weight[5] = 0
-    assert torch.isfinite(calibrated(network, images(4)).features(images(4))).all()
+    assert torch.isfinite(observed(network, images(4)).features(images(4))).all()
 
 
 @pytest.mark.parametrize("size", [(7, 7), (8, 8), (1, 2), (2, 5)])
@@ -181,7 +181,7 @@ def test_a_network_that_saw_no_castings_is_not_run_so():
 @pytest.mark.parametrize("capable", [{}, {"avx512_bf16": True}, {"avx512_vnni": True}])
 def test_nor_is_one_on_a_processor_without_it(capable, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capable)
-    twin = calibrated(lively("resnet18"), images(4))
+    twin = observed(lively("resnet18"), images(4))
     assert twin.precision == ("bf16" if "avx512_bf16" in capable else "fp32")
 
 

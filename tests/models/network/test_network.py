@@ -99,7 +99,7 @@ def test_building_leaves_the_global_generator_alone():
 
 
 @pytest.mark.usefixtures("in_fp32")
-def test_trunk_and_head_are_torchvisions_network():
+def test_backbone_and_head_are_torchvisions_network():
     ours = build(COLOUR, "scratch", seeded()).eval()
     theirs = zoo.resnet18(weights=None, num_classes=2)
     state = ours.backbone.state_dict() | {f"fc.{k}": v for k, v in ours.head.state_dict().items()}
@@ -159,7 +159,7 @@ def test_a_download_that_fails_names_the_ways_out(download, failure):
         build(GREY, "imagenet", seeded())
 
 
-def test_a_safetensors_file_gives_the_trunk(tmp_path, colour_weights):
+def test_a_safetensors_file_gives_the_backbone(tmp_path, colour_weights):
     save_file(colour_weights, tmp_path / "own.safetensors")
     network = build(COLOUR, str(tmp_path / "own.safetensors"), seeded())
     assert torch.equal(
@@ -199,7 +199,7 @@ def test_a_file_that_is_not_there_or_holds_no_tensors_is_refused_by_name(tmp_pat
 # --- precision ----------------------------------------------------------------------------------
 
 
-def test_the_trunk_runs_in_bf16_where_the_processor_has_it(monkeypatch):
+def test_the_backbone_runs_in_bf16_where_the_processor_has_it(monkeypatch):
     cpu = torch.device("cpu")
     for native, name in ((True, "bf16"), (False, "fp32")):
         capable = {"avx512_bf16": native}

@@ -117,10 +117,10 @@ def test_badge_draws_by_distances_between_the_gradients_written_out():
 def test_badge_begins_like_scikit_activeml_which_then_takes_the_origin_for_a_centre(goldens):
     """So its later chances are those of `drawn by distances` above only where 0 is not nearer."""
     features, theirs = goldens["features"][:30], goldens["scikit_activeml"]
-    candidates = Candidates(30, deterministic_N_C=goldens["verdicts"], embeddings_N_F=features)
+    candidates = Candidates(30, deterministic_N_C=goldens["deterministic"], embeddings_N_F=features)
     first = chosen(badge, candidates, 1)[0]
     assert first == theirs["badge_first"]
-    written = gradients(goldens["verdicts"], features)
+    written = gradients(goldens["deterministic"], features)
     nearest = np.minimum(((written - written[first]) ** 2).sum(axis=1), (written**2).sum(axis=1))
     assert theirs["badge_second_chances"] == pytest.approx(nearest / nearest.sum(), abs=1e-9)
 

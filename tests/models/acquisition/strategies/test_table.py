@@ -20,7 +20,7 @@ from models.acquisition.strategies.table import (
     needing,
     needs_of,
 )
-from models.acquisition.strategy_checks import CHECKS, made_up
+from models.acquisition.strategy_checks import CHECKS, random_candidates
 from models.errors import DataError
 
 NOISY = {"random", "power-bald"}
@@ -35,8 +35,8 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def some_evidence(count, seed=0, classes=3, passes=5):
-    return made_up(count, seed, classes, passes)
+def random_candidates(count, seed=0, classes=3, passes=5):
+    return random_candidates(count, seed, classes, passes)
 
 
 def indices(chosen):
@@ -57,7 +57,7 @@ def test_every_strategy_passes(name, check):
 @given(st.integers(1, 12), st.data())
 def test_returns_as_many_distinct_indices_as_asked_for(name, count, data):
     size = data.draw(st.integers(1, count))
-    chosen = indices(STRATEGIES[name](some_evidence(count, seed=count), size, seeded()))
+    chosen = indices(STRATEGIES[name](random_candidates(count, seed=count), size, seeded()))
     assert len(chosen) == len(set(chosen)) == size
     assert set(chosen) <= set(range(count))
 
@@ -68,7 +68,7 @@ def test_returns_as_many_distinct_indices_as_asked_for(name, count, data):
 def test_permuting_the_castings_changes_nothing_in_the_batch(name, seed, random):
     ids = [f"{i:02d}" for i in range(14)]
     parts = [f"part-{i % 5}" for i in range(14)]
-    candidates = some_evidence(14, seed=seed)
+    candidates = random_candidates(14, seed=seed)
     shuffled = random.sample(range(14), 14)
 
     def batch(found_in_order):
@@ -90,7 +90,7 @@ def test_permuting_the_castings_changes_nothing_in_the_batch(name, seed, random)
 
 @pytest.mark.parametrize("name", sorted(NOISY))
 def test_with_noise_another_seed_gives_another_batch(name):
-    flat = some_evidence(1).rows([0] * 40)
+    flat = random_candidates(1).rows([0] * 40)
     first, second = (indices(STRATEGIES[name](flat, 10, seeded(s))) for s in (0, 1))
     assert first != second
 
@@ -100,7 +100,7 @@ def test_with_noise_another_seed_gives_another_batch(name):
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.data())
 def test_takes_one_casting_a_part_while_parts_remain(name, parts, data):
     size = data.draw(st.integers(1, len(parts)))
-    candidates = some_evidence(len(parts), seed=len(parts))
+    candidates = random_candidates(len(parts), seed=len(parts))
     chosen = choose_batch(STRATEGIES[name], candidates, parts, size, seeded())
     assert len(chosen) == len(set(chosen)) == size
     first = [parts[i] for i in chosen[: len(set(parts))]]
@@ -109,7 +109,7 @@ def test_takes_one_casting_a_part_while_parts_remain(name, parts, data):
 
 @every_but_vaal
 def test_a_pool_smaller_than_the_batch_is_taken_whole(name):
-    candidates = some_evidence(4)
+    candidates = random_candidates(4)
     chosen = choose_batch(STRATEGIES[name], candidates, list("aabc"), 9, seeded())
     assert sorted(chosen) == [0, 1, 2, 3]
 
@@ -186,7 +186,7 @@ def test_epig_prefers_what_tells_about_the_pool_to_what_tells_about_itself():
 
 def test_epig_takes_evenly_spaced_targets_of_a_large_pool(monkeypatch):
     monkeypatch.setattr(epig, "_TARGET_LABELS", 12)
-    candidates = some_evidence(15)
+    candidates = random_candidates(15)
     targets = candidates.probs_N_K_C[[0, 3, 7, 11]]
     told = uncertainty.expected_predictive_information(candidates.probs_N_K_C, targets)
     order = sorted(range(15), key=lambda i: (-round(float(told[i]), 6), i))
@@ -327,7 +327,7 @@ def test_every_score_without_noise_has_an_oracle():
 @quick
 @given(st.integers(0, 10_000), st.integers(2, 4))
 def test_the_order_is_that_of_numpy(name, seed, classes):
-    candidates = some_evidence(15, seed=seed, classes=classes)
+    candidates = random_candidates(15, seed=seed, classes=classes)
     wanted = ORACLES[name](candidates.probs_N_K_C.numpy(), candidates.deterministic_N_C.numpy())
     order = sorted(range(15), key=lambda i: (-round(float(wanted[i]), 6), i))
     assert indices(STRATEGIES[name](candidates, 15, seeded())) == order
@@ -401,7 +401,7 @@ def test_random_takes_each_casting_as_often():
 
 @pytest.mark.parametrize("name", sorted({*STRATEGIES, "diverse-bald"} - {"vaal"}))
 def test_chooses_what_it_chose_when_this_was_written(name):
-    assert indices(find_strategy(name)(some_evidence(20), 5, seeded())) == GOLDEN[name]
+    assert indices(find_strategy(name)(random_candidates(20), 5, seeded())) == GOLDEN[name]
 
 
 GOLDEN = {
