@@ -19,7 +19,8 @@ from jobs.datasets.castings import Casting
 from jobs.options import generator_for
 from jobs.progress import stepping
 from models.acquisition.selection import choose_batch
-from models.acquisition.strategies.table import find_strategy, needs_of
+from models.acquisition.strategies.table import find_strategy
+from models.acquisition.strategy import needs_of
 from models.errors import CampaignError
 
 _OF_CLASSES = {"probs_N_K_C", "deterministic_N_C"}

@@ -15,7 +15,8 @@ from jobs.datasets.inventory import take_inventory
 from jobs.datasets.reader import DataSet, count_channels
 from jobs.datasets.split import leaked_test_castings
 from jobs.options import RunOptions
-from models.acquisition.strategies.table import STRATEGIES, find_strategy, starts_cold
+from models.acquisition.strategies.table import STRATEGIES, find_strategy
+from models.acquisition.strategy import starts_cold
 from models.errors import CampaignError, DataError, listed
 from models.images import Preprocessing
 from models.network.device import best_device, precision, scoring_precision
@@ -161,7 +162,7 @@ def _check_cold_start(name: str) -> None:
         DataError: it does.
     """
     if not starts_cold(find_strategy(name)):
-        others = ", ".join(other for other, s in STRATEGIES.items() if starts_cold(s))
+        others = ", ".join(other for other in STRATEGIES if starts_cold(find_strategy(other)))
         raise DataError(f"--cold-start {name}: needs a model or labels; {others} do not")
 
 

@@ -16,8 +16,10 @@ from jobs.campaign.state import State, pool
 from jobs.datasets.castings import Casting, Seen
 from jobs.datasets.reader import load_pixels
 from jobs.options import seed_for
-from models.acquisition.strategies.table import Candidates, find_strategy, needs_of
+from models.acquisition.candidates import Candidates
+from models.acquisition.strategies.table import find_strategy
 from models.acquisition.strategies.vaal import SIDE
+from models.acquisition.strategy import needs_of
 from models.errors import DataError
 from models.images import Preprocessing, at_model_size
 from models.network.start_features import cold_features

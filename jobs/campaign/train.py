@@ -18,7 +18,8 @@ from jobs.datasets.castings import Casting
 from jobs.datasets.reader import load_pixels
 from jobs.options import RunOptions, seed_for
 from jobs.progress import stepping
-from models.acquisition.strategies.table import find_strategy, wants_members
+from models.acquisition.strategies.table import find_strategy
+from models.acquisition.strategy import wants_members
 from models.errors import CampaignError
 from models.evaluation import figures
 from models.evaluation.calibration import calibrate

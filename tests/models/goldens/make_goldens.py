@@ -51,7 +51,7 @@ CLASSES = 3
 
 
 def cases():
-    """Posterior `[30, 8, 3]`, deterministic `[30, 3]`, features of length 1 `[97, 8]` of ten kinds."""
+    """Posterior `[30, 8, 3]`, its mean `[30, 3]`, features of length 1 `[97, 8]` of ten kinds."""
     draw = np.random.default_rng(20240607)
     logits = 2 * draw.normal(size=(30, 1, CLASSES)) + 1.5 * draw.normal(size=(30, 8, CLASSES))
     posterior = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
@@ -102,11 +102,12 @@ def main():
     y[labelled] = [0, 1, 2]
     cover = ProbCover(deltas=[DELTA], random_state=0)
     covered = cover.query(features, y, batch_size=1, return_utilities=True)
-    told = SklearnClassifier(Known(deterministic), classes=range(CLASSES)).fit(features[:3], [0, 1, 2])
+    known = SklearnClassifier(Known(deterministic), classes=range(CLASSES))
+    known.fit(features[:3], [0, 1, 2])
     gradients = Badge(random_state=0).query(
         features[:30],
         np.full(30, np.nan),
-        told,
+        known,
         fit_clf=False,
         batch_size=2,
         return_utilities=True,

@@ -1,4 +1,4 @@
-"""The backbone in whole numbers beside the same backbone in fp32, and beside a restatement of it."""
+"""The backbone in int8 beside the same backbone in fp32, and beside a restatement of it."""
 
 import pytest
 import torch
@@ -84,16 +84,16 @@ def restated(backbone, given, largest_L):
     def rounded(x, scale):
         return (x / scale).round().clamp(0, 255) * scale
 
-    def whole(c, x):
+    def integer(c, x):
         weight = c.weight.double()
         scale = weight.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
         return conv2d(x, (weight / scale).round() * scale, c.bias.double(), c.stride, c.padding)
 
     def convolve(c, x):
-        return whole(c, rounded(x, scale_of[c]))
+        return integer(c, rounded(x, scale_of[c]))
 
     levels = (given.double() / LOOK.level + LOOK.black).round().clamp(0, 255) - round(LOOK.black)
-    x = backbone.maxpool(whole(backbone.conv1, levels * LOOK.level).relu())
+    x = backbone.maxpool(integer(backbone.conv1, levels * LOOK.level).relu())
     blocks = [b for n in (1, 2, 3, 4) for b in backbone.get_submodule(f"layer{n}")]
     for block in blocks:
         x = rounded(x, scale_of[block.conv1])
@@ -172,7 +172,7 @@ def test_pixels_are_the_bytes_that_they_were():
 # --- when it is used ----------------------------------------------------------------------------
 
 
-def test_a_network_that_saw_no_castings_is_not_run_so():
+def test_a_network_that_saw_no_castings_is_not_run_in_int8():
     network = build(NetworkSpec("resnet18", 1, 2), "scratch", torch.Generator().manual_seed(0))
     assert not network.largest_inputs.any()
     assert network.eval().for_inference(LOOK).precision != "int8"
