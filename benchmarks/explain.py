@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.machine import machine
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.evaluation.operating_point import OperatingPoint, verdicts
 from models.images import Preprocessing, decode
 from models.network.network import NetworkSpec

@@ -29,8 +29,8 @@ from jobs.campaign.train import train_round
 from jobs.compare.compare import compare
 from jobs.compare.options import CompareOptions
 from jobs.compare.workers import Workers
-from jobs.datasets.synthetic.castings import SyntheticSpec
 from jobs.datasets.synthetic.folder import new, synthesize
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from jobs.flags import flags_of_compare
 from jobs.options import RunOptions
 from jobs.processes.campaign_lock import hold_campaign

@@ -11,8 +11,8 @@ from typing import Protocol
 from jobs.datasets.castings import Seen, Side
 from jobs.datasets.reader import DataSet, read_data_set
 from jobs.datasets.split import PartSide, place_parts
-from jobs.datasets.synthetic.castings import SyntheticSpec
 from jobs.datasets.synthetic.folder import default_folder, synthesize
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from jobs.options import SYNTHETIC, RunOptions
 from jobs.progress import Progress
 from models.errors import listed

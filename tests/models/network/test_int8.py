@@ -6,7 +6,8 @@ from scipy.stats import spearmanr
 from torch import nn
 from torch.nn.functional import conv2d, max_pool2d
 
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models import uncertainty
 from models.images import Preprocessing, normalise
 from models.network.device import scoring_precision

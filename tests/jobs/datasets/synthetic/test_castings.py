@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from sklearn.linear_model import LogisticRegression
 
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
 from jobs.datasets.synthetic.marks import KINDS
-from models.errors import DataError
+from jobs.datasets.synthetic.spec import SyntheticSpec
 
 REACH = 6
 """Pixels by which blur and the walls of a defect can go beyond its mask at 160 px."""
@@ -170,20 +170,3 @@ def test_a_linear_model_on_coarse_pixels_hardly_sees_the_defects(pool):
     held_out = np.array([c.part >= "part-0200" for c in pool])
     model = LogisticRegression(C=1e-3, max_iter=500).fit(pixels[~held_out], defective[~held_out])
     assert auc(model.decision_function(pixels[held_out]), defective[held_out]) < 0.75
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ({"parts": 0}, "parts is 0: synthetic castings need 1 or more"),
-        ({"shots": 0}, "shots is 0: synthetic castings need 1 or more"),
-        ({"size": 31}, "size is 31: synthetic castings need 32 or more"),
-        ({"seed": -1}, "seed is -1: synthetic castings need 0 or more"),
-        ({"defect_share": 1.5}, "defect_share is 1.5, .* a number from 0 to 1"),
-        ({"defect_share": -0.1}, "defect_share is -0.1, .* a number from 0 to 1"),
-        ({"defect_share": float("nan")}, "defect_share is nan, .* a number from 0 to 1"),
-    ],
-)
-def test_an_impossible_spec_is_refused_with_the_way_out(value, message):
-    with pytest.raises(DataError, match=message):
-        SyntheticSpec(**value)
