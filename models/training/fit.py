@@ -68,15 +68,16 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     optimiser = Muon(network, recipe.weight_decay)
     class_weights = weights_C.to(device)
     for rows in _minibatches(len(targets_N), recipe.minibatch, generator):
-        upright = normalise(pixels_N[rows], preprocessing).to(device)
-        images = augment(upright, recipe, generator)
-        features_BF = network.features(images)
+        images = normalise(pixels_N[rows], preprocessing).to(device)
+        features_BF = network.features(augment(images, recipe, generator))
         mask_BF = draw_masks(len(rows), features_BF.shape[1], spec.dropout, generator).to(device)
         logits_BC = network.head(features_BF * mask_BF)
         loss = functional.cross_entropy(logits_BC, targets_N[rows].to(device), class_weights)
         optimiser.zero_grad()
         loss.backward()
-        optimiser.step(recipe.learning_rate * pace.share_of_peak)
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * pace.share_of_peak
+        optimiser.step()
         pace.step(loss.item())
         if on_step is not None:
             on_step(pace.position, pace.steps, pace.losses[-1])
