@@ -14,13 +14,13 @@ from jobs.campaign.contact_sheet import contact_sheet
 from jobs.campaign.opening import check_initial
 from jobs.campaign.ports import Use
 from jobs.campaign.rank import Ranked, rank_pool, unlabelled_candidates
+from jobs.campaign.seeds import generator_for
 from jobs.campaign.session import Session
 from jobs.datasets.castings import Casting
-from jobs.campaign.seeds import generator_for
 from jobs.progress import stepping
-from models.acquisition.candidates import needs_of
 from models.acquisition.selection import choose_batch
 from models.acquisition.strategies.table import find_strategy
+from models.acquisition.strategy import needs_of
 from models.errors import CampaignError
 
 _OF_CLASSES = {"probs_N_K_C", "deterministic_N_C"}

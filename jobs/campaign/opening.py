@@ -10,8 +10,8 @@ from jobs.campaign.session import Campaign, Session
 from jobs.datasets.inventory import take_inventory
 from jobs.datasets.reader import count_channels
 from jobs.options import RunOptions
-from models.acquisition.candidates import Strategy, starts_cold
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
+from models.acquisition.strategy import Strategy, starts_cold
 from models.errors import CampaignError, DataError
 from models.network.weights import check_weights
 

@@ -89,7 +89,10 @@ def _load_backbone(network: Network, state: dict[str, Tensor], name: str) -> Non
     Raises:
         DataError: tensors are missing or of another shape.
     """
-    backbone = {key.removeprefix("backbone."): value for key, value in state.items()}
+    # the weights of a version have the prefix, `trunk.` up to format 3
+    backbone = {
+        key.removeprefix("trunk.").removeprefix("backbone."): value for key, value in state.items()
+    }
     stem = backbone.get("conv1.weight")
     if stem is not None and network.spec.channels == 1 and stem.shape[1] != 1:
         backbone["conv1.weight"] = stem.sum(dim=1, keepdim=True)

@@ -60,5 +60,5 @@ def _content(image: object) -> bytes:
 
 
 def _load_pyfunc(data_path: str) -> CastingModel:
-    """MLflow's entry point: `data_path` is the version's folder (`models.registry.version_folder`)."""
+    """MLflow's entry point; `data_path` is a folder of `models.registry.version_folder`."""
     return CastingModel(version_folder.read(Path(data_path)))

@@ -19,18 +19,15 @@ from models.acquisition.clustering import (
     nearest,
     nearest_to,
     normalised,
-    spaced,
 )
+from tests.models.acquisition import pools
+from tests.models.acquisition.pools import seeded
 
 quick = settings(max_examples=25, deadline=None)
 
 
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def points(count, seed=0, features=3):
-    return torch.randn(count, features, generator=seeded(seed), dtype=torch.float64)
+    return pools.points(count, seed, features)
 
 
 @pytest.fixture
@@ -78,12 +75,6 @@ def test_points_that_coincide_are_made_comparable_without_dividing_by_nothing():
 def test_normalised_points_have_length_one_and_the_origin_stays():
     found = normalised(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     assert torch.allclose(found, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
-
-
-def test_spaced_indices_are_all_there_are_or_spread_evenly():
-    assert spaced(3, 10).tolist() == [0, 1, 2]
-    assert spaced(10, 4).tolist() == [0, 2, 5, 7]
-    assert spaced(0, 4).tolist() == []
 
 
 # --- farthest first -----------------------------------------------------------------------------
@@ -154,7 +145,7 @@ def test_points_on_one_drawn_are_drawn_last_by_index_and_none_twice():
 # --- k-means ------------------------------------------------------------------------------------
 
 
-def test_clusters_far_apart_are_found():
+def test_clusters_far_apart_are_told_apart():
     kinds = torch.arange(60) % 3
     some = 50 * torch.eye(3)[kinds] + torch.rand(60, 3, generator=seeded())
     labels = k_means(some, 3, seeded(1))
@@ -165,25 +156,37 @@ def test_more_clusters_than_points_give_each_its_own():
     assert sorted(k_means(points(5), 9, seeded()).tolist()) == [0, 1, 2, 3, 4]
 
 
-def test_points_that_coincide_share_a_cluster():
+def test_points_that_coincide_share_a_cluster_and_others_stay_empty():
     assert len(k_means(torch.ones(6, 2), 3, seeded()).unique()) == 1
+    twice = points(4).repeat(5, 1)
+    labels = k_means(twice, 9, seeded())
+    assert labels.tolist() == labels[:4].repeat(5).tolist()
+    assert len(labels.unique()) == 4
 
 
-def test_one_seed_gives_one_clustering():
-    first, second = (k_means(points(200), 9, seeded(5)) for _ in range(2))
-    assert torch.equal(first, second)
+@quick
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 12), st.booleans())
+def test_any_points_are_clustered_without_a_warning(seed, count, clusters, single):
+    coarse = points(count, seed).round(decimals=seed % 3)  # the fewer digits, the more coincide
+    labels = k_means(coarse.float() if single else coarse, clusters, seeded(seed))
+    assert labels.shape == (count,)
+    assert labels.min() >= 0
+    assert labels.max() < clusters
 
 
-def test_rounds_of_lloyd_leave_points_no_farther_from_their_centres_than_scikit_learn_twice_over():
-    from sklearn.cluster import KMeans
+def test_one_seed_gives_one_clustering_whatever_the_number_of_threads():
+    shown, before = points(3000, features=20), torch.get_num_threads()
+    clusterings = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        clusterings.append(k_means(shown, 30, seeded(5)).tolist())
+    torch.set_num_threads(before)
+    assert clusterings[0] == clusterings[1] == clusterings[2]
+    assert clusterings[0] != k_means(shown, 30, seeded(6)).tolist()
 
-    some = points(400, features=2)
 
-    def spread(labels):
-        return sum(
-            (some[labels == c] - some[labels == c].mean(dim=0)).square().sum()
-            for c in labels.unique()
-        )
-
-    theirs = torch.from_numpy(KMeans(8, n_init=1, random_state=0).fit_predict(some.numpy()))
-    assert spread(k_means(some, 8, seeded())) < 1.2 * spread(theirs)
+def test_centres_of_a_large_pool_are_drawn_from_a_sample_of_it(monkeypatch):
+    monkeypatch.setattr(clustering, "_SEEDS_FROM", 30)
+    kinds = torch.arange(600) % 3
+    labels = k_means(50 * torch.eye(3)[kinds] + points(600).float(), 3, seeded(1))
+    assert len({(int(a), int(b)) for a, b in zip(kinds, labels, strict=True)}) == 3

@@ -146,7 +146,7 @@ def test_fewer_bits_than_in_fp32_make_a_hundredth_at_most(predictor, pixels, com
 
 
 @pytest.mark.parametrize("name", ["int8", "bf16", "fp32"])
-def test_the_precision_told_is_that_of_the_trunk(predictor, compute_in, name):
+def test_the_precision_told_is_that_of_the_backbone(predictor, compute_in, name):
     compute_in(name)
     assert predictor.precision == name
 
