@@ -45,20 +45,22 @@ bench: $(VENV)/.installed  ## Speed beside peers and limits, into docs/benchmark
 	$(BIN)/python -m benchmarks.serving > docs/benchmarks/serving.md
 	$(BIN)/python -m benchmarks.explain $(MAGNETIC_TILE) > docs/benchmarks/explain.md
 	$(BIN)/python -m benchmarks.scale > docs/benchmarks/scale.md
+	$(BIN)/python -m benchmarks.startup > docs/benchmarks/startup.md
 
-check: $(VENV)/.installed-dev  ## Formatting, lint, types, layers, dependencies, dead code, docs
+check: $(VENV)/.installed-dev  ## Formatting, lint, types, layers, dependencies, dead code, lines, docs
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
 	deptry .
 	vulture
-	$(BIN)/python docs/readme.py --check
+	$(BIN)/python .ci/lines.py
+	$(BIN)/python docs/generate.py --check
 
-format: $(VENV)/.installed-dev  ## Put the code and the generated parts of the docs in order
+format: $(VENV)/.installed-dev  ## Put the code and the generated parts of the pages in order
 	ruff check --fix .
 	ruff format .
-	$(BIN)/python docs/readme.py
+	$(BIN)/python docs/generate.py
 
 clean:  ## Remove what runs leave behind, the environment excepted
 	rm -rf mlruns mlartifacts mlflow.db ledger.db synthetic-castings build

@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, normalise
 from models.network.device import use_threads
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.prediction.predictor import Predictor
 from service.scoring.batch_scheduler import SHARED

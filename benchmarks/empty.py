@@ -14,7 +14,7 @@ from starlette.routing import Route
 from service.http.form import read_form
 from service.middleware.api_key import ApiKey
 from service.middleware.request_log import RequestLog
-from service.middleware.request_metrics import PATHS, PROBES, TrafficMetrics
+from service.middleware.request_metrics import PATHS, PROBES, RequestMetrics
 from service.settings import Settings
 
 SIZE = "EMPTY_ANSWER_BYTES"
@@ -42,6 +42,6 @@ class Empty:
     """Computes nothing."""
 
 
-Empty.add_asgi_middleware(TrafficMetrics, namespace="empty", paths=(*PATHS, *PROBES))
+Empty.add_asgi_middleware(RequestMetrics, namespace="empty", paths=(*PATHS, *PROBES))
 Empty.add_asgi_middleware(RequestLog)
 Empty.add_asgi_middleware(ApiKey, key=lambda: None)

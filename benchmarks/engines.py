@@ -1,4 +1,4 @@
-"""Engines that could run the backbone: images a second, a lone casting, readiness, faithfulness.
+"""Engines that could run the backbone: images per second, a lone casting, readiness, faithfulness.
 
     python -m benchmarks --only engines CASTING    # some five minutes
 
@@ -27,7 +27,8 @@ from models.errors import first_line
 from models.images import Preprocessing, normalise
 from models.network.device import use_threads
 from models.network.mc_dropout import pass_masks, posterior
-from models.network.network import Network, NetworkSpec
+from models.network.network import Network
+from models.network.spec import NetworkSpec
 from models.training.fit import fit
 from models.training.recipe import Recipe
 from service.scoring.batch_scheduler import SHARED
@@ -55,7 +56,7 @@ def folded(network: Network, _: int) -> Engine:
 
 
 def int8(network: Network, _: int) -> Engine:
-    """8-bit whole numbers: what scoring runs."""
+    """8-bit convolutions: what scoring runs where bytes are multiplied."""
     return network.for_inference(LOOK).features
 
 
@@ -69,8 +70,8 @@ def compiled(network: Network, _: int) -> Engine:
     return lambda images: run(images.bfloat16()).float()
 
 
-def openvino(network: Network, lanes: int) -> Engine:
-    """OpenVINO in bf16, an inference request a thread."""
+def openvino(network: Network, streams: int) -> Engine:
+    """OpenVINO in bf16, an inference request per thread."""
     import threading
 
     import openvino as ov
@@ -79,19 +80,19 @@ def openvino(network: Network, lanes: int) -> Engine:
         network.backbone, example_input=torch.zeros(2, 1, LOOK.size, LOOK.size)
     )
     model.reshape([-1, 1, LOOK.size, LOOK.size])
-    hint = "THROUGHPUT" if lanes > 1 else "LATENCY"
+    hint = "THROUGHPUT" if streams > 1 else "LATENCY"
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16",
         "PERFORMANCE_HINT": hint,
-        "NUM_STREAMS": str(lanes),
+        "NUM_STREAMS": str(streams),
         "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
     }
-    ready, own = ov.Core().compile_model(model, "CPU", settings), threading.local()
+    ready, thread = ov.Core().compile_model(model, "CPU", settings), threading.local()
 
     def run(images: Tensor) -> Tensor:
-        if not hasattr(own, "request"):
-            own.request = ready.create_infer_request()
-        return torch.from_numpy(own.request.infer({0: images.contiguous().numpy()})[0].copy())
+        if not hasattr(thread, "request"):
+            thread.request = ready.create_infer_request()
+        return torch.from_numpy(thread.request.infer({0: images.contiguous().numpy()})[0].copy())
 
     return run
 
@@ -100,9 +101,9 @@ ENGINES = (eager, folded, int8, compiled, openvino)
 
 
 def _in_bf16(network: Network) -> Network:
-    uncalibrated = copy.deepcopy(network)
-    uncalibrated.largest_inputs.zero_()
-    return uncalibrated.for_inference(LOOK)
+    unobserved = copy.deepcopy(network)
+    unobserved.largest_inputs.zero_()
+    return unobserved.for_inference(LOOK)
 
 
 def trained(folder: Path) -> tuple[Network, Tensor, Tensor]:
@@ -140,13 +141,13 @@ def rows(network: Network, pool: Tensor, truth_N: Tensor) -> Iterator[Row]:
                 for _ in range(TURNS)
             ]
             lone = latency_ms(make(network, 1), pool)
-            found, accuracy = judged(network, engine, pool, truth_N)
+            bald_N, accuracy = judged(network, engine, pool, truth_N)
         except (ImportError, RuntimeError, AssertionError) as error:  # no compiler, no OpenVINO
             yield Row(WORK, name, f"not measured: {first_line(error)}")
             continue
-        rank = spearmanr(expected.numpy(), found.numpy()).statistic
-        rate = statistics.median(own for own, _ in turns)
-        times = statistics.median(own / beside for own, beside in turns)
+        rank = spearmanr(expected.numpy(), bald_N.numpy()).statistic
+        rate = statistics.median(ours for ours, _ in turns)
+        times = statistics.median(ours / beside for ours, beside in turns)
         measured = (
             f"{rate:.0f} images/s, {times:.2f} x eager bf16; one casting {lone:.1f} ms; ready in "
             f"{ready:.1f} s; BALD's rank {rank:.4f}; accuracy {accuracy:.2%}"
@@ -159,16 +160,16 @@ def judged(
 ) -> tuple[Tensor, float]:
     """BALD of the pool by an engine's features, and the share whose class they tell."""
     with torch.inference_mode():
-        features = torch.cat([engine(some).float() for some in pool.split(SHARED)])
+        features = torch.cat([engine(chunk).float() for chunk in pool.split(SHARED)])
     weight, bias = network.readout()
     masks = pass_masks(50, network.feature_count, 0.5, 0)
-    told_N = (features @ weight.T + bias).argmax(dim=1)
-    accuracy = float((told_N == truth_N).float().mean())
+    class_N = (features @ weight.T + bias).argmax(dim=1)
+    accuracy = float((class_N == truth_N).float().mean())
     return uncertainty.bald(posterior(features, weight, bias, masks)), accuracy
 
 
 def throughput(engine: Engine, pool: Tensor, cores: int) -> float:
-    """Images a second, minibatches side by side."""
+    """Images per second, minibatches side by side."""
 
     def run(seconds: float) -> int:
         done, end = 0, time.perf_counter() + seconds

@@ -5,8 +5,8 @@
 
 A network is trained on some labels; of the other castings, by part, those count that are defective
 and rejected. A hit: the map's highest cell is a cell of the defect's mask or next to one. Chance
-is the share of such cells. The map that is served stands beside the backbone's own, and beside what a
-larger input would give.
+is the share of such cells. The map that is served stands beside the backbone's own, and beside
+what a larger input would give.
 """
 
 import argparse
@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.machine import machine
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.evaluation.operating_point import OperatingPoint, verdicts
 from models.images import Preprocessing, decode
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.prediction.class_activation_map import DILATED, OWN_STRIDE, logit_maps, nearest_cells
 from models.prediction.predictor import Predictor
 from models.training.fit import fit
@@ -39,7 +40,7 @@ HITS = 0.8
 CANDIDATES = [(128, DILATED), (128, ()), (128, (3, 4)), (256, ()), (256, (4,)), (512, ())]
 
 
-class Found(TypedDict):
+class Measured(TypedDict):
     """About the maps of rightly rejected castings: shares in 0..1, time of one."""
 
     map: str
@@ -128,7 +129,7 @@ def near_defect(mask: NDArray[np.bool_], size: int, stride: int) -> NDArray[np.b
 
 def measure(
     predictor: Predictor, castings: list[Labelled], size: int, dilated: tuple[int, ...]
-) -> Found:
+) -> Measured:
     """Hit rate and chance of the maps at an input of `size`, with stages dilated."""
     shown, classes = rejected(predictor, castings)
     larger = replace(predictor, preprocessing=replace(predictor.preprocessing, size=size))
@@ -168,13 +169,13 @@ def main() -> None:
         predictor = train(trained_on)
         for size, dilated in CANDIDATES:
             served = (size, dilated) == CANDIDATES[0]
-            found = measure(predictor, others, size, dilated)
-            missed = " **missed**" * (found["hits"] < HITS)
+            maps = measure(predictor, others, size, dilated)
+            missed = " **missed**" * (maps["hits"] < HITS)
             bound = f"at least {HITS:.0%}{missed}" if served else ""
             print(
-                f"| {name} | {len(trained_on)} | {size} px | {found['map']} | "
-                f"{found['rejected']} | {found['hits']:.0%} | {found['chance']:.0%} | "
-                f"{bound} | {found['milliseconds']:.0f} |",
+                f"| {name} | {len(trained_on)} | {size} px | {maps['map']} | "
+                f"{maps['rejected']} | {maps['hits']:.0%} | {maps['chance']:.0%} | "
+                f"{bound} | {maps['milliseconds']:.0f} |",
                 flush=True,
             )
 

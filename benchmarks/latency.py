@@ -64,7 +64,7 @@ def rows() -> Iterator[Row]:
     with torch.inference_mode():
         backbone = took_ms(lambda: predictor.embed(pixels_1))
     bound = Bound(most=round(empty + SPARE * (decoding + backbone), 1), unit=" ms")
-    work = "one 300x300 a request, 128 px, K = 50"
+    work = "one 300x300 per request, 128 px, K = 50"
     yield Row(work, "route that computes nothing", f"{empty:.1f} ms")
     yield Row(work, "decoding alone", f"{decoding:.1f} ms")
     yield Row(work, "backbone alone", f"{backbone:.1f} ms")

@@ -38,7 +38,7 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Answers per second."""
         return len(self.seconds) / self.elapsed
 
     def quantile(self, share: float) -> float:
@@ -98,12 +98,12 @@ async def load(
     beside: Callable[[], Awaitable[object]] | None = None,
 ) -> Load:
     """Clients that send one casting after the other until it is enough."""
-    found, start = Load(), time.monotonic()
+    seen, start = Load(), time.monotonic()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CLIENTS)) as session:
 
         async def client(number: int) -> None:
             for turn in itertools.count():
-                if stop(found):
+                if stop(seen):
                     return
                 form = aiohttp.FormData()
                 image = images[(number + turn) % len(images)]
@@ -111,14 +111,14 @@ async def load(
                 sent = time.monotonic()
                 async with session.post(f"{url}/score", data=form) as response:
                     body = await response.read()
-                found.note(response.status, body, time.monotonic() - sent)
+                seen.note(response.status, body, time.monotonic() - sent)
 
         clients = asyncio.gather(*(client(number) for number in range(CLIENTS)))
         if beside is not None:
             await beside()
         await clients
-    found.elapsed = time.monotonic() - start
-    return found
+    seen.elapsed = time.monotonic() - start
+    return seen
 
 
 def for_seconds(seconds: float) -> Callable[[Load], bool]:

@@ -2,8 +2,8 @@
 
     PEER_PYTHON -m benchmarks.peer FOLDER SIZE PASSES
 
-Prints images a second. Its cache keeps the output of each convolution and linear layer as long as
-the input is the same, so a further pass costs the layers between them.
+Prints images per second. Its cache keeps the output of each convolution and linear layer as long
+as the input is the same, so a further pass costs the layers between them.
 """
 
 import sys
@@ -41,7 +41,7 @@ def main() -> None:
     """Time `predict_on_dataset`, the first minibatch apart.
 
     Raises:
-        SystemExit: it has not predicted what was asked.
+        SystemExit: it has not predicted every image.
     """
     folder, size, passes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
@@ -54,10 +54,10 @@ def main() -> None:
     data = Folder(folder, size)
     wrapper.predict_on_batch(data[0][0][None], 2)
     start = time.perf_counter()
-    found = wrapper.predict_on_dataset(data, iterations=passes, verbose=False)
+    probs_N_C_K = wrapper.predict_on_dataset(data, iterations=passes, verbose=False)
     seconds = time.perf_counter() - start
-    if found.shape != (len(data), 2, passes):
-        raise SystemExit(f"unexpected shape {found.shape}")
+    if probs_N_C_K.shape != (len(data), 2, passes):
+        raise SystemExit(f"unexpected shape {probs_N_C_K.shape}")
     print(len(data) / seconds)
 
 

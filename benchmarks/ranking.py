@@ -45,7 +45,7 @@ PEER_NEEDS = ("baal==2.1.0", "structlog<23", "torchmetrics<2", "lightning-utilit
 PASSES = (1, 25, 100)
 PHOTOGRAPHS = {"300x300": (300, 300), "12MP": (4000, 3000)}
 POOL = 512
-SLOW = {"300x300": 16, "12MP": 2}  # castings for who takes seconds a casting
+SLOW = {"300x300": 16, "12MP": 2}  # castings for who takes seconds per casting
 LIMITS = ("decode alone", "backbone alone")
 BOTH = "both limits, the same processors"  # while they do one they do not do the other
 HTTP = "over HTTP"
@@ -73,7 +73,7 @@ def decode_alone(predictor: Predictor, images: Sequence[bytes]) -> None:
     side_by_side(lambda chunk: [decode(d, predictor.preprocessing) for d in chunk], images)
 
 
-def trunk_alone(predictor: Predictor, images: Sequence[bytes]) -> None:
+def backbone_alone(predictor: Predictor, images: Sequence[bytes]) -> None:
     """The other limit: features of pixels that are ready."""
     size = predictor.preprocessing.size
     pixels = torch.randint(0, 256, (1, 1, size, size), dtype=torch.uint8)
@@ -110,19 +110,19 @@ def peer_python() -> Path:
 
 
 def baal_rate(images: Sequence[bytes], size: int, passes: int) -> float:
-    """Images a second of the peer."""
+    """Images per second of the peer."""
     with tempfile.TemporaryDirectory() as folder:
         for index, data in enumerate(images):
             (Path(folder) / f"{index:04}.jpg").write_bytes(data)
-        found = subprocess.run(  # noqa: S603 -- our own command
+        peer = subprocess.run(  # noqa: S603 -- our own command
             [peer_python(), "-m", "benchmarks.peer", folder, str(size), str(passes)],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
-    return float(found.stdout.splitlines()[-1])
+    return float(peer.stdout.splitlines()[-1])
 
 
 def rate(work: Callable[[Sequence[bytes]], None], images: Sequence[bytes]) -> float:
-    """Images a second, the first few apart."""
+    """Images per second, the first few apart."""
     work(images[:2])
     start = time.perf_counter()
     work(images)
@@ -135,18 +135,18 @@ def asking(size: int) -> Iterator[Callable[[Sequence[bytes]], None]]:
     look = Preprocessing(size)
     with store(size) as (uri, mlflow), serving(SERVICE, MLFLOW_TRACKING_URI=uri) as (url, _):
         run_id = mlflow.get_model_version(MODEL, "1").run_id
-        asked = Request("1", run_id, passes=25, seed=0, include=("posterior",))
+        request = Request("1", run_id, passes=25, seed=0, include=("posterior",))
         scorer = ScoringClient(url)
 
         def rank(images: Sequence[bytes]) -> None:
             def score(start: int) -> torch.Tensor:
                 chunk = images[start : start + CHUNK]
                 named = [(str(i), at_model_size(data, look)) for i, data in enumerate(chunk)]
-                return scorer.score(named, asked).tensors["posterior"]
+                return scorer.score(named, request).tensors["posterior"]
 
             with ThreadPoolExecutor(CONCURRENCY) as threads:
-                found = list(threads.map(score, range(0, len(images), CHUNK)))
-            uncertainty.bald(torch.cat(found)).argsort(descending=True)
+                chunks = list(threads.map(score, range(0, len(images), CHUNK)))
+            uncertainty.bald(torch.cat(chunks)).argsort(descending=True)
 
         try:
             yield rank
@@ -155,22 +155,22 @@ def asking(size: int) -> Iterator[Callable[[Sequence[bytes]], None]]:
 
 
 def one_round(images: Sequence[bytes], size: int, few: int) -> dict[tuple[str, int], float]:
-    """Images a second of everyone, by name and passes; the slow ones have `few` castings."""
+    """Images per second of everyone, by name and passes; the slow ones have `few` castings."""
     predictor = untrained(0, size)
-    found = {
+    rates = {
         ("decode alone", 0): rate(partial(decode_alone, predictor), images),
-        ("backbone alone", 0): rate(partial(trunk_alone, predictor), images),
+        ("backbone alone", 0): rate(partial(backbone_alone, predictor), images),
     }
-    found[BOTH, 0] = 1 / sum(1 / found[limit, 0] for limit in LIMITS)
+    rates[BOTH, 0] = 1 / sum(1 / rates[limit, 0] for limit in LIMITS)
     for passes in PASSES:
-        found["ours", passes] = rate(partial(ours, predictor, passes), images)
-        some = images[: few if passes > 1 else 4 * few]
-        found["toolkit", passes] = rate(partial(toolkit, predictor, passes), some)
-        found["baal", passes] = baal_rate(images[: 4 * few], size, passes)
+        rates["ours", passes] = rate(partial(ours, predictor, passes), images)
+        few_images = images[: few if passes > 1 else 4 * few]
+        rates["toolkit", passes] = rate(partial(toolkit, predictor, passes), few_images)
+        rates["baal", passes] = baal_rate(images[: 4 * few], size, passes)
     with asking(size) as rank:
         rank(images)  # the first requests warm it
-        found[HTTP, 25] = rate(rank, images)
-    return found
+        rates[HTTP, 25] = rate(rank, images)
+    return rates
 
 
 def rows(
@@ -182,8 +182,8 @@ def rows(
     if photographs == "300x300":
         bounds |= BOUNDS_OF_PEERS
     for name, passes in rounds[0]:
-        median = statistics.median(found[name, passes] for found in rounds)
-        ratios = [ratio(found, name, passes) for found in rounds]
+        median = statistics.median(rates[name, passes] for rates in rounds)
+        ratios = [ratio(rates, name, passes) for rates in rounds]
         low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
         yield Row(
             f"ranking, {photographs} at {size} px",
@@ -195,9 +195,9 @@ def rows(
         )
 
 
-def ratio(found: Mapping[tuple[str, int], float], name: str, passes: int) -> float:
+def ratio(rates: Mapping[tuple[str, int], float], name: str, passes: int) -> float:
     """Ours of as many passes, K = 1 beside limits and itself, over the rate of another."""
-    return found["ours", 1 if name == "ours" or not passes else passes] / found[name, passes]
+    return rates["ours", 1 if name == "ours" or not passes else passes] / rates[name, passes]
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def made_up(castings: int, classes: int) -> Candidates:
     images = torch.randint(256, (count, 1, 32, 32), generator=generator, dtype=torch.uint8)
     return Candidates(
         count=castings,
-        probs_N_K_C=torch.cat([posterior(some, head, bias, masks).float() for some in chunks]),
+        probs_N_K_C=torch.cat([posterior(chunk, head, bias, masks).float() for chunk in chunks]),
         deterministic_N_C=posterior(features[:castings], head, bias, plain)[:, 0],
         embeddings_N_F=features[:castings].clone(),
         labelled_embeddings_M_F=features[castings:].clone(),
@@ -82,7 +82,7 @@ def _trained(
 
 
 def measure(name: str, castings: int, classes: int) -> dict[str, float]:
-    """Seconds, seconds of all processors, and gigabytes beside the evidence, of one batch.
+    """Seconds, seconds of all processors, and gigabytes beside the candidates, of one batch.
 
     Raises:
         SystemExit: it is no batch.
@@ -116,7 +116,7 @@ def _in_a_process(name: str, castings: int, classes: int) -> dict[str, float]:
 
 
 def table(names: list[str], sizes: list[int], classes: list[int]) -> None:
-    """Print a row a strategy and number of classes; the last size is held to the bounds.
+    """Print a row per strategy and number of classes; the last size is held to the bounds.
 
     Time is that of the clock, in brackets that of all processors, of which growth is taken: others
     may be at work on the machine.
@@ -129,13 +129,13 @@ def table(names: list[str], sizes: list[int], classes: list[int]) -> None:
     print("|---|---|" + "---|" * (len(sizes) + 2))
     for name in names:
         for c in classes:
-            found = [_in_a_process(name, castings, c) for castings in sizes]
+            batches = [_in_a_process(name, castings, c) for castings in sizes]
             cells = [
-                f"{f['seconds']:.1f} s ({f['work']:.1f}), {f['gigabytes']:.2f} GB" for f in found
+                f"{f['seconds']:.1f} s ({f['work']:.1f}), {f['gigabytes']:.2f} GB" for f in batches
             ]
-            growth = found[-1]["work"] / max(found[0]["work"], 0.01)
+            growth = batches[-1]["work"] / max(batches[0]["work"], 0.01)
             bound = {**BOUNDS, **NO_BOUND}.get(name, 2)
-            late = "" if bound is None or found[-1]["seconds"] <= bound else " **missed**"
+            late = "" if bound is None or batches[-1]["seconds"] <= bound else " **missed**"
             row = [name, str(c), *cells, f"{growth:.1f}x", f"{bound or '-'} s{late}"]
             print(f"| {' | '.join(row)} |", flush=True)
 

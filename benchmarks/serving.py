@@ -4,8 +4,8 @@
     python -m benchmarks.serving --seconds 10 --swaps 4 --requests 1000
 
 64 kept-alive clients send one casting each, again and again, on the same machine. Throughput is
-held against 1 / (1/a + 1/b): a = requests a second of a route with the same parser, limits and
-answer size that computes nothing, b = castings a second in this process at the best minibatch.
+held against 1 / (1/a + 1/b): a = requests per second of a route with the same parser, limits and
+answer size that computes nothing, b = castings per second in this process at the best minibatch.
 Then the alias moves back and forth under the same load, and at last memory is watched. A bound
 that is missed is marked.
 """
@@ -40,7 +40,7 @@ _KEPT, _LEVELS = 75, 12  # seconds that BentoML keeps something of a request, an
 
 
 def in_process(images: Sequence[bytes], seconds: float) -> float:
-    """Castings a second, decoded and scored with 50 passes, a thread and a minibatch a core."""
+    """Castings per second, decoded and scored with 50 passes, a minibatch per core."""
     predictor, done = untrained(0), 0
 
     def score(chunk: Sequence[bytes]) -> None:
@@ -125,7 +125,7 @@ def swaps(plain: Load, swapped: Load, times: int, grown: float) -> None:
     row(
         "answers by version", ", ".join(f"{v}: {n:,}" for v, n in sorted(swapped.versions.items()))
     )
-    slowest = [max(found.seconds) * 1000 for found in (plain, swapped)]
+    slowest = [max(seen.seconds) * 1000 for seen in (plain, swapped)]
     row("slowest request without, with swaps", f"{slowest[0]:.0f} ms, {slowest[1]:.0f} ms")
     row("memory after the swaps", f"{grown:+.0f} MiB")
 
@@ -165,14 +165,14 @@ def memory(worker: psutil.Process, url: str, images: Sequence[bytes], requests: 
     asyncio.run(load(url, images, for_seconds(_KEPT)))
     levels: list[float] = []
 
-    def enough(found: Load) -> bool:
-        if len(found.seconds) >= len(levels) * requests / _LEVELS:
+    def enough(seen: Load) -> bool:
+        if len(seen.seconds) >= len(levels) * requests / _LEVELS:
             levels.append(megabytes(worker))
-        return len(found.seconds) >= requests
+        return len(seen.seconds) >= requests
 
     asyncio.run(load(url, images, enough))
     third = len(levels) // 3
-    first, last = (statistics.median(some) for some in (levels[:third], levels[-third:]))
+    first, last = (statistics.median(held) for held in (levels[:third], levels[-third:]))
     row(f"MiB held in the course of {requests:,} requests", ", ".join(f"{m:.0f}" for m in levels))
     row(
         "last third beside the first",

@@ -4,8 +4,8 @@
     python -m benchmarks.training CASTING --labels 250 --seeds 0
 
 Labels are drawn at random from the train side of the public data set; test castings with the bytes
-of a train casting do not count. This split shows how well copies are recognised (see the README);
-it is measured because every published figure is on it.
+of a train casting do not count. This split shows how well copies are recognised (see
+docs/strategies.md); it is measured because every published figure is on it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.table import Bound, Row, show
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, decode
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.prediction.predictor import Predictor
 from models.training.fit import fit
 from models.training.recipe import Recipe
@@ -33,12 +33,12 @@ MOST = {250: Bound(most=45, unit=" s")}
 
 def side(folder: Path, name: str) -> tuple[list[bytes], list[int]]:
     """Bytes and classes of a side, equal bytes once."""
-    found = {
+    class_of = {
         file.read_bytes(): number
         for kind, number in CLASSES.items()
         for file in sorted((folder / name / kind).iterdir())
     }
-    return list(found), list(found.values())
+    return list(class_of), list(class_of.values())
 
 
 def pixels(images: Sequence[bytes], look: Preprocessing) -> Tensor:
@@ -72,17 +72,16 @@ def trainings(
         )
         seconds = time.monotonic() - started
         predictor = Predictor(network, look, tuple(CLASSES), OperatingPoint("ok_front"))
-        verdict_N = predictor.deterministic(predictor.embed(test_pixels)).argmax(dim=1)
-        yield 100 * float((verdict_N == truth_N).float().mean()), seconds
+        class_N = predictor.deterministic(predictor.embed(test_pixels)).argmax(dim=1)
+        yield 100 * float((class_N == truth_N).float().mean()), seconds
 
 
 def rows(folder: Path, labels: int, seeds: Sequence[int], size: int) -> Iterator[Row]:
     """Accuracy and seconds of so many labels."""
-    found = list(trainings(folder, labels, seeds, size))
-    accuracies, seconds = zip(*found, strict=True)
+    accuracies, seconds = zip(*trainings(folder, labels, seeds, size), strict=True)
     mean = statistics.mean(accuracies)
     each = " ".join(f"{accuracy:.2f}" for accuracy in accuracies)
-    took = " ".join(f"{some:.0f}" for some in seconds)
+    took = " ".join(f"{one:.0f}" for one in seconds)
     work, accuracy = f"training, {labels} labels, {size} px", f"{mean:.2f} % ({each})"
     yield Row(work, "accuracy as published", accuracy, "", mean, LEAST.get(labels))
     yield Row(work, "time", f"{took} s", "", max(seconds), MOST.get(labels))

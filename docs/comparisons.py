@@ -1,4 +1,4 @@
-"""Write what comparisons found into the docs, from MLflow and the ledger; no number by hand.
+"""Write the results of comparisons into the docs, from MLflow and the ledger; no number by hand.
 
     python docs/comparisons.py section NAME [TITLE [RUN]]
     python docs/comparisons.py splits FILE BY-PART PUBLISHED [MEASURE]
@@ -13,6 +13,7 @@ counts the test castings whose part the published split trains on.
 import json
 import os
 import re
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -42,10 +43,11 @@ PAGE = ROOT / "docs" / "strategies.md"
 
 def section(name: str, title: str = "", run_id: str = "") -> None:
     """Write a comparison's part of the page, and its figure."""
-    found = Path(download_artifacts(run_id=run_id or newest_run(name)))
+    artifacts = Path(download_artifacts(run_id=run_id or newest_run(name)))
     FIGURES.mkdir(exist_ok=True)
-    (FIGURES / f"{name}.png").write_bytes((found / "comparison.png").read_bytes())
-    result = json.loads((found / "comparison.json").read_text())
+    (FIGURES / f"{name}.png").write_bytes((artifacts / "comparison.png").read_bytes())
+    result = json.loads((artifacts / "comparison.json").read_text())
+    result["command"] = portable(result["command"])
     text = f"## {title or name}\n\n![{name}](figures/{name}.png)\n\n{markdown(result)}"
     PAGE.write_text(with_part(PAGE.read_text() if PAGE.exists() else "", name, text))
 
@@ -59,6 +61,18 @@ def newest_run(name: str) -> str:
     if not runs:
         sys.exit(f"no finished comparison {name} in {os.environ['MLFLOW_TRACKING_URI']}")
     return str(runs[0].info.run_id)
+
+
+def portable(command: str) -> str:
+    """The command with files and folders of this machine as the docs call them.
+
+    An absolute path keeps its last folder, and a file's name: `casting/manifest.csv`, `casting`.
+    """
+    words = shlex.split(command)
+    for at, word in enumerate(words):
+        if (path := Path(word)).is_absolute():
+            words[at] = f"{path.parent.name}/{path.name}" if path.suffix else path.name
+    return shlex.join(words)
 
 
 def with_part(page: str, name: str, text: str) -> str:

@@ -1,7 +1,8 @@
-"""`python -m jobs VERB`."""
+"""`castings VERB`, which is `python -m jobs VERB`."""
 
 import signal
 import sys
+from pathlib import Path
 
 from jobs.adapters.environment import handed_run
 from jobs.cli import cli
@@ -14,8 +15,14 @@ def unwind(*_: object) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-signal.signal(signal.SIGTERM, unwind)
-if handed_run() is not None:
-    end_with_parent()
+def main() -> None:
+    """Run a command of the command line."""
+    signal.signal(signal.SIGTERM, unwind)
+    if handed_run() is not None:
+        end_with_parent()
+    script = Path(sys.argv[0]).name == "castings"
+    cli(prog_name="castings" if script else "python -m jobs")
 
-cli(prog_name="python -m jobs")
+
+if __name__ == "__main__":
+    main()

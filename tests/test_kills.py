@@ -72,7 +72,7 @@ def _below(pid: int) -> list[int]:
 
 
 def _holder() -> int:
-    """The leash of the service of this process."""
+    """The process that holds the service of this one, and ends it."""
     living = [p for p in psutil.Process().children() if runs(p.pid)]
     (holder,) = [p.pid for p in living if "jobs.processes.child_process" in p.cmdline()]
     return holder

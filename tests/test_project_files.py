@@ -1,20 +1,26 @@
 """Files that say the same thing say it alike."""
 
+import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 import pytest
 import yaml
 
-from jobs.cli import cli
 from models.acquisition.strategies.table import STRATEGIES
+from tests.docs.pages import ROOT, command_of
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("models", "jobs", "service")
+WITHOUT_TESTS = {
+    "__init__.py",
+    "__main__.py",
+}  # a docstring; a command line started by other tests
 
 
 def _pyproject() -> dict[str, Any]:
@@ -46,10 +52,7 @@ def test_mlproject_and_click_have_the_same_defaults(name: str):
     entry = _entry_points()[name]
     verb = {"main": "run"}.get(name, name.replace("-", " "))
     assert entry["command"].startswith(f"python -m jobs {verb} ")
-    command: click.Command = cli
-    for word in verb.split():
-        assert isinstance(command, click.Group)
-        command = command.commands[word]
+    command, _ = command_of(verb.split())
     options = {
         parameter.opts[0].removeprefix("--").replace("-", "_"): parameter.default
         for parameter in command.params
@@ -68,29 +71,78 @@ def test_mlproject_hands_every_parameter_on():
             assert str(parameter["default"]).strip()
 
 
-def test_the_generated_parts_of_the_readme_are_current():
-    script = [sys.executable, str(ROOT / "docs" / "readme.py"), "--check"]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_page_of_strategies_has_a_row_for_each():
     page = (ROOT / "docs" / "strategies.md").read_text()
     assert [name for name in STRATEGIES if f"\n| `{name}` |" not in page] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "Makefile", "SECURITY.md"])
-def test_the_service_is_started_for_this_machine_alone(name: str):
-    starts = re.findall(r"bentoml serve [^`'\n]*", (ROOT / name).read_text())
-    assert starts
-    assert [start for start in starts if "--host 127.0.0.1" not in start] == []
+def test_no_file_is_longer_than_300_lines():
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for folder in (*PACKAGES, "tests", "benchmarks", "docs", ".ci")
+        for path in (ROOT / folder).glob("**/*")
+        if path.suffix in {".py", ".js", ".css", ".html"}
+    }
+    assert {name: count for name, count in lines.items() if count > 300} == {}
 
 
-def test_no_module_is_longer_than_300_lines():
-    long = [
-        f"{path.relative_to(ROOT)}: {lines}"
-        for package in ("models", "jobs", "service")
-        for path in (ROOT / package).glob("*.py")
-        if (lines := len(path.read_text().splitlines())) > 300
+def _has_logic(module: Path) -> bool:
+    """Whether a function or method of it does more than to be declared."""
+    functions = (node for node in ast.walk(ast.parse(module.read_text())) if _is_function(node))
+    return any(
+        not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        for function in functions
+        for statement in function.body
+    )
+
+
+def _is_function(node: ast.AST) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def test_every_module_with_logic_has_a_test_file_of_its_name():
+    untested = [
+        str(module.relative_to(ROOT))
+        for package in PACKAGES
+        for module in sorted((ROOT / package).rglob("*.py"))
+        if module.name not in WITHOUT_TESTS and _has_logic(module)
+        if not (ROOT / "tests" / module.relative_to(ROOT))
+        .with_name(f"test_{module.name}")
+        .exists()
     ]
-    assert long == []
+    assert untested == []
+
+
+def test_a_protocol_has_no_logic_and_a_property_has(tmp_path: Path):
+    module = tmp_path / "ports.py"
+    module.write_text(
+        'class Port:\n    def ask(self) -> int:\n        """How many."""\n        ...\n'
+    )
+    assert not _has_logic(module)
+    module.write_text("class Port:\n    @property\n    def one(self) -> int:\n        return 1\n")
+    assert _has_logic(module)
+
+
+def test_every_benchmark_can_be_imported():
+    names = {path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py")}
+    names.remove("peer")  # it has an environment of its own
+    imports = ", ".join(f"benchmarks.{name}" for name in sorted(names))
+    command = [sys.executable, "-c", f"import {imports}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_count_of_lines_refuses_a_package_over_its_budget(tmp_path: Path):
+    (tmp_path / ".ci").mkdir()
+    script = shutil.copy(ROOT / ".ci" / "lines.py", tmp_path / ".ci")
+    (tmp_path / "models" / "inner").mkdir(parents=True)
+    (tmp_path / "models" / "inner" / "one.py").write_text("a = 1\nb = 2\n")
+    for budget, code in ((2, 0), (1, 1)):
+        table = f"[tool.casting.lines]\nmodels = {budget}\n"
+        (tmp_path / "pyproject.toml").write_text(table)
+        done = subprocess.run(
+            [sys.executable, script], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code
+        assert done.stdout == f"models: 2 of {budget} lines\n"
+    assert "over budget: models" in done.stderr

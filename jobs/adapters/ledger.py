@@ -17,7 +17,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 from jobs.adapters import ledger_tables
 from jobs.adapters.migrations import bring_up_to_date
 from jobs.campaign.ports import ORACLE, Asked, CampaignRow, Label, Trained, Use
-from jobs.datasets.castings import Seen
+from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
 _VARIABLES = 500  # values of one query; every database takes as many

@@ -11,15 +11,16 @@ import pandas as pd
 import torch
 
 from jobs.campaign.contact_sheet import contact_sheet
-from jobs.campaign.opening import Campaign, check_initial
-from jobs.campaign.ports import Context, Trained, Use
+from jobs.campaign.opening import check_initial
+from jobs.campaign.ports import Use
 from jobs.campaign.rank import Ranked, rank_pool, unlabelled_candidates
-from jobs.campaign.seeds import generator_for
-from jobs.campaign.state import State, pool
+from jobs.campaign.session import Session
 from jobs.datasets.castings import Casting
+from jobs.campaign.seeds import generator_for
 from jobs.progress import stepping
+from models.acquisition.candidates import needs_of
 from models.acquisition.selection import choose_batch
-from models.acquisition.strategies.table import find_strategy, needs_of
+from models.acquisition.strategies.table import find_strategy
 from models.errors import CampaignError
 
 _OF_CLASSES = {"probs_N_K_C", "deterministic_N_C"}
@@ -30,37 +31,36 @@ _SCORES = (
 )  # fmt: skip
 
 
-def ask(context: Context, campaign: Campaign, now: State) -> bool:
+def ask(session: Session) -> bool:
     """Ask for the next batch: the first by `--cold-start`, later ones by the strategy.
 
     Returns:
         False when no castings are left to ask for.
     """
-    if not now.asked:
-        ask_first(context, campaign, now)
+    if not session.state.asked:
+        ask_first(session)
         return True
-    return ask_next(context, campaign, now)
+    return ask_next(session)
 
 
-def ask_first(context: Context, campaign: Campaign, now: State) -> None:
+def ask_first(session: Session) -> None:
     """Ask for the labels that the campaign begins with: by `--cold-start`, whatever the strategy.
 
     Raises:
         CampaignError: there are fewer castings than `--initial`.
-        DataError: `--cold-start` names a strategy that needs a model or labels.
     """
-    audit = _audit(context, campaign, now, 0, campaign.options.initial)
-    castings = pool(campaign, now)
-    wanted = check_initial(campaign.options, len(castings), len(audit))
-    generator = generator_for(campaign.options.seed, 0, "acquire")
+    campaign, options = session.campaign, session.campaign.options
+    audit = _audit(session, 0, options.initial)
+    castings = session.pool()
+    wanted = check_initial(options, len(castings), len(audit))
+    candidates = unlabelled_candidates(campaign, castings, campaign.cold_start)
     parts = [casting.part_key for casting in castings]
-    strategy = find_strategy(campaign.options.cold_start)
-    candidates = unlabelled_candidates(campaign, castings, needs_of(strategy))
-    picked = choose_batch(strategy, candidates, parts, wanted, generator)
-    _record(context, campaign, 0, [castings[i] for i in picked], audit)
+    generator = generator_for(options.seed, 0, "acquire")
+    picked = choose_batch(campaign.cold_start, candidates, parts, wanted, generator)
+    _record(session, 0, [castings[i] for i in picked], audit)
 
 
-def ask_next(context: Context, campaign: Campaign, now: State) -> bool:
+def ask_next(session: Session) -> bool:
     """Rank the pool with the latest round's model and ask for the next batch.
 
     Returns:
@@ -69,50 +69,55 @@ def ask_next(context: Context, campaign: Campaign, now: State) -> bool:
     Raises:
         CampaignError: no round is trained yet, or the batch has been asked for already.
     """
-    latest = _latest(campaign, now)
-    number = latest.round + 1
-    started = time.monotonic()
-    audit = _audit(context, campaign, now, number, campaign.options.batch)
-    ranked = rank_pool(context, campaign, now, latest)
+    _check_ready(session)
+    context, campaign, latest = session.context, session.campaign, session.state.trained[-1]
+    number, started = latest.round + 1, time.monotonic()
+    audit = _audit(session, number, campaign.options.batch)
+    ranked = rank_pool(session)
     wanted = min(campaign.options.batch - len(audit), len(ranked.castings))
     if wanted == 0 and not audit:
         return False
-    too_early = _cannot_tell_yet(context, campaign, now)
-    name = _UNTIL_THEN if too_early else campaign.options.strategy
-    strategy, candidates = find_strategy(name), ranked.candidates
-    if too_early:
-        candidates = unlabelled_candidates(campaign, ranked.castings, needs_of(strategy))
-    generator = generator_for(campaign.options.seed, number, "acquire")
-    parts = [casting.part_key for casting in ranked.castings]
-    with stepping(context.progress, f"choosing by {name}") as on_step:
-        picked = choose_batch(strategy, candidates, parts, wanted, generator, on_step=on_step)
-    chosen = [ranked.castings[i] for i in picked]
+    name, chosen = _choose(session, ranked, wanted, number)
     seconds = time.monotonic() - started
-    title = f"{campaign.options.name}: chosen for round {number} by {name}"
-    sheet = contact_sheet(context, campaign, latest, ranked, chosen, title)
+    title = f"{campaign.name}: chosen for round {number} by {name}"
+    sheet = contact_sheet(session, ranked, chosen, title)
     files = _tables(ranked, chosen, audit) | {"contact_sheet.png": sheet}
     context.tracker.log_files(latest.run_id, files)
     for run in (latest.run_id, campaign.run_id):
         context.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)
-    _record(context, campaign, number, chosen, audit)
+    _record(session, number, chosen, audit)
     return True
 
 
-def _audit(
-    context: Context, campaign: Campaign, now: State, number: int, size: int
-) -> list[Casting]:
+def _choose(
+    session: Session, ranked: Ranked, wanted: int, number: int
+) -> tuple[str, list[Casting]]:
+    """The castings of a batch in order of choice, and the strategy by which they were chosen."""
+    campaign, candidates = session.campaign, ranked.candidates
+    name, strategy = campaign.options.strategy, campaign.strategy
+    if _cannot_tell_yet(session):
+        name, strategy = _UNTIL_THEN, find_strategy(_UNTIL_THEN)
+        candidates = unlabelled_candidates(campaign, ranked.castings, strategy)
+    generator = generator_for(campaign.options.seed, number, "acquire")
+    parts = [casting.part_key for casting in ranked.castings]
+    with stepping(session.context.progress, f"choosing by {name}") as on_step:
+        picked = choose_batch(strategy, candidates, parts, wanted, generator, on_step=on_step)
+    return name, [ranked.castings[i] for i in picked]
+
+
+def _audit(session: Session, number: int, size: int) -> list[Casting]:
     """The share of a batch that comes from the test side: parts drawn uniformly, one casting each.
 
     When every part has given one, parts may give another. Batches too small for a share of their
     own take turns.
     """
-    before = sum(asked.use == "audit" for asked in now.asked)
-    wanted = campaign.options.audited(len(now.asked) + size) - before
-    wanted = min(max(wanted, 0), size)
-    generator = generator_for(campaign.options.seed, number, "audit")
-    castings = pool(campaign, now, "test")
+    options, asked = session.campaign.options, session.state.asked
+    audited = sum(a.use == "audit" for a in asked)
+    wanted = min(max(options.audited(len(asked) + size) - audited, 0), size)
+    generator = generator_for(options.seed, number, "audit")
+    castings = session.pool("test")
     if len(castings) < wanted:
-        context.say(
+        session.context.say(
             f"the audit wants {wanted} castings, the test side has {len(castings)} left: "
             f"the rest of the batch is trained on, and the audit promises less"
         )
@@ -130,47 +135,46 @@ def _audit(
     return drawn
 
 
-def _cannot_tell_yet(context: Context, campaign: Campaign, now: State) -> bool:
+def _cannot_tell_yet(session: Session) -> bool:
     """Whether the strategy asks a model how sure it is that has seen castings of one class only.
 
     Such a model is the surer the more there is to see on a casting, a defect too: it is the least
     sure of the emptiest, and finds defects later than chance does (docs/strategies.md).
     """
-    name = campaign.options.strategy
-    labels = [now.labels[asked.casting] for asked in now.trained_on()]
-    if len(set(labels)) > 1 or not _OF_CLASSES & set(needs_of(find_strategy(name))):
+    labels = [label for _, label in session.castings_to_train_on()]
+    if len(set(labels)) > 1 or not _OF_CLASSES & set(needs_of(session.campaign.strategy)):
         return False
-    context.say(
-        f"all {len(labels)} labels are {labels[0]}: {name} cannot tell yet what another class "
-        f"looks like, so this batch is chosen by {_UNTIL_THEN}"
+    session.context.say(
+        f"all {len(labels)} labels are {labels[0]}: {session.campaign.options.strategy} cannot "
+        f"tell yet what another class looks like, so this batch is chosen by {_UNTIL_THEN}"
     )
     return True
 
 
-def _latest(campaign: Campaign, now: State) -> Trained:
-    name = campaign.options.name
-    if not now.trained:
+def _check_ready(session: Session) -> None:
+    """Refuse to rank without a model, or to ask twice.
+
+    Raises:
+        CampaignError: no round is trained yet, or the batch has been asked for already.
+    """
+    name, state = session.campaign.name, session.state
+    if not state.trained:
         raise CampaignError(f"campaign {name} has no model yet to rank with; `train` makes one")
-    latest = now.trained[-1]
-    asked = now.batch(latest.round + 1)
-    if asked:
+    latest = state.trained[-1].round
+    batch = state.batch(latest + 1)
+    if batch:
         raise CampaignError(
-            f"campaign {name} has already asked for {len(asked)} castings after round "
-            f"{latest.round}; `label status` tells which have labels, then `train`"
+            f"campaign {name} has already asked for {len(batch)} castings after round "
+            f"{latest}; `label status` tells which have labels, then `train`"
         )
-    return latest
 
 
 def _record(
-    context: Context,
-    campaign: Campaign,
-    number: int,
-    chosen: Sequence[Casting],
-    audit: Sequence[Casting],
+    session: Session, number: int, chosen: Sequence[Casting], audit: Sequence[Casting]
 ) -> None:
     rows: list[tuple[str, Use]] = [(casting.id, "train") for casting in chosen]
     rows += [(casting.id, "audit") for casting in audit]
-    context.ledger.ask(campaign.options.name, number, rows)
+    session.context.ledger.ask(session.campaign.name, number, rows)
 
 
 def _tables(

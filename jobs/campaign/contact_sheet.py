@@ -12,9 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from jobs.campaign.opening import Campaign
-from jobs.campaign.ports import Context, Trained
 from jobs.campaign.rank import CONCURRENCY, Ranked
+from jobs.campaign.session import Session
 from jobs.datasets.castings import Casting
 from models.errors import DataError, ServiceError
 from models.evaluation import figures
@@ -25,18 +24,13 @@ _THUMBNAIL = Preprocessing(size=160, channels=3)
 
 
 def contact_sheet(
-    context: Context,
-    campaign: Campaign,
-    latest: Trained,
-    ranked: Ranked,
-    chosen: Sequence[Casting],
-    title: str,
+    session: Session, ranked: Ranked, chosen: Sequence[Casting], title: str
 ) -> bytes:
     """The castings of a batch in order of choice, beside their maps where the model was asked."""
-    maps = _maps(context, campaign, latest, ranked, chosen[:SHEET])
+    maps = _maps(session, ranked, chosen[:SHEET])
     thumbnails = [
         Thumbnail(
-            _pixels(campaign.data.read(casting)),
+            _pixels(session.campaign.data.read(casting)),
             _caption(rank, casting, ranked),
             _pixels(maps[casting.id]) if casting.id in maps else None,
         )
@@ -45,29 +39,24 @@ def contact_sheet(
     return figures.png(draw_sheet(thumbnails, title))
 
 
-def _maps(
-    context: Context,
-    campaign: Campaign,
-    latest: Trained,
-    ranked: Ranked,
-    castings: Sequence[Casting],
-) -> Mapping[str, bytes]:
+def _maps(session: Session, ranked: Ranked, castings: Sequence[Casting]) -> Mapping[str, bytes]:
     """The service's picture of each casting by id, by the version that ranked; or none at all.
 
     Where the strategy asked nothing of the model, neither is this.
     """
-    asked = [casting for casting in castings if casting.id in ranked.answers]
-    if not asked:
+    scored = [casting for casting in castings if casting.id in ranked.answers]
+    if not scored:
         return {}
-    scorer = context.scoring_service(campaign.options)
+    context, campaign, latest = session.context, session.campaign, session.state.trained[-1]
+    service = context.scoring_service(campaign.options)
 
     def explain(casting: Casting) -> bytes:
-        return scorer.explain((casting.id, campaign.data.read(casting)), latest.version)
+        return service.explain((casting.id, campaign.data.read(casting)), latest.version)
 
     with ThreadPoolExecutor(CONCURRENCY) as threads:
-        pictures = [threads.submit(explain, casting) for casting in asked]
+        pictures = [threads.submit(explain, casting) for casting in scored]
         try:
-            return {c.id: p.result() for c, p in zip(asked, pictures, strict=True)}
+            return {c.id: p.result() for c, p in zip(scored, pictures, strict=True)}
         except (DataError, ServiceError) as error:
             threads.shutdown(wait=False, cancel_futures=True)
             context.say(f"the contact sheet has no maps: {error}")

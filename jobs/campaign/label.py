@@ -1,75 +1,73 @@
 """Labels come in: from the data set that plays the oracle, or from people by a CSV file."""
 
+import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from jobs.campaign.opening import Campaign
-from jobs.campaign.ports import ORACLE, Context
-from jobs.campaign.state import State, read_state
+from jobs.campaign.ports import ORACLE
+from jobs.campaign.state import State
 from jobs.datasets.manifest import Line, read_csv
 from models.errors import CampaignError, DataError, listed
+
+if TYPE_CHECKING:
+    from jobs.campaign.session import Session
 
 COLUMNS = ("casting", "path", "label", "annotator")
 _NOBODY = "person"  # who labelled, where the file does not say
 
 
-def ask_oracle(context: Context, campaign: Campaign, now: State) -> State:
+def ask_oracle(session: "Session") -> "Session":
     """Let the data set label what was asked for, and return where the campaign stands then.
 
     Where the data set calls a casting otherwise than before, that counts; what people said stays.
     """
+    campaign, labels, ledger = session.campaign, session.state.labels, session.context.ledger
     truth = {c.id: c.label for c in campaign.data.castings if c.label is not None}
-    asked = [a.casting for a in now.asked if a.casting in truth]
-    news = [casting for casting in asked if now.labels.get(casting) != truth[casting]]
+    asked = [a.casting for a in session.state.asked if a.casting in truth]
+    news = [casting for casting in asked if labels.get(casting) != truth[casting]]
     if news:
-        by_people = context.ledger.labelled_by_people()
+        by_people = ledger.labelled_by_people()
         news = [casting for casting in news if casting not in by_people]
-    changed = [campaign.casting(casting).paths[0] for casting in news if casting in now.labels]
+    changed = [campaign.casting(casting).paths[0] for casting in news if casting in labels]
     if changed:
-        context.say(f"{len(changed)} castings have another label now: {listed(changed)}")
-    context.ledger.record_labels([(casting, truth[casting], ORACLE) for casting in news])
-    return read_state(context, campaign) if news else now
+        session.context.say(f"{len(changed)} castings have another label now: {listed(changed)}")
+    ledger.record_labels([(casting, truth[casting], ORACLE) for casting in news])
+    return session.reread() if news else session
 
 
-def export_labels(campaign: Campaign, now: State, file: Path) -> int:
+def export_labels(session: "Session", file: Path) -> int:
     """Write the castings that await a label, in order of choice, and return how many.
 
     Raises:
         CampaignError: none does, or the file holds labels that were not imported.
     """
-    waiting = now.unlabelled()
+    campaign, waiting = session.campaign, session.state.unlabelled()
     if not waiting:
         raise CampaignError(
-            f"campaign {campaign.options.name} awaits no labels; `run` takes its next step"
+            f"campaign {campaign.name} awaits no labels; `run` takes its next step"
         )
-    _refuse_to_overwrite(file, now)
-    rows = [
-        {
-            "casting": asked.casting,
-            "path": str(campaign.data.root / campaign.casting(asked.casting).paths[0]),
-            "label": "",
-            "annotator": "",
-        }
-        for asked in waiting
-    ]
+    _refuse_to_overwrite(file, session.state)
     draft = file.with_name(f".{file.name}.draft")
-    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(draft, index=False)
+    with draft.open("w", newline="", encoding="utf-8") as text:
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for asked in waiting:
+            path = campaign.data.root / campaign.casting(asked.casting).paths[0]
+            table.writerow((asked.casting, path, "", ""))
     draft.replace(file)
-    return len(rows)
+    return len(waiting)
 
 
-def _refuse_to_overwrite(file: Path, now: State) -> None:
+def _refuse_to_overwrite(file: Path, state: State) -> None:
     """Keep a file that people have filled in.
 
     Raises:
         CampaignError: it holds labels that were not imported.
     """
     if file.exists():
-        new = [row for _, row in _read(file) if now.labels.get(row["casting"]) != row["label"]]
+        new = [row for _, row in _read(file) if state.labels.get(row["casting"]) != row["label"]]
         if new:
             raise CampaignError(
                 f"{file} holds {len(new)} labels that were not imported; `label import` it first, "
@@ -77,7 +75,7 @@ def _refuse_to_overwrite(file: Path, now: State) -> None:
             )
 
 
-def import_labels(context: Context, campaign: Campaign, now: State, file: Path) -> dict[str, int]:
+def import_labels(session: "Session", file: Path) -> dict[str, int]:
     """Take in a file of labels, whole or not at all; lines without a label are left for later.
 
     Returns:
@@ -87,8 +85,9 @@ def import_labels(context: Context, campaign: Campaign, now: State, file: Path) 
         DataError: a line names an unknown casting or class, or contradicts another one.
     """
     rows = _read(file)
-    classes = campaign.options.class_list or campaign.classes(now.labels.values())[0]
-    known = campaign.castings.keys() | {a.casting for a in now.asked}
+    campaign, state = session.campaign, session.state
+    classes = campaign.options.class_list or campaign.classes(state.labels.values())[0]
+    known = campaign.castings.keys() | {a.casting for a in state.asked}
     faults = [
         f"line {line}: {fault}"
         for line, row in rows
@@ -97,18 +96,18 @@ def import_labels(context: Context, campaign: Campaign, now: State, file: Path) 
     if faults:
         raise DataError(f"{file}: {len(faults)} faults, nothing was taken: {listed(faults)}")
     said = [(row["casting"], row["label"], row["annotator"]) for _, row in rows]
-    news = context.ledger.record_labels(said)
+    news = session.context.ledger.record_labels(said)
     return {"labels": len(rows), "news": news}
 
 
-def label_status(campaign: Campaign, now: State) -> dict[str, Any]:
+def label_status(campaign: str, state: State) -> dict[str, Any]:
     """How many castings were asked for, how many have labels, and of which class they are."""
     return {
-        "campaign": campaign.options.name,
-        "asked": len(now.asked),
-        "labelled": len(now.labels),
-        "awaiting": len(now.unlabelled()),
-        "labels": dict(sorted(Counter(now.labels.values()).items())),
+        "campaign": campaign,
+        "asked": len(state.asked),
+        "labelled": len(state.labels),
+        "awaiting": len(state.unlabelled()),
+        "labels": dict(sorted(Counter(state.labels.values()).items())),
     }
 
 

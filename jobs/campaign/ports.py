@@ -7,16 +7,17 @@ do. One suite of tests runs on both.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import torch
-from torch import Tensor
-
-from jobs.datasets.inventory import InventoryLedger
+from jobs.datasets.ports import InventoryLedger
 from jobs.options import RunOptions
 from jobs.progress import Progress
-from models.prediction.predictor import Predictor
 from models.registry.version import Version
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.prediction.predictor import Predictor
 
 Use = Literal["train", "audit"]
 Label = tuple[str, str, str]  # casting, label, annotator
@@ -104,12 +105,14 @@ class Scored:
     """
 
     answers: list[dict[str, Any]]
-    tensors: Mapping[str, Tensor]
+    tensors: "Mapping[str, Tensor]"
     refused: Mapping[int, str] = field(default_factory=dict)
 
 
-def stack(chunks: Sequence[Mapping[str, Tensor]], name: str) -> Tensor | None:
+def stack(chunks: "Sequence[Mapping[str, Tensor]]", name: str) -> "Tensor | None":
     """One tensor of the castings of all chunks, None where no chunk has it."""
+    import torch
+
     parts = [chunk[name] for chunk in chunks if name in chunk]
     return torch.cat(parts) if parts else None
 
@@ -188,8 +191,8 @@ class Tracker(Protocol):
     def publish(
         self,
         name: str,
-        predictor: Predictor,
-        golden_N: Tensor,
+        predictor: "Predictor",
+        golden_N: "Tensor",
         run_id: str,
         tags: Mapping[str, str],
     ) -> Version:

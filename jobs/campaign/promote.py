@@ -1,13 +1,15 @@
-"""Which version the service serves: the alias `current` of the registered model."""
+"""Which version the service serves: the alias `current`; and a version as a folder."""
 
-from jobs.campaign.opening import Campaign
-from jobs.campaign.ports import Context
+from pathlib import Path
+
+from jobs.campaign.ports import Context, Tracker
+from jobs.campaign.session import Campaign, Session
 from jobs.options import RunOptions
 from models.errors import CampaignError, VersionNotFound
-from models.registry.version import FIRST, ROLLED_BACK, Version
+from models.registry.version import ALIAS, FIRST, ROLLED_BACK, Version
 
 
-def promote(context: Context, name: str, number: str) -> Version:
+def promote(tracker: Tracker, name: str, number: str) -> Version:
     """Point `current` at a version, after it has proved itself.
 
     Whoever goes to an older one leaves the newer: its campaign does not bring it back.
@@ -16,11 +18,11 @@ def promote(context: Context, name: str, number: str) -> Version:
         VersionNotFound: there is none of that number.
         VersionError: it fails its self-check.
     """
-    version, current = context.tracker.find(name, number), context.tracker.current(name)
-    context.tracker.prove(version)
+    version, current = tracker.find(name, number), tracker.current(name)
+    tracker.prove(version)
     if current is not None and int(number) < int(current.number):
-        context.tracker.mark_rolled_back(current)
-    context.tracker.promote(version)
+        tracker.mark_rolled_back(current)
+    tracker.promote(version)
     return version
 
 
@@ -33,16 +35,16 @@ def promote_latest(context: Context, options: RunOptions) -> Version:
     trained = context.ledger.rounds(options.name)
     if not trained:
         raise CampaignError(f"campaign {options.name} has no version yet; `train` makes one")
-    return promote(context, options.model_name, trained[-1].version)
+    return promote(context.tracker, options.model_name, trained[-1].version)
 
 
-def roll_back(context: Context, name: str) -> Version:
+def roll_back(tracker: Tracker, name: str) -> Version:
     """Point `current` at the version that was current before this one.
 
     Raises:
         VersionNotFound: nothing is current, or nothing was before.
     """
-    current = context.tracker.current(name)
+    current = tracker.current(name)
     if current is None:
         raise VersionNotFound(f"{name} has no current version; `promote --version N` sets one")
     previous = current.tags.get("previous")
@@ -51,14 +53,31 @@ def roll_back(context: Context, name: str) -> Version:
             f"version {current.number} of {name} is the first that was current; "
             f"`promote --version N` names another"
         )
-    version = context.tracker.find(name, str(previous))
-    context.tracker.prove(version)
-    context.tracker.mark_rolled_back(current)
-    context.tracker.roll_back(version)
+    version = tracker.find(name, str(previous))
+    tracker.prove(version)
+    tracker.mark_rolled_back(current)
+    tracker.roll_back(version)
     return version
 
 
-def offer(context: Context, campaign: Campaign, number: str) -> str | None:
+def export(tracker: Tracker, name: str, number: str, folder: Path) -> Version:
+    """Write a version to a folder that does not exist yet; `auto` is the current one.
+
+    Raises:
+        VersionNotFound: there is none of that number, or none is current.
+        VersionError: the folder exists, or the version fails its self-check.
+    """
+    version = tracker.current(name) if number == "auto" else tracker.find(name, number)
+    if version is None:
+        raise VersionNotFound(
+            f"{name} has no version with the alias {ALIAS}; `promote` sets it, "
+            f"`--version N` names another"
+        )
+    tracker.export(version, folder)
+    return version
+
+
+def offer(session: Session, number: str) -> str | None:
     """Make a campaign's version current, unless that would displace somebody else's.
 
     One that a person left for an older one is not brought back.
@@ -66,20 +85,21 @@ def offer(context: Context, campaign: Campaign, number: str) -> str | None:
     Returns:
         None when it is current now, else the command that would make it so.
     """
+    tracker, campaign = session.context.tracker, session.campaign
     name = campaign.options.model_name
     command = f"python -m jobs promote --model-name {name} --version {number}"
-    current = context.tracker.current(name)
+    current = tracker.current(name)
     if not _is_ours(current, campaign):
         return command
     if current is not None and current.number == number:
         return None
-    version = context.tracker.find(name, number)
+    version = tracker.find(name, number)
     if ROLLED_BACK in version.tags:
         return command
-    context.tracker.prove(version)
-    if not _is_ours(context.tracker.current(name), campaign):  # somebody was faster meanwhile
+    tracker.prove(version)
+    if not _is_ours(tracker.current(name), campaign):  # somebody was faster meanwhile
         return command
-    context.tracker.promote(version)
+    tracker.promote(version)
     return None
 
 

@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from jobs.campaign.opening import Campaign
-from jobs.campaign.ports import Context, Request, Scored, ScoringService, Trained, stack
-from jobs.campaign.seeds import seed_for
-from jobs.campaign.state import State, pool
-from jobs.datasets.castings import Casting, Seen
+from jobs.campaign.ports import Request, Scored, ScoringService, stack
+from jobs.campaign.session import Campaign, Session
+from jobs.datasets.castings import Casting
+from jobs.datasets.ports import Seen
 from jobs.datasets.reader import load_pixels
-from models.acquisition.strategies.table import Candidates, find_strategy, needs_of
+from jobs.campaign.seeds import seed_for
+from models.acquisition.candidates import Candidates, Strategy, needs_of
 from models.acquisition.strategies.vaal import SIDE
 from models.errors import DataError
 from models.images import Preprocessing, at_model_size
 from models.network.start_features import cold_features
 
-CHUNK = 64  # castings a request
+CHUNK = 64  # castings per request
 CONCURRENCY = 3  # requests under way: one is made while the service's cores have two
 _INCLUDE = {"probs_N_K_C": "posterior", "embeddings_N_F": "embedding"}
 _OF_THE_MODEL = {*_INCLUDE, "deterministic_N_C", "labelled_embeddings_M_F"}
@@ -34,7 +34,7 @@ class Ranked:
 
     Attributes:
         castings: those that could be read, in order of id.
-        candidates: what the strategy asked for about them.
+        candidates: what the strategy wants to know about them.
         answers: the service's row for each, empty where it was not asked.
         refused: reason by casting id of those that the service could not read.
     """
@@ -45,39 +45,41 @@ class Ranked:
     refused: Mapping[str, str]
 
 
-def asks_the_service(strategy: str) -> bool:
+def asks_the_service(strategy: Strategy) -> bool:
     """Whether a strategy needs anything of the model."""
-    return bool(set(needs_of(find_strategy(strategy))) & _OF_THE_MODEL)
+    return bool(set(needs_of(strategy)) & _OF_THE_MODEL)
 
 
-def rank_pool(context: Context, campaign: Campaign, now: State, latest: Trained) -> Ranked:
+def rank_pool(session: Session) -> Ranked:
     """Ask the service about every unlabelled casting what the strategy needs to know.
 
     A strategy that needs nothing of the model costs no request. Castings that the service cannot
     read are remembered in the ledger and never come up again.
     """
-    castings = pool(campaign, now)
-    needs = needs_of(find_strategy(campaign.options.strategy))
-    labelled = [campaign.casting(asked.casting) for asked in now.trained_on()]
-    if not asks_the_service(campaign.options.strategy) or not castings:
-        return Ranked(castings, _candidates(campaign, now, needs, castings, labelled), {}, {})
-    request = _request(campaign, needs, latest)
-    chunks = _score(context, campaign, castings, request)
+    castings, strategy = session.pool(), session.campaign.strategy
+    labelled = [casting for casting, _ in session.castings_to_train_on()]
+    if not asks_the_service(strategy) or not castings:
+        return Ranked(castings, _without_model(session, castings, labelled), {}, {})
+    request = _request(session)
+    chunks = _score(session, castings, request)
     answers = _by_casting(chunks)
-    refused = _set_aside(context, campaign, castings, chunks)
+    refused = _set_aside(session, castings, chunks)
     readable = [casting for casting in castings if casting.id in answers]
-    known: Sequence[Scored] = []
-    if "labelled_embeddings_M_F" in needs:
-        known = _score(context, campaign, labelled, replace(request, include=("embedding",)))
-        labelled = [casting for casting in labelled if casting.id in _by_casting(known)]
-    candidates = _candidates(campaign, now, needs, readable, labelled)
-    return Ranked(readable, _scored(candidates, needs, chunks, known), answers, refused)
+    labelled_chunks: Sequence[Scored] = []
+    if "labelled_embeddings_M_F" in needs_of(strategy):
+        labelled_chunks = _score(session, labelled, replace(request, include=("embedding",)))
+        answered = _by_casting(labelled_chunks)
+        labelled = [casting for casting in labelled if casting.id in answered]
+    candidates = _without_model(session, readable, labelled)
+    scored = _with_model(candidates, needs_of(strategy), chunks, labelled_chunks)
+    return Ranked(readable, scored, answers, refused)
 
 
 def unlabelled_candidates(
-    campaign: Campaign, castings: Sequence[Casting], needs: Sequence[str]
+    campaign: Campaign, castings: Sequence[Casting], strategy: Strategy
 ) -> Candidates:
     """What a strategy that starts cold may know about castings: nothing of models and labels."""
+    needs = needs_of(strategy)
     candidates = Candidates(
         count=len(castings),
         labelled_classes_M=torch.empty(0, dtype=torch.int64),
@@ -91,20 +93,22 @@ def unlabelled_candidates(
         look, weights = campaign.preprocessing, campaign.options.weights
         spec = campaign.network_spec(("good", "defect"))  # any two: the head is not used
         pixels_N = load_pixels(campaign.data, castings, look)
-        features = cold_features(pixels_N, spec, weights, look)
+        features_N_F = cold_features(pixels_N, spec, weights, look)
         candidates = replace(
-            candidates, embeddings_N_F=features, labelled_embeddings_M_F=features[:0]
+            candidates, embeddings_N_F=features_N_F, labelled_embeddings_M_F=features_N_F[:0]
         )
     return candidates
 
 
-def _request(campaign: Campaign, needs: Sequence[str], latest: Trained) -> Request:
+def _request(session: Session) -> Request:
     """What is asked of the version that the latest round trained."""
+    options, latest = session.campaign.options, session.state.trained[-1]
+    needs = needs_of(session.campaign.strategy)
     return Request(
         version=latest.version,
         run_id=latest.run_id,
-        passes=campaign.options.passes,
-        seed=seed_for(campaign.options.seed, latest.round, "passes"),
+        passes=options.passes,
+        seed=seed_for(options.seed, latest.round, "passes"),
         include=tuple(_INCLUDE[need] for need in needs if need in _INCLUDE),
     )
 
@@ -114,16 +118,17 @@ def _by_casting(chunks: Sequence[Scored]) -> dict[str, Mapping[str, object]]:
 
 
 def _set_aside(
-    context: Context, campaign: Campaign, castings: Sequence[Casting], chunks: Sequence[Scored]
+    session: Session, castings: Sequence[Casting], chunks: Sequence[Scored]
 ) -> dict[str, str]:
     """Say what has no answer, and remember what the service could not read, with its reason."""
+    context, campaign = session.context, session.campaign
     refused = {
         castings[start + position].id: reason
         for start, scored in zip(range(0, len(castings), CHUNK), chunks, strict=True)
         for position, reason in scored.refused.items()
     }
-    bad = {c: Seen(campaign.casting(c).paths[0], reason) for c, reason in refused.items()}
-    context.ledger.record_seen(campaign.options.source, bad)
+    unreadable = {c: Seen(campaign.casting(c).paths[0], reason) for c, reason in refused.items()}
+    context.ledger.record_seen(campaign.options.source, unreadable)
     answered = _by_casting(chunks)
     for casting in castings:
         if casting.id not in answered:
@@ -132,17 +137,16 @@ def _set_aside(
     return refused
 
 
-def _score(
-    context: Context, campaign: Campaign, castings: Sequence[Casting], request: Request
-) -> list[Scored]:
+def _score(session: Session, castings: Sequence[Casting], request: Request) -> list[Scored]:
     """The service's answers, a chunk at a time; only the chunks under way are in memory."""
-    scorer = context.scoring_service(campaign.options)
+    context, campaign = session.context, session.campaign
+    service = context.scoring_service(campaign.options)
     starts = range(0, len(castings), CHUNK)
     with context.progress("ranking", len(castings)) as advance:
 
         def score(start: int) -> Scored:
             chunk = castings[start : start + CHUNK]
-            scored = _score_chunk(scorer, campaign, chunk, request)
+            scored = _score_chunk(service, campaign, chunk, request)
             advance(len(chunk))
             return scored
 
@@ -151,9 +155,9 @@ def _score(
 
 
 def _score_chunk(
-    scorer: ScoringService, campaign: Campaign, chunk: Sequence[Casting], request: Request
+    service: ScoringService, campaign: Campaign, chunk: Sequence[Casting], request: Request
 ) -> Scored:
-    """Score what is still there; what went away since stock was taken has no answer.
+    """Score what is still there; what went away since the data set was read has no answer.
 
     Large photographs are sent at the model's size, hence answered under another id than their own.
     """
@@ -163,7 +167,7 @@ def _score_chunk(
             photograph = campaign.data.read(casting)
             contents[position] = at_model_size(photograph, campaign.preprocessing)
     positions = list(contents)
-    scored = scorer.score([(chunk[p].id, contents[p]) for p in positions], request)
+    scored = service.score([(chunk[p].id, contents[p]) for p in positions], request)
     refused = {positions[i]: reason for i, reason in scored.refused.items()}
     readable = [chunk[p].id for p in positions if p not in refused]
     answers = [
@@ -173,16 +177,14 @@ def _score_chunk(
     return Scored(answers, scored.tensors, refused)
 
 
-def _candidates(
-    campaign: Campaign,
-    now: State,
-    needs: Sequence[str],
-    castings: Sequence[Casting],
-    labelled: Sequence[Casting],
+def _without_model(
+    session: Session, castings: Sequence[Casting], labelled: Sequence[Casting]
 ) -> Candidates:
     """What is known without the model: classes, parts, and the castings themselves."""
-    classes, _ = campaign.classes(now.labels.values())
-    codes = [classes.index(now.labels[casting.id]) for casting in labelled]
+    campaign, labels = session.campaign, session.state.labels
+    needs = needs_of(campaign.strategy)
+    classes, _ = campaign.classes(labels.values())
+    codes = [classes.index(labels[casting.id]) for casting in labelled]
     look = Preprocessing(size=SIDE, channels=campaign.channels)
     images = "images" in needs
     return Candidates(
@@ -194,22 +196,22 @@ def _candidates(
     )
 
 
-def _scored(
+def _with_model(
     candidates: Candidates,
     needs: Sequence[str],
     chunks: Sequence[Scored],
-    known: Sequence[Scored],
+    labelled_chunks: Sequence[Scored],
 ) -> Candidates:
-    """The evidence with what the service said about the pool and the labelled castings."""
+    """The candidates with what the service said about the pool and the labelled castings."""
     tensors = [chunk.tensors for chunk in chunks]
     rows = [answer["probabilities"] for chunk in chunks for answer in chunk.answers]
-    verdicts = [list(row.values()) for row in rows]
+    probs = [list(row.values()) for row in rows]
     return replace(
         candidates,
         probs_N_K_C=stack(tensors, "posterior") if "probs_N_K_C" in needs else None,
-        deterministic_N_C=torch.tensor(verdicts, dtype=torch.float64)
+        deterministic_N_C=torch.tensor(probs, dtype=torch.float64)
         if "deterministic_N_C" in needs
         else None,
         embeddings_N_F=stack(tensors, "embedding") if "embeddings_N_F" in needs else None,
-        labelled_embeddings_M_F=stack([scored.tensors for scored in known], "embedding"),
+        labelled_embeddings_M_F=stack([c.tensors for c in labelled_chunks], "embedding"),
     )

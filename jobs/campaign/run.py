@@ -4,10 +4,10 @@ from typing import Any
 
 from jobs.campaign.acquire import ask
 from jobs.campaign.label import ask_oracle
-from jobs.campaign.opening import Campaign, refresh, worked_on
+from jobs.campaign.opening import working_on
 from jobs.campaign.ports import Context
 from jobs.campaign.promote import offer
-from jobs.campaign.state import read_state
+from jobs.campaign.session import Session
 from jobs.campaign.train import train_round
 from jobs.options import RunOptions
 
@@ -18,44 +18,43 @@ def run(context: Context, options: RunOptions) -> dict[str, Any]:
     Raises:
         CastingError: it cannot go on; what is recorded stays, and the same call continues.
     """
-    with worked_on(context, options) as opened:
-        campaign, state, hint = _rounds(context, opened)
-    return result(context, campaign, state, hint)
+    with working_on(context, options) as opened:
+        session, outcome, hint = _rounds(opened)
+    return result(session, outcome, hint)
 
 
-def _rounds(context: Context, campaign: Campaign) -> tuple[Campaign, str, str | None]:
+def _rounds(session: Session) -> tuple[Session, str, str | None]:
     """Take steps until there is none left.
 
     Returns:
-        The campaign as it was last seen, its state, and how to promote if that was not done.
+        The session at its end, how it ended, and how to promote if that was not done.
     """
     hint = None
     while True:
-        now = ask_oracle(context, campaign, read_state(context, campaign))
-        if now.trained:
-            latest = now.trained[-1]
-            hint = offer(context, campaign, latest.version)
-        step = now.next_step(campaign.options.rounds)
+        session = ask_oracle(session)
+        if session.state.trained:
+            hint = offer(session, session.state.trained[-1].version)
+        step = session.state.next_step(session.campaign.options.rounds)
         if step == "done":
-            return campaign, "finished", hint
+            return session, "finished", hint
         if step == "train":
-            train_round(context, campaign, now)
+            train_round(session)
         elif step == "label":
-            return campaign, "awaiting labels", hint
-        elif not ask(context, campaign, now):
-            return campaign, "finished: no castings are left to ask for", hint
-        campaign = refresh(context, campaign)
+            return session, "awaiting labels", hint
+        elif not ask(session):
+            return session, "finished: no castings are left to ask for", hint
+        session = session.with_inventory()
 
 
-def result(context: Context, campaign: Campaign, state: str, hint: str | None) -> dict[str, Any]:
+def result(session: Session, outcome: str, hint: str | None) -> dict[str, Any]:
     """What the command prints: where the campaign stands and what it found."""
-    now = read_state(context, campaign)
-    found: dict[str, Any] = {
-        "campaign": campaign.options.name,
-        "state": state,
+    campaign, state = session.campaign, session.reread().state
+    printed: dict[str, Any] = {
+        "campaign": campaign.name,
+        "state": outcome,
         "model": campaign.options.model_name,
         "mlflow_run": campaign.run_id,
-        "awaiting": len(now.unlabelled()),
+        "awaiting": len(state.unlabelled()),
         "rounds": [
             {
                 "round": trained.round,
@@ -64,11 +63,13 @@ def result(context: Context, campaign: Campaign, state: str, hint: str | None) -
                 "run_id": trained.run_id,
                 "metrics": dict(trained.metrics),
             }
-            for trained in now.trained
+            for trained in state.trained
         ],
     }
-    if state.startswith("finished"):
-        found["next"] = "lengthen it with a larger --rounds, or begin another with --campaign NAME"
+    if outcome.startswith("finished"):
+        printed["next"] = (
+            "lengthen it with a larger --rounds, or begin another with --campaign NAME"
+        )
     if hint is not None:
-        found["promote"] = hint
-    return found
+        printed["promote"] = hint
+    return printed

@@ -1,13 +1,14 @@
 """Where a campaign stands: derived from the ledger each time, held nowhere else."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from jobs.campaign.opening import Campaign
-from jobs.campaign.ports import Asked, Context, Trained
-from jobs.datasets.castings import Casting, Side
-from jobs.datasets.split import part_hash
+from jobs.campaign.ports import Asked, Ledger, Trained
+from jobs.options import SYNTHETIC, RunOptions
+from models.errors import CampaignError
 
 Step = Literal["ask", "label", "train", "done"]
 
@@ -59,55 +60,67 @@ class State:
         return "label" if self.unlabelled() else "train"
 
 
-def read_state(context: Context, campaign: Campaign) -> State:
-    """Read where the campaign stands."""
-    asked = context.ledger.asked(campaign.options.name)
-    labels = context.ledger.labels()
+def read_state(ledger: Ledger, campaign: str, present: Container[str]) -> State:
+    """Read where a campaign stands.
+
+    Args:
+        ledger: what was asked, answered and trained.
+        campaign: its name.
+        present: the castings that its data set has.
+    """
+    asked = ledger.asked(campaign)
+    labels = ledger.labels()
     return State(
         asked=asked,
         labels={a.casting: labels[a.casting] for a in asked if a.casting in labels},
-        trained=context.ledger.rounds(campaign.options.name),
-        gone=frozenset(a.casting for a in asked if a.casting not in campaign.castings),
+        trained=ledger.rounds(campaign),
+        gone=frozenset(a.casting for a in asked if a.casting not in present),
     )
 
 
-def pool(campaign: Campaign, now: State, side: Side = "train") -> list[Casting]:
-    """The castings of a side that were not asked for, in order of id."""
-    taken = {asked.casting for asked in now.asked}
-    return [
-        casting
-        for casting in campaign.data.castings
-        if campaign.sides[casting.id] == side and casting.id not in taken
-    ]
+def state_without_images(ledger: Ledger, options: RunOptions) -> State | None:
+    """Where a campaign stands, if that can be told without reading its data set.
 
-
-def castings_to_test_on(campaign: Campaign, now: State) -> list[tuple[Casting, str]]:
-    """The labelled castings that `test/` metrics are computed on, with their labels.
-
-    All of the test side that is labelled, but for the half of the audit that calibrates.
+    None where a casting that awaits its label does not lie where it was last seen: it was moved or
+    is gone, and only the data set tells which.
     """
-    elsewhere = {casting.id for casting, _ in castings_to_calibrate_on(campaign, now)}
-    elsewhere |= {asked.casting for asked in now.asked if asked.use == "train"}
-    labelled = ((c, now.labels.get(c.id, c.label)) for c in campaign.data.castings)
-    return [
-        (casting, label)
-        for casting, label in labelled
-        if label is not None
-        and campaign.sides[casting.id] == "test"
-        and casting.id not in elsewhere
-    ]
+    state = read_state(ledger, options.name, {a.casting for a in ledger.asked(options.name)})
+    waiting = state.unlabelled()
+    if not waiting:
+        return state
+    source, seen = Path(options.source), ledger.seen(options.source)
+    root = source.parent if source.is_file() else source
+    in_place = options.data != SYNTHETIC and all(
+        a.casting in seen and _holds(root / seen[a.casting].path, a.casting) for a in waiting
+    )
+    return state if in_place else None
 
 
-def castings_to_calibrate_on(campaign: Campaign, now: State) -> list[tuple[Casting, str]]:
-    """The half of the audit that sets temperature and threshold, with its labels."""
-    audited = [asked.casting for asked in now.paid() if now.use(asked) == "audit"]
-    return [
-        (campaign.casting(casting), now.labels[casting])
-        for casting in audited
-        if _calibrates(campaign.casting(casting))
-    ]
+def _holds(file: Path, casting: str) -> bool:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest() == casting
+    except OSError:
+        return False
 
 
-def _calibrates(casting: Casting) -> bool:
-    """Whether an audited casting sets thresholds, rather than measure what they give."""
-    return part_hash(f"audit:{casting.part_key}", seed=0) < 0.5  # noqa: PLR2004 -- half of them
+def recorded_options(ledger: Ledger, name: str, service_url: str = "auto") -> RunOptions:
+    """The options of a campaign in the ledger; `auto`: the only one, or only unfinished one.
+
+    Raises:
+        CampaignError: there is none of that name, or not exactly one that is unfinished.
+    """
+    rows = ledger.campaigns()
+    known = ", ".join(row.name for row in rows) or "none"
+    if name == "auto":
+        unfinished = [r for r in rows if len(ledger.rounds(r.name)) < r.rounds]
+        rows = rows if len(rows) == 1 else unfinished
+        if len(rows) != 1:
+            raise CampaignError(
+                f"{len(rows)} unfinished campaigns in the ledger, which has: {known}; "
+                f"say which with --campaign, or begin one with `run`"
+            )
+    else:
+        rows = [row for row in rows if row.name == name]
+        if not rows:
+            raise CampaignError(f"no campaign {name} in the ledger; there are: {known}")
+    return RunOptions.recorded(rows[0].name, rows[0].options, rows[0].rounds, service_url)

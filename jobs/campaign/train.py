@@ -3,28 +3,23 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import torch
 
-from jobs.campaign.opening import Campaign, log_data_set
-from jobs.campaign.ports import Context, Trained
-from jobs.campaign.seeds import seed_for
-from jobs.campaign.state import State, castings_to_calibrate_on, castings_to_test_on
-from jobs.datasets.castings import Casting
+from jobs.campaign.evaluate import calibrated, evaluated
+from jobs.campaign.ports import Trained
+from jobs.campaign.session import Campaign, Session
+from jobs.campaign.state import State
 from jobs.datasets.reader import load_pixels
-from jobs.options import RunOptions
+from jobs.campaign.seeds import seed_for
 from jobs.progress import stepping
-from models.acquisition.strategies.table import find_strategy, wants_members
+from models.acquisition.candidates import Strategy, wants_members
 from models.errors import CampaignError
 from models.evaluation import figures
-from models.evaluation.calibration import calibrate
-from models.evaluation.metrics import Floats, Ints, evaluate
-from models.evaluation.operating_point import OperatingPoint, verdicts
+from models.evaluation.operating_point import OperatingPoint
 from models.network.device import use_threads
 from models.network.ensemble import Ensemble
 from models.network.network import Network
@@ -33,11 +28,9 @@ from models.training.fit import fit
 from models.training.recipe import Recipe
 
 MEMBERS = 5  # of an ensemble
-_FEWEST_AUDITED = 20  # where only people label, fewer say nothing
-_IN_PIXELS = 1024  # castings that are in memory as pixels at once, where they are only judged
 
 
-def train_round(context: Context, campaign: Campaign, now: State) -> Trained:
+def train_round(session: Session) -> Trained:
     """Train the next round on everything asked for so far.
 
     Killed at any moment and called again it does the same again; the ledger's row is written
@@ -46,91 +39,83 @@ def train_round(context: Context, campaign: Campaign, now: State) -> Trained:
     Raises:
         CampaignError: there is no batch to train on, or it has no labels yet.
     """
-    number = len(now.trained)
-    _check_ready(campaign, now, number)
-    classes, good = campaign.classes(now.labels.values())
-    name = f"round-{number:02d}"
-    run_id = context.tracker.open_round(
+    _check_ready(session)
+    context, campaign, state = session.context, session.campaign, session.state
+    number, total = len(state.trained), len(state.paid())
+    name, tracker = f"round-{number:02d}", context.tracker
+    classes, good = campaign.classes(state.labels.values())
+    run_id = tracker.open_round(
         campaign.run_id, name, campaign.parameters(), campaign.tags(number)
     )
-    log_data_set(context, campaign, run_id)
-    total = len(now.paid())
-    context.say(f"{name}: {total} labels, training on {len(now.trained_on())}")
+    session.log_data_set(run_id)
+    context.say(f"{name}: {total} labels, training on {len(state.trained_on())}")
     started = time.monotonic()
-    predictor, pixels_N, loss = _fit(context, campaign, now, classes, good)
+    predictor, pixels_N, loss = _fit(session, classes, good)
     seconds = time.monotonic() - started
-    predictor = _calibrated(context, campaign, now, predictor)
-    tested, pictures = _evaluate(context, campaign, now, predictor)
+    predictor = calibrated(session, predictor)
+    tested, pictures = evaluated(session, predictor)
     metrics = {
         **{f"test/{key}": value for key, value in tested.items()},
-        **_label_metrics(now, predictor),
+        **_label_metrics(state, predictor),
         **{f"data/{key}": float(value) for key, value in campaign.data_counts.items()},
         "train/loss": loss,
         "seconds/train": seconds,
     }
-    tags = campaign.tags(number) | {"labels": str(total), "labels_sha256": _digest(now)}
-    tags["campaign_run"] = campaign.run_id
-    version = context.tracker.publish(
-        campaign.options.model_name, predictor, pixels_N, run_id, tags
+    version = tracker.publish(
+        campaign.options.model_name, predictor, pixels_N, run_id, _version_tags(session)
     )
     trained = Trained(number, run_id, version.number, total, metrics)
-    curve = _learning_curve(campaign, [*now.trained, trained])
-    files = {"labels.csv": _labels_table(campaign, now), **pictures, **curve}
-    context.tracker.log_files(run_id, files)
-    context.tracker.log_files(campaign.run_id, curve)
-    for run in (run_id, campaign.run_id):
-        context.tracker.log_metrics(run, metrics, total)
-    context.tracker.close_run(run_id)
-    context.ledger.record_round(campaign.options.name, trained)
+    _log(session, trained, pictures)
+    context.ledger.record_round(campaign.name, trained)
     accuracy = f", test accuracy {tested['accuracy']:.1%}" if tested else ""
     context.say(f"{name}: version {version.number} in {seconds:.0f} s{accuracy}")
     return trained
 
 
-def _check_ready(campaign: Campaign, now: State, number: int) -> None:
-    name = campaign.options.name
-    if not now.batch(number):
+def _check_ready(session: Session) -> None:
+    """Refuse to train without a batch, or before all of it has labels.
+
+    Raises:
+        CampaignError: there is no batch to train on, or it has no labels yet.
+    """
+    name, state = session.campaign.name, session.state
+    number = len(state.trained)
+    if not state.batch(number):
         raise CampaignError(
             f"campaign {name} has trained {number} rounds and asked for no castings since; "
             f"`acquire` asks for the next batch"
         )
-    missing = now.unlabelled()
+    missing = state.unlabelled()
     if missing:
         raise CampaignError(
-            f"{len(missing)} of {len(now.asked)} castings that campaign {name} asked for have no "
-            f"label yet"
+            f"{len(missing)} of {len(state.asked)} castings that campaign {name} asked for have "
+            f"no label yet"
         )
 
 
 def _fit(
-    context: Context,
-    campaign: Campaign,
-    now: State,
-    classes: tuple[str, ...],
-    good: str | None,
+    session: Session, classes: tuple[str, ...], good: str | None
 ) -> tuple[Predictor, torch.Tensor, float]:
     """The trained network, the pixels it was trained on, and its loss at the end."""
-    options = campaign.options
-    asked = now.trained_on()
-    castings = [campaign.casting(a.casting) for a in asked]
-    pixels_N = load_pixels(campaign.data, castings, campaign.preprocessing)
-    targets_N = torch.tensor([classes.index(now.labels[a.casting]) for a in asked])
-    number = len(now.trained)
+    campaign, number = session.campaign, len(session.state.trained)
+    labelled = session.castings_to_train_on()
+    pixels_N = load_pixels(campaign.data, [c for c, _ in labelled], campaign.preprocessing)
+    targets_N = torch.tensor([classes.index(label) for _, label in labelled])
 
     def train(purpose: str) -> tuple[Network, float]:
-        with stepping(context.progress, f"round {number}: {purpose}") as on_step:
+        with stepping(session.context.progress, f"round {number}: {purpose}") as on_step:
             return fit(
                 pixels_N,
                 targets_N,
                 campaign.network_spec(classes),
                 campaign.preprocessing,
-                recipe=Recipe(steps=options.steps),
-                weights=options.weights,
-                seed=seed_for(options.seed, number, purpose),
+                recipe=Recipe(steps=campaign.options.steps),
+                weights=campaign.options.weights,
+                seed=seed_for(campaign.options.seed, number, purpose),
                 on_step=on_step,
             )
 
-    networks, losses = zip(*_side_by_side(train, _purposes(options)), strict=True)
+    networks, losses = zip(*_side_by_side(train, _purposes(campaign.strategy)), strict=True)
     trained = networks[0] if len(networks) == 1 else Ensemble.of(networks)
     predictor = Predictor(trained, campaign.preprocessing, classes, OperatingPoint(good))
     return predictor, pixels_N, sum(losses) / len(losses)
@@ -146,89 +131,20 @@ def _side_by_side(
         return list(pool.map(train, purposes))
 
 
-def _purposes(options: RunOptions) -> list[str]:
+def _purposes(strategy: Strategy) -> list[str]:
     """What each network of a round is trained for; the first draws as a lone one does."""
-    members = MEMBERS if wants_members(find_strategy(options.strategy)) else 1
+    members = MEMBERS if wants_members(strategy) else 1
     return ["train", *(f"train-{member}" for member in range(1, members))]
 
 
-def _calibrated(
-    context: Context, campaign: Campaign, now: State, predictor: Predictor
-) -> Predictor:
-    """The predictor with the operating point that the audit allows; what it lacks is said."""
-    found = castings_to_calibrate_on(campaign, now)
-    if not campaign.options.audit_share:
-        return predictor
-    embeddings_N_F, targets_N, parts_N = _embedded(campaign, predictor, found)
-    good = predictor.operating.good
-
-    def probs_at(temperature: float) -> Floats:
-        tempered = replace(predictor, operating=OperatingPoint(good, temperature=temperature))
-        probs: Floats = tempered.deterministic(embeddings_N_F).numpy()
-        return probs
-
-    point, shortfall = calibrate(probs_at, targets_N, parts_N, predictor.classes, good)
-    if shortfall:
-        context.say(
-            f"the half of the audit that calibrates has {len(found)} castings; "
-            f"{' and '.join(shortfall)}: nothing is promised yet"
-        )
-    return replace(predictor, operating=point)
-
-
-def _embedded(
-    campaign: Campaign, predictor: Predictor, found: Sequence[tuple[Casting, str]]
-) -> tuple[torch.Tensor, Ints, list[str]]:
-    """Features, class indices and parts of labelled castings."""
-    castings = [casting for casting, _ in found]
-    features = [
-        predictor.embed(load_pixels(campaign.data, some, campaign.preprocessing))
-        for some in _chunks(castings, _IN_PIXELS)
-    ]
-    embeddings_N_F = torch.cat(features)
-    targets_N = np.array([predictor.classes.index(label) for _, label in found], dtype=np.int64)
-    return embeddings_N_F, targets_N, [casting.part_key for casting in castings]
-
-
-def _chunks(castings: Sequence[Casting], size: int) -> Iterator[Sequence[Casting]]:
-    """So many at a time; none at all are a chunk too."""
-    return (castings[start : start + size] for start in range(0, max(1, len(castings)), size))
-
-
-def _evaluate(
-    context: Context, campaign: Campaign, now: State, predictor: Predictor
-) -> tuple[dict[str, float], dict[str, bytes]]:
-    """Metrics and pictures on the test side; nothing where it has no labels."""
-    found = castings_to_test_on(campaign, now)
-    if all(casting.label is None for casting, _ in found) and len(found) < _FEWEST_AUDITED:
-        if campaign.options.audit_share:
-            context.say(
-                f"{len(found)} audited castings measure so far, test metrics need "
-                f"{_FEWEST_AUDITED}"
-            )
-        return {}, {}
-    embeddings_N_F, targets_N, parts_N = _embedded(campaign, predictor, found)
-    probs = predictor.deterministic(embeddings_N_F).numpy()
-    operating = predictor.operating
-    metrics = evaluate(probs, targets_N, predictor.classes, operating, parts_N)
-    predicted = verdicts(torch.from_numpy(probs), predictor.good, operating.threshold)
-    confusion = figures.confusion_matrix(predicted.numpy(), targets_N, predictor.classes)
-    reliability = figures.reliability_diagram(probs, targets_N, metrics["ece"])
-    pictures = {
-        "confusion_matrix.png": figures.png(confusion),
-        "reliability_diagram.png": figures.png(reliability),
-    }
-    return metrics, pictures
-
-
-def _label_metrics(now: State, predictor: Predictor) -> dict[str, float]:
+def _label_metrics(state: State, predictor: Predictor) -> dict[str, float]:
     """What was paid for, and the operating point that the audited part of it set."""
     good = predictor.operating.good
-    counts = Counter(now.labels[a.casting] for a in now.paid())
+    counts = Counter(state.labels[a.casting] for a in state.paid())
     total = counts.total()
     metrics = {
         "labels/total": float(total),
-        "labels/train": float(len(now.trained_on())),
+        "labels/train": float(len(state.trained_on())),
         **{f"labels/share_{name}": counts[name] / total for name in predictor.classes},
         "operating/threshold": predictor.operating.threshold,
         "operating/temperature": predictor.operating.temperature,
@@ -238,19 +154,43 @@ def _label_metrics(now: State, predictor: Predictor) -> dict[str, float]:
     return metrics
 
 
-def _labels_table(campaign: Campaign, now: State) -> bytes:
+def _version_tags(session: Session) -> dict[str, str]:
+    """The tags of the round's version: where it comes from, and the labels that it rests on."""
+    campaign, state = session.campaign, session.state
+    paid = state.paid()
+    lines = sorted(f"{a.casting} {state.labels[a.casting]} {state.use(a)}" for a in paid)
+    return campaign.tags(len(state.trained)) | {
+        "labels": str(len(paid)),
+        "labels_sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        "campaign_run": campaign.run_id,
+    }
+
+
+def _log(session: Session, trained: Trained, pictures: Mapping[str, bytes]) -> None:
+    """Log a finished training to its run, and its curve and metrics to the campaign's too."""
+    tracker, campaign, run_id = session.context.tracker, session.campaign, trained.run_id
+    curve = _learning_curve(campaign, [*session.state.trained, trained])
+    tracker.log_files(run_id, {"labels.csv": _labels_table(session), **pictures, **curve})
+    tracker.log_files(campaign.run_id, curve)
+    for run in (run_id, campaign.run_id):
+        tracker.log_metrics(run, trained.metrics, trained.labels_total)
+    tracker.close_run(run_id)
+
+
+def _labels_table(session: Session) -> bytes:
     """Every label that the round rests on, and what it was used for."""
+    campaign, state = session.campaign, session.state
     rows = [
         {
             "casting": a.casting,
-            "path": None if a.casting in now.gone else campaign.casting(a.casting).paths[0],
-            "part": None if a.casting in now.gone else campaign.casting(a.casting).part,
-            "label": now.labels[a.casting],
+            "path": None if a.casting in state.gone else campaign.casting(a.casting).paths[0],
+            "part": None if a.casting in state.gone else campaign.casting(a.casting).part,
+            "label": state.labels[a.casting],
             "round": a.round,
             "rank": a.rank,
-            "use": now.use(a),
+            "use": state.use(a),
         }
-        for a in now.paid()
+        for a in state.paid()
     ]
     return pd.DataFrame(rows).to_csv(index=False).encode()
 
@@ -264,11 +204,5 @@ def _learning_curve(campaign: Campaign, trained: Sequence[Trained]) -> dict[str,
     drawn: Mapping[str, list[tuple[int, float]]] = {k: v for k, v in curves.items() if v}
     if not drawn:
         return {}
-    figure = figures.learning_curves(drawn, "on the test side", campaign.options.name)
+    figure = figures.learning_curves(drawn, "on the test side", campaign.name)
     return {"learning_curve.png": figures.png(figure)}
-
-
-def _digest(now: State) -> str:
-    """What tells two sets of labels apart, whatever the order they came in."""
-    lines = sorted(f"{a.casting} {now.labels[a.casting]} {now.use(a)}" for a in now.paid())
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

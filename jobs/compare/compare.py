@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from jobs.campaign.opening import ending, look_up
+from jobs.campaign.opening import ending_run, look_up
 from jobs.campaign.ports import Context, Trained
 from jobs.compare import report
 from jobs.compare.options import CompareOptions
 from jobs.compare.statistics import compare as compare_curves
 from jobs.compare.statistics import gather
-from jobs.compare.workers import Crew, Ended
+from jobs.compare.workers import Ended, RunAll
 from jobs.options import RunOptions
 from models.acquisition.strategies.table import find_strategy
 from models.errors import CampaignError, DataError, listed
@@ -23,7 +23,7 @@ from models.errors import CampaignError, DataError, listed
 _LOOK = 5.0  # seconds between two looks at the ledger
 
 
-def compare(context: Context, options: CompareOptions, crew: Crew) -> dict[str, Any]:
+def compare(context: Context, options: CompareOptions, run_all: RunAll) -> dict[str, Any]:
     """Run the campaigns that are not finished and compare them all.
 
     Raises:
@@ -37,9 +37,9 @@ def compare(context: Context, options: CompareOptions, crew: Crew) -> dict[str, 
         _check_labelled(context, missing[0])
     tags = {"comparison": options.name, "begun": options.digest()}
     run_id = context.tracker.open_campaign(options.name, None, options.parameters(), tags)
-    with ending(context, run_id):
+    with ending_run(context, run_id):
         if missing:
-            _work_off(context, missing, crew, options.measure)
+            _work_off(context, missing, run_all, options.measure)
         return _result(context, options, run_id)
 
 
@@ -75,8 +75,10 @@ def _check_labelled(context: Context, options: RunOptions) -> None:
         )
 
 
-def _work_off(context: Context, campaigns: Sequence[RunOptions], crew: Crew, measure: str) -> None:
-    """Let the crew run campaigns, and tell how far it is.
+def _work_off(
+    context: Context, campaigns: Sequence[RunOptions], run_all: RunAll, measure: str
+) -> None:
+    """Run campaigns side by side, and tell how far it is.
 
     Raises:
         CampaignError: some of them failed; the others were run all the same.
@@ -86,7 +88,7 @@ def _work_off(context: Context, campaigns: Sequence[RunOptions], crew: Crew, mea
     done, ended, failed = before, 0, dict[str, str]()
     context.say(f"{len(campaigns)} campaigns to run, {before} of their {total} rounds are done")
     progress = context.progress("rounds", total - before)
-    with progress as advance, closing(crew(campaigns)) as events:
+    with progress as advance, closing(run_all(campaigns)) as events:
         for event in events:
             now = time.monotonic()
             if event is None and now < looked + _LOOK:

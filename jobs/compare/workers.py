@@ -10,14 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
-from typing import IO
+from typing import IO, Protocol
 
 from jobs.campaign.rank import asks_the_service
 from jobs.options import RunOptions
 from jobs.processes.child_process import end_children, start_child
-from jobs.processes.local_service import LocalService, local_service
+from models.acquisition.strategies.table import find_strategy
 
 _LOOK = 0.5  # seconds between two looks at the workers
 _TAIL = 2000  # characters of a failed worker's log that are told
@@ -33,7 +33,19 @@ class Ended:
     error: str | None
 
 
-Crew = Callable[[Sequence[RunOptions]], Generator[Ended | None]]
+RunAll = Callable[[Sequence[RunOptions]], Generator[Ended | None]]
+"""Runs campaigns, and yields each when it has ended, None while nothing has."""
+
+
+class Service(Protocol):
+    """A scoring service that all campaigns share."""
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+
+    def revive(self) -> None:
+        """Start it again where it has died."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +70,18 @@ class _Worker:
 
 @dataclass(frozen=True)
 class Workers:
-    """A crew of processes.
+    """A pool of worker processes.
 
     Attributes:
         count: how many at a time.
         say: tells what goes on.
+        local_service: starts a scoring service for a registered model, and ends it at the end.
         command: runs a campaign, given its options.
     """
 
     count: int
     say: Callable[[str], None]
+    local_service: Callable[[str], AbstractContextManager[Service]]
     command: tuple[str, ...] = (sys.executable, "-m", "jobs", "run")
 
     def __call__(self, campaigns: Sequence[RunOptions]) -> Generator[Ended | None]:
@@ -102,17 +116,21 @@ class Workers:
                         yield ended
                 yield None
 
-    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> LocalService | None:
+    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> Service | None:
         """The one service that all share; none is started where nobody asks it."""
         first = campaigns[0]
-        if first.service_url != "auto" or not any(asks_the_service(c.strategy) for c in campaigns):
+        if first.service_url != "auto" or not any(map(_asks, campaigns)):
             return None
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         pinned = os.environ.get("CASTING_PINNED") or "0"
         if pinned.isdecimal():  # what is none the service refuses
             os.environ["CASTING_PINNED"] = str(max(int(pinned), self.count + 1))
         self.say("starting a scoring service for all campaigns")
-        return stack.enter_context(local_service(first.model_name))
+        return stack.enter_context(self.local_service(first.model_name))
+
+
+def _asks(options: RunOptions) -> bool:
+    return asks_the_service(find_strategy(options.strategy))
 
 
 def _start(command: Sequence[str], options: RunOptions) -> _Worker:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from models.errors import DataError, listed
 
@@ -35,13 +35,6 @@ class Casting:
     def part_key(self) -> str:
         """What splits and batches keep whole: the part, or the casting where it has none."""
         return self.part if self.part is not None else self.id
-
-
-class Seen(NamedTuple):
-    """Where in a data set a casting lay when it was last seen, and why it is unreadable."""
-
-    path: str
-    unreadable: str | None = None
 
 
 def merge(castings: Iterable[Casting]) -> list[Casting]:

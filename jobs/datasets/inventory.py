@@ -4,36 +4,20 @@ Files may be added, moved, renamed and removed while a campaign goes on. A casti
 only what is really new or gone counts; and once a part has its side, it keeps it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
-from jobs.datasets.castings import Seen, Side
+from jobs.datasets.castings import Side
+from jobs.datasets.ports import InventoryLedger, Seen
 from jobs.datasets.reader import DataSet, read_data_set
 from jobs.datasets.split import PartSide, place_parts
-from jobs.datasets.synthetic.castings import SyntheticSpec
 from jobs.datasets.synthetic.folder import default_folder, synthesize
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from jobs.options import SYNTHETIC, RunOptions
 from jobs.progress import Progress
 from models.errors import listed
 
 Say = Callable[[str], None]
-
-
-class InventoryLedger(Protocol):
-    """What is remembered of data sets."""
-
-    def seen(self, data: str | None = None) -> dict[str, Seen]:
-        """Every casting ever seen in a data set, or anywhere."""
-
-    def record_seen(self, data: str, castings: Mapping[str, Seen]) -> None:
-        """Record what was seen in a data set; the latest word counts."""
-
-    def sides(self, data: str, split: str) -> dict[str, PartSide]:
-        """The side of every part of a data set that was placed before, by part."""
-
-    def record_sides(self, data: str, split: str, parts: Iterable[PartSide]) -> None:
-        """Record the side of parts; those known already stay where they are."""
 
 
 def take_inventory(

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from jobs.datasets.castings import Side
 from models.errors import DataError, listed
 
@@ -80,6 +78,8 @@ def read_csv(file: Path, wanted: Sequence[str]) -> list[Line]:
 
 
 def _read_parquet(source: Path) -> list[Line]:
+    import pandas as pd
+
     try:
         table = pd.read_parquet(source).astype("string").fillna("")
     except (ValueError, OSError) as error:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
-from jobs.datasets.castings import Casting, Seen, Side, duplicate_test_castings, merge
+from jobs.datasets.castings import Casting, Side, duplicate_test_castings, merge
 from jobs.datasets.manifest import SIDES, Found, read_manifest
+from jobs.datasets.ports import Seen
 from jobs.progress import Progress, silent
 from models.errors import DataError, UnreadableImage, listed
 from models.images import SUFFIXES, Preprocessing, decode, is_colour

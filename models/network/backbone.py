@@ -1,16 +1,25 @@
 """The ResNets that a network stands on, and how their batch norms are folded away."""
 
-from collections.abc import Callable
-
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision import models as zoo
 
-BACKBONES: dict[str, Callable[..., zoo.ResNet]] = {
-    "resnet18": zoo.resnet18,
-    "resnet34": zoo.resnet34,
-    "resnet50": zoo.resnet50,
-}
+from models.errors import DataError
+from models.network.spec import BACKBONES
+
+
+def build_backbone(name: str, channels: int) -> zoo.ResNet:
+    """A ResNet without its last layer, for images of so many channels, without weights.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    if name not in BACKBONES:
+        raise DataError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
+    backbone: zoo.ResNet = getattr(zoo, name)(weights=None)
+    if channels != backbone.conv1.in_channels:
+        backbone.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    return backbone
 
 
 def fold_batch_norms(module: nn.Module) -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from models.images import Preprocessing
-from models.network.network import Network, NetworkSpec
+from models.network.network import Network
+from models.network.spec import NetworkSpec
 
 
 class Ensemble(nn.Module):

@@ -6,36 +6,16 @@ passes differ only there (`models.network.mc_dropout`).
 
 import copy
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from models.errors import DataError
 from models.images import Preprocessing
-from models.network.backbone import BACKBONES, fold_batch_norms
+from models.network.backbone import build_backbone, fold_batch_norms
 from models.network.device import autocast, precision, scoring_precision
 from models.network.int8 import Int8Backbone, convolutions, largest_inputs
 from models.network.mc_dropout import pass_masks
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """What has to be known to build the network; part of every model version.
-
-    Attributes:
-        backbone: a name of `BACKBONES`.
-        channels: 1 (grey) or 3 (colour).
-        classes: number of classes C, at least 2.
-        dropout: probability that a feature is dropped in a pass.
-        members: networks of an ensemble; 1 is no ensemble.
-    """
-
-    backbone: str
-    channels: int
-    classes: int
-    dropout: float = 0.5
-    members: int = 1
+from models.network.spec import NetworkSpec
 
 
 class Network(nn.Module):
@@ -50,17 +30,9 @@ class Network(nn.Module):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        if spec.backbone not in BACKBONES:
-            raise DataError(
-                f"no backbone {spec.backbone!r}; there are {', '.join(sorted(BACKBONES))}"
-            )
         self.spec = spec
-        backbone = BACKBONES[spec.backbone](weights=None)
+        backbone = build_backbone(spec.backbone, spec.channels)
         self.feature_count = backbone.fc.in_features
-        if spec.channels != backbone.conv1.in_channels:
-            backbone.conv1 = nn.Conv2d(
-                spec.channels, 64, kernel_size=7, stride=2, padding=3, bias=False
-            )
         backbone.fc = nn.Identity()
         self.backbone = backbone
         self.head = nn.Linear(self.feature_count, spec.classes)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from models.images import Preprocessing, normalise
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 
 _SIDE = 16

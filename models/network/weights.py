@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torchvision import models as zoo
 
 from models.errors import DataError
-from models.network.network import Network, NetworkSpec
+from models.network.network import Network
+from models.network.spec import NetworkSpec
 
 
 def build(spec: NetworkSpec, weights: str, generator: torch.Generator) -> Network:

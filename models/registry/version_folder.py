@@ -23,7 +23,7 @@ from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
 from models.network.device import best_device
 from models.network.ensemble import blank
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.prediction.predictor import Predictor
 
 FORMAT = 3  # of the files, and of how photographs become the pixels that it was trained on

@@ -18,7 +18,8 @@ from models.errors import DataError
 from models.images import Preprocessing, normalise
 from models.network.device import best_device
 from models.network.mc_dropout import draw_masks
-from models.network.network import Network, NetworkSpec
+from models.network.network import Network
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.training.augmentation import augment
 from models.training.optimiser import Muon

@@ -16,7 +16,8 @@ from jobs.campaign.ports import CampaignRow, Context, Request, Scored, Trained
 from jobs.options import RunOptions
 from models.errors import ServiceError, UnreadableImage, VersionNotFound
 from models.images import decode
-from models.network.network import Network, NetworkSpec
+from models.network.network import Network
+from models.network.spec import NetworkSpec
 from models.prediction.predictor import Predictor
 from models.registry.version import Version
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.prediction.predictor import Predictor
 

@@ -18,7 +18,7 @@ from safetensors.torch import load
 from models.errors import VersionNotFound
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.prediction.predictor import Predictor
 from models.registry.version import Version

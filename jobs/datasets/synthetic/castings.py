@@ -32,44 +32,11 @@ from jobs.datasets.synthetic.marks import (
     log_uniform,
     wave,
 )
-from models.errors import DataError
+from jobs.datasets.synthetic.spec import SyntheticSpec
 
-_SMALLEST = 32  # pixels a side below which a casting is no longer recognisable
 _TILE = 128  # texels a side of the cast grain, which repeats
 _GRAIN = 56  # texels a radius: about one a pixel at the default size
 _ROWS = 160  # lathe marks between the axis and twice the rim
-
-
-@dataclass(frozen=True)
-class SyntheticSpec:
-    """How many castings to draw, and which.
-
-    Attributes:
-        parts: Physical objects, at least 1.
-        shots: The most photographs of a part, at least 1; each part has 1 to `shots`, uniformly.
-        defect_share: Share of parts that are defective, 0 to 1: exactly `round(parts * share)`.
-        size: Pixels a side, at least 32.
-        seed: At least 0.
-
-    Raises:
-        DataError: A value is out of its range.
-    """
-
-    parts: int = 320
-    shots: int = 4
-    defect_share: float = 0.3
-    size: int = 160
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in {"parts": 1, "shots": 1, "size": _SMALLEST, "seed": 0}.items():
-            if (value := getattr(self, name)) < least:
-                raise DataError(f"{name} is {value}: synthetic castings need {least} or more")
-        if not 0 <= self.defect_share <= 1:
-            raise DataError(
-                f"defect_share is {self.defect_share}, but it is a share of the parts: "
-                "give a number from 0 to 1, such as 0.3"
-            )
 
 
 class SyntheticCasting(NamedTuple):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.errors import DataError
 
 HOME = Path("synthetic-castings")

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.adapters.ledger import Ledger
 from jobs.campaign.ports import Asked, CampaignRow, Trained
-from jobs.datasets.castings import Seen
+from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
 

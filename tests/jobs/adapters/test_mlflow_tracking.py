@@ -11,7 +11,7 @@ from jobs.adapters.mlflow_tracking import EXPERIMENT, MlflowTracker, why_away
 from models.errors import VersionNotFound
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.prediction.predictor import Predictor
 

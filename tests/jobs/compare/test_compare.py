@@ -1,20 +1,15 @@
 """Comparisons in process, on fakes that behave."""
 
-import io
-import json
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-from PIL import Image
 
 from jobs.compare.compare import compare
 from jobs.compare.options import CompareOptions
-from jobs.compare.report import markdown
-from jobs.compare.workers import Crew, Ended
+from jobs.compare.workers import RunAll, Ended
 from jobs.options import RunOptions
 from models.errors import CampaignError, DataError
 from tests.jobs.fakes import FakeContext, FakeRun, pretend, write_castings
@@ -29,7 +24,7 @@ def small(data: Path, **changes: Any) -> CompareOptions:
     return CompareOptions(campaign=campaign, **{"seeds": "0-1"} | changes)
 
 
-def crew(fake: FakeContext, done: list[str], fails: Sequence[str] = ()) -> Crew:
+def in_process(fake: FakeContext, done: list[str], fails: Sequence[str] = ()) -> RunAll:
     """Finishes campaigns at once; those in `fails` do not get off the ground."""
 
     def work(campaigns: Sequence[RunOptions]) -> Events:
@@ -45,7 +40,7 @@ def crew(fake: FakeContext, done: list[str], fails: Sequence[str] = ()) -> Crew:
     return work
 
 
-def no_crew(_: Sequence[RunOptions]) -> Events:
+def nobody(_: Sequence[RunOptions]) -> Events:
     yield from _fail("nothing was to be run")
 
 
@@ -59,52 +54,21 @@ def logged(fake: FakeContext, result: dict[str, Any]) -> FakeRun:
 
 @pytest.fixture
 def compared(fake: FakeContext, castings: Path) -> dict[str, Any]:
-    return compare(fake.open(), small(castings), crew(fake, []))
-
-
-def test_a_comparison_has_a_row_a_strategy(compared: dict[str, Any]):
-    assert compared["claim"] == "not enough seeds to claim: 2 of 10"
-    assert compared["labels"] == [10, 15]
-    base, bald = compared["strategies"]
-    assert (base["strategy"], base["difference"]) == ("random", None)
-    assert bald["difference"]["low"] <= bald["difference"]["mean"] <= bald["difference"]["high"]
-    assert bald["wins"]["random"] + base["wins"]["bald"] == 2
-    assert not bald["supported"]
-    json.dumps(compared, allow_nan=False)
-
-
-def test_its_run_holds_table_rounds_and_figure(fake: FakeContext, compared: dict[str, Any]):
-    run_ = logged(fake, compared)
-    assert run_.status == "FINISHED"
-    assert run_.tags["comparison"] == "compare-castings"
-    assert (run_.params["seeds"], run_.params["audit_share"]) == ("0-1", "0.0")
-    assert json.loads(run_.files["comparison.json"]) == compared
-    rounds = pd.read_csv(io.BytesIO(run_.files["rounds.csv"]))
-    assert len(rounds) == 2 * 2 * 2
-    assert {"strategy", "seed", "round", "labels", "test/accuracy"} <= set(rounds)
-    table = pd.read_csv(io.BytesIO(run_.files["comparison.csv"]))
-    assert list(table["strategy"]) == ["random", "bald"]
-    assert table["final"][1] - table["final"][0] == pytest.approx(table["difference.mean"][1])
-    assert Image.open(io.BytesIO(run_.files["comparison.png"])).format == "PNG"
-    text = run_.files["comparison.md"].decode()
-    assert text == markdown(compared)
-    assert "| `bald` |" in text
-    assert "not enough seeds to claim" in text
-    assert compared["command"] in text
+    return compare(fake.open(), small(castings), in_process(fake, []))
 
 
 def test_what_is_finished_is_not_run_again_nor_read(
     fake: FakeContext, castings: Path, compared: dict[str, Any]
 ):
     castings.rename(castings.with_name("elsewhere"))
-    assert compare(fake.open(), small(castings), no_crew) == compared
+    assert compare(fake.open(), small(castings), nobody) == compared
 
 
 def test_more_seeds_run_only_those_that_are_missing(
     fake: FakeContext, castings: Path, compared: dict[str, Any]
 ):
     done: list[str] = []
-    more = compare(fake.open(), small(castings, seeds="0-2"), crew(fake, done))
+    more = compare(fake.open(), small(castings, seeds="0-2"), in_process(fake, done))
     assert done == ["compare-castings-random-2", "compare-castings-bald-2"]
     assert more["seeds"] == [0, 1, 2]
 
@@ -113,12 +77,12 @@ def test_a_failed_campaign_is_told_and_the_others_go_on(fake: FakeContext, casti
     done: list[str] = []
     bad = "compare-castings-bald-0"
     with pytest.raises(CampaignError, match=r"(?s)1 of 4 campaigns failed.*out of luck"):
-        compare(fake.open(), small(castings), crew(fake, done, [bad]))
+        compare(fake.open(), small(castings), in_process(fake, done, [bad]))
     assert len(done) == 3
     assert any(line.startswith(f"{bad} failed: exit code 1: out of luck") for line in fake.said)
     run_ = next(r for r in fake.tracker.runs.values() if "comparison" in r.tags)
     assert run_.status == "FAILED"
-    result = compare(fake.open(), small(castings), crew(fake, done))
+    result = compare(fake.open(), small(castings), in_process(fake, done))
     assert done[3:] == [bad]
     assert logged(fake, result) is run_
     assert run_.status == "FINISHED"
@@ -137,10 +101,10 @@ def test_a_comparison_that_was_stopped_gives_what_an_undisturbed_one_gives(
 
     with pytest.raises(Killed):
         compare(fake.open(), small(castings), stops)
-    resumed = compare(fake.open(), small(castings), crew(fake, []))
+    resumed = compare(fake.open(), small(castings), in_process(fake, []))
     (tmp_path / "other").mkdir()
     other = FakeContext(tmp_path / "other")
-    undisturbed = compare(other.open(), small(castings), crew(other, []))
+    undisturbed = compare(other.open(), small(castings), in_process(other, []))
     other.ledger.close()
     assert resumed == undisturbed
 
@@ -150,9 +114,9 @@ def test_the_same_names_with_other_sizes_are_refused_before_anything_runs(
 ):
     other = small(castings, campaign={"batch": 6})
     with pytest.raises(CampaignError, match=r"--batch is 6, it was begun with 5.*--campaign NAME"):
-        compare(fake.open(), other, no_crew)
+        compare(fake.open(), other, nobody)
     named = small(castings, campaign={"batch": 6, "campaign": "six"})
-    result = compare(fake.open(), named, crew(fake, []))
+    result = compare(fake.open(), named, in_process(fake, []))
     assert result["comparison"] == "six"
 
 
@@ -161,25 +125,25 @@ def test_castings_without_labels_cannot_be_compared_on(fake: FakeContext, tmp_pa
     with pytest.raises(
         DataError, match=r"castings to train or audit on have no label \(unlabelled/"
     ):
-        compare(fake.open(), small(data), no_crew)
+        compare(fake.open(), small(data), nobody)
     assert fake.tracker.runs == {}
 
 
 def test_an_unknown_strategy_is_refused_before_anything_runs(fake: FakeContext, castings: Path):
     with pytest.raises(DataError, match="no strategy 'bold'"):
-        compare(fake.open(), small(castings, strategies="random,bold"), no_crew)
+        compare(fake.open(), small(castings, strategies="random,bold"), nobody)
 
 
 def test_an_unknown_measure_is_told_after_the_first_campaign(fake: FakeContext, castings: Path):
     done: list[str] = []
     with pytest.raises(DataError, match=r"--measure test/joy.*it has .*test/accuracy"):
-        compare(fake.open(), small(castings, measure="test/joy"), crew(fake, done))
+        compare(fake.open(), small(castings, measure="test/joy"), in_process(fake, done))
     assert len(done) == 1
 
 
 def test_defects_found_can_be_compared(fake: FakeContext, castings: Path):
     options = small(castings, measure="labels/defects_found", strategies="random,margin,bald")
-    result = compare(fake.open(), options, crew(fake, []))
+    result = compare(fake.open(), options, in_process(fake, []))
     assert result["target"] == result["strategies"][0]["final"]
     assert len(result["strategies"]) == 3
 

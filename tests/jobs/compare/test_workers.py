@@ -1,15 +1,16 @@
-"""The crew with small programs for workers; `tests/test_compare_end_to_end.py` has real ones."""
+"""The in_process with small programs for workers; `tests/test_compare_end_to_end.py` has real ones."""
 
 import os
 import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jobs.compare import workers as workers_module
-from jobs.compare.workers import Workers
+from jobs.compare.workers import Service, Workers
 from jobs.options import RunOptions
 
 # notes its start, fails or sleeps as its seed says
@@ -36,8 +37,12 @@ def campaigns(folder: Path, *seeds: int) -> list[RunOptions]:
     return [replace(RunOptions(data=str(folder), strategy="random"), seed=s) for s in seeds]
 
 
+def no_service(_: str) -> AbstractContextManager[Service]:
+    raise AssertionError("nobody asks it")
+
+
 def workers(said: list[str], count: int = 2) -> Workers:
-    return Workers(count, said.append, (sys.executable, "-c", WORKER))
+    return Workers(count, said.append, no_service, (sys.executable, "-c", WORKER))
 
 
 def started(folder: Path, seed: int) -> list[int]:

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from jobs.campaign import acquire
-from jobs.campaign.opening import look_up, open_campaign, refresh
+from jobs.campaign.opening import look_up, open_campaign
 from jobs.campaign.ports import Context
 from jobs.campaign.run import run
-from jobs.campaign.state import read_state
+from jobs.campaign.session import Session
 from jobs.options import RunOptions
 from tests.jobs.fakes import FakeContext, casting_bytes, write_castings
 
@@ -31,7 +31,7 @@ def test_moved_and_renamed_files_are_the_same_castings(
     (castings / "ok" / "000.png").rename(castings / "ok" / "zzz.png")
     (castings / "def" / "line-2").mkdir()
     (castings / "def" / "001.png").rename(castings / "def" / "line-2" / "001.png")
-    after = refresh(fake.open(), before)
+    after = Session.begin(fake.open(), before).with_inventory().campaign
     assert after.sides == before.sides
     assert after.castings.keys() == before.castings.keys()
     assert fake.said == []
@@ -73,8 +73,8 @@ def test_files_added_between_two_rounds_of_one_job_can_be_asked_for(
     context = fake.open()
     result = run(context, options)
     assert f"600 castings are new in {castings}" in fake.said
-    found = open_campaign(context, options)
-    asked = [found.casting(a.casting).paths[0] for a in read_state(context, found).asked]
+    session = open_campaign(context, options)
+    asked = [session.campaign.casting(a.casting).paths[0] for a in session.reread().state.asked]
     assert any(int(Path(path).stem) >= 100 for path in asked[10:])
     assert [r["labels"] for r in result["rounds"]] == [10, 15, 20]
 
@@ -111,7 +111,7 @@ def test_a_casting_that_is_removed_before_it_was_labelled_is_not_waited_for(
     context = fake.open()
     asks = acquire.ask_next
     monkeypatch.setattr(
-        acquire, "ask_next", lambda *args: asks(*args) and remove_one(context) is None
+        acquire, "ask_next", lambda session: asks(session) and remove_one(context) is None
     )
     result = run(context, replace(options, rounds=2))
     assert [r["labels"] for r in result["rounds"]] == [10, 14]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jobs.datasets.castings import Seen
+from jobs.datasets.ports import Seen
 from jobs.datasets.reader import count_channels, load_pixels, read_data_set
 from models.errors import DataError
 from models.images import Preprocessing
@@ -53,34 +53,6 @@ def test_two_images_of_one_stem_are_refused_since_one_may_be_a_mask(castings: Pa
 def test_a_manifest_lying_in_a_folder_is_not_read(castings: Path):
     (castings / "manifest.csv").write_text("nonsense")
     assert len(read_data_set(castings, {}).castings) == 40
-
-
-@pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
-def test_a_manifest_names_label_part_split_and_mask(castings: Path, name: str):
-    rows = [
-        {"path": "ok/000.png", "label": "NA", "part": "p1", "split": "train", "mask": ""},
-        {"path": "def/000.png", "label": "def", "part": "p2", "split": "test", "mask": "m.png"},
-    ]
-    found = {c.label: c for c in read_data_set(_manifest(castings, rows, name), {}).castings}
-    assert set(found) == {"NA", "def"}  # NA is a class name like any other
-    assert (found["def"].part, found["def"].side, found["def"].mask) == ("p2", "test", "m.png")
-    assert found["NA"].mask is None
-
-
-@pytest.mark.parametrize(
-    ("rows", "complaint"),
-    [
-        ([{"file": "ok/000.png"}], r"no column path among file"),
-        ([{"path": "a.png", "split": "val"}], r"neither train nor test in line 2 \(val\)"),
-        ([{"path": "a.png"}, {"path": "a.png"}], r"1 paths stand in it twice: a\.png"),
-        ([{"path": "a.png", "label": "x"}, {"path": "", "label": "y"}], r"no path in line 3"),
-    ],
-)
-def test_a_wrong_manifest_is_refused_with_its_lines(
-    tmp_path: Path, rows: list[dict[str, str]], complaint: str
-):
-    with pytest.raises(DataError, match=complaint):
-        read_data_set(_manifest(tmp_path, rows), {})
 
 
 def test_unreadable_files_are_listed_and_skipped(castings: Path):
@@ -153,10 +125,3 @@ def test_images_beside_train_and_test_are_refused_not_dropped(tmp_path: Path):
     (tmp_path / "notes").mkdir()
     with pytest.raises(DataError, match="val lies beside train and test; move it into"):
         read_data_set(tmp_path, {})
-
-
-def test_a_manifest_with_a_field_too_many_is_refused_with_its_line(tmp_path: Path):
-    manifest = tmp_path / "manifest.csv"
-    manifest.write_text("path,label\na, b.png,ok\nc.png,ok\n")
-    with pytest.raises(DataError, match=r"more fields than the 2 columns in line 2; .*quotes"):
-        read_data_set(manifest, {})

@@ -4,7 +4,8 @@ import torch
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
 from models.network.ensemble import Ensemble, blank
-from models.network.network import Network, NetworkSpec
+from models.network.network import Network
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.prediction.predictor import Predictor
 from models.registry import version_folder

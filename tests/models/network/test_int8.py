@@ -6,13 +6,14 @@ from scipy.stats import spearmanr
 from torch import nn
 from torch.nn.functional import conv2d, max_pool2d
 
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models import uncertainty
 from models.images import Preprocessing, normalise
 from models.network.device import scoring_precision
 from models.network.int8 import _pooled, _to_bytes, convolutions, largest_inputs
 from models.network.mc_dropout import pass_masks, posterior
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.training.fit import fit
 from models.training.recipe import Recipe

@@ -8,7 +8,7 @@ from torch import nn
 
 from models.network.device import precision, use_threads
 from models.network.mc_dropout import draw_masks, pass_masks, posterior
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 
 quick = settings(max_examples=30, deadline=None)

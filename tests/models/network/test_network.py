@@ -10,7 +10,8 @@ from models.errors import DataError
 from models.images import Preprocessing
 from models.network.backbone import BACKBONES
 from models.network.device import autocast, best_device, precision
-from models.network.network import Network, NetworkSpec
+from models.network.network import Network
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 
 GREY = NetworkSpec("resnet18", 1, 2)

@@ -7,7 +7,7 @@ import torch
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
 from models.network.ensemble import Ensemble
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.prediction.class_activation_map import (
     DILATED,

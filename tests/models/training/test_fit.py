@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.errors import DataError
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, normalise
-from models.network.network import NetworkSpec
+from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.prediction.predictor import Predictor
 from models.training import fit as module

@@ -3,7 +3,8 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from jobs.datasets.synthetic.castings import SyntheticSpec, draw_castings
+from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.acquisition.candidates import Candidates
 from models.acquisition.strategies import novelty as module
 from models.acquisition.strategies.novelty import largest_residual, novelty

@@ -20,10 +20,10 @@ CAMPAIGN = "synthetic-bald-0"
 def main() -> None:
     """Copy the contact sheet of the campaign's last batch."""
     ledger = Ledger(ledger_url())
-    asked_by = ledger.rounds(CAMPAIGN)[-2]
+    last_batch = ledger.rounds(CAMPAIGN)[-2]
     ledger.close()
-    found = download_artifacts(run_id=asked_by.run_id, artifact_path="contact_sheet.png")
-    shutil.copyfile(found, ROOT / "docs" / "figures" / "contact_sheet.png")
+    picture = download_artifacts(run_id=last_batch.run_id, artifact_path="contact_sheet.png")
+    shutil.copyfile(picture, ROOT / "docs" / "figures" / "contact_sheet.png")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Photograph the service's page with castings that it has judged: docs/figures/page.png.
+"""Photograph the service's page with castings that it has scored: docs/figures/page.png.
 
-    python docs/page.py URL CASTING [CASTING ...]
+    python docs/screenshot.py URL CASTING [CASTING ...]
 
 Wants chromium and chromium-driver, and a running service.
 """
@@ -21,7 +21,7 @@ SHOWN = """[...document.querySelectorAll('.map img')].every(
 
 
 def main() -> None:
-    """Give it the castings, wait for its verdicts, and write the picture."""
+    """Give it the castings, wait for its answers, and write the picture."""
     if len(sys.argv) < 3:  # noqa: PLR2004 -- the address and a casting
         sys.exit(__doc__)
     url, files = sys.argv[1], [str(Path(file).resolve()) for file in sys.argv[2:]]

@@ -1,6 +1,6 @@
-"""Run the comparisons behind docs/strategies.md, and write that page from what they found.
+"""Run the comparisons behind docs/strategies.md, and write their results into that page.
 
-    python docs/campaigns.py CASTING MAGNETIC_TILE [NAME ...]
+    python docs/run_comparisons.py CASTING MAGNETIC_TILE [NAME ...]
 
 The arguments are the folders of the public data sets, which are not part of this repository, and
 the comparisons to run, all by default. It takes some four hours on two cores. Killed and started
@@ -23,7 +23,7 @@ from docs.comparisons import section  # noqa: E402 -- the packages are run from 
 from jobs.processes.child_process import end_children, start_child  # noqa: E402
 
 WORK = Path("comparisons")  # manifests, below the folder of ledger and MLflow store
-MOST_A_PART = 14  # castings of a photograph: pools of some 1,500
+MOST_PER_PART = 14  # castings of one photograph: pools of some 1,500
 MAIN = "random,bald,margin,badge,typiclust,power-bald"
 OTHERS = (
     "random,least-confidence,entropy,dbal,variation-ratio,ensemble,epig,batchbald,coreset,"
@@ -47,7 +47,7 @@ class Comparison:
 
 
 def castings_by_part(castings: Path, _: Path) -> Path:
-    """A manifest of the castings, at most `MOST_A_PART` of a photograph, drawn by hash."""
+    """A manifest of the castings, at most `MOST_PER_PART` of a photograph, drawn by hash."""
     source = castings / "manifest.csv"
     parts: dict[str, list[dict[str, str]]] = defaultdict(list)
     with source.open() as lines:
@@ -56,7 +56,7 @@ def castings_by_part(castings: Path, _: Path) -> Path:
     rows = []
     for _part, copies in sorted(parts.items()):
         copies.sort(key=lambda row: hashlib.sha256(row["path"].encode()).digest())
-        rows += [row | {"path": str(castings / row["path"])} for row in copies[:MOST_A_PART]]
+        rows += [row | {"path": str(castings / row["path"])} for row in copies[:MOST_PER_PART]]
     manifest = WORK / "castings-by-part.csv"
     with manifest.open("w", newline="") as file:
         table = csv.DictWriter(file, ["path", "label", "part"])
@@ -114,19 +114,19 @@ def main() -> None:
     castings, magnetic_tile = (Path(folder).resolve() for folder in sys.argv[1:3])
     WORK.mkdir(exist_ok=True)
     for name in sys.argv[3:] or COMPARISONS:
-        asked = COMPARISONS[name]
-        data = asked.castings(castings, magnetic_tile)
+        comparison = COMPARISONS[name]
+        data = comparison.castings(castings, magnetic_tile)
         flags = {
             "campaign": name,
             "data": str(data),
-            "strategies": asked.strategies,
-            "seeds": asked.seeds,
-            "measure": asked.measure,
-            "steps": str(asked.steps),
+            "strategies": comparison.strategies,
+            "seeds": comparison.seeds,
+            "measure": comparison.measure,
+            "steps": str(comparison.steps),
         }
-        own = [f"--{flag}={value}" for flag, value in flags.items()]
-        run("compare", *own, *SMALL.split())
-        section(name, asked.title)
+        given = [f"--{flag}={value}" for flag, value in flags.items()]
+        run("compare", *given, *SMALL.split())
+        section(name, comparison.title)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from jobs.compare.options import CompareOptions
 from models.errors import ServiceError
 from tests.jobs.fakes import pretend, write_castings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PNG = b"\x89PNG"
 
 
@@ -67,13 +67,35 @@ def test_a_section_is_written_and_written_anew(
     assert first.startswith("# Strategies\n\n<!-- compare-castings -->\n## Castings by part\n")
     assert "![compare-castings](figures/compare-castings.png)" in first
     assert "**not enough seeds to claim: 3 of 10.**" in first
-    assert f"Made by `{options.command()}` on" in first
+    anywhere = options.command().replace(str(tmp_path / "castings"), "castings")
+    assert f"Made by `{anywhere}` on" in first
+    assert str(tmp_path) not in first
     assert (docs.FIGURES / "compare-castings.png").read_bytes().startswith(PNG)
     docs.PAGE.write_text(first + "\nThe end.\n")
     docs.section("compare-castings", "Castings by part")
     assert docs.PAGE.read_text() == first + "\nThe end.\n"
     with pytest.raises(SystemExit, match="no finished comparison nope"):
         docs.section("nope")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "portable"),
+    [
+        (
+            "--data /data/public/casting/manifest.csv --seeds 0-9",
+            "--data casting/manifest.csv --seeds 0-9",
+        ),
+        ("--data /data/public/casting", "--data casting"),
+        ("--data made/manifest.csv", "--data made/manifest.csv"),
+        ("--data '/my data/shots'", "--data shots"),
+        ("--classes 'ok,def a' --data synthetic", "--classes 'ok,def a' --data synthetic"),
+    ],
+)
+def test_a_command_names_its_data_without_the_folders_of_a_machine(
+    docs: ModuleType, recorded: str, portable: str
+):
+    command = "python -m jobs compare "
+    assert docs.portable(command + recorded) == command + portable
 
 
 def test_two_splits_stand_side_by_side_with_the_leak_counted(

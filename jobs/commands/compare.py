@@ -1,11 +1,19 @@
-"""The flags of `compare`: its own, and those of `run` that all its campaigns share."""
+"""The command compare: its own flags, and those of run that all its campaigns share."""
 
 import copy
+import os
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import click
 
+from jobs.commands.campaign import run_command
+from jobs.commands.frame import (
+    holding,
+    opened_context,
+    prints_json,
+)
 from jobs.compare.options import CompareOptions
 
 _OWN = CompareOptions()
@@ -42,3 +50,21 @@ def flags_of_compare(run: click.Command) -> Callable[[click.Command], click.Comm
 def _flag(name: str, text: str, kind: click.ParamType[int] | None = None) -> click.Option:
     default = getattr(_OWN, name)
     return click.Option([f"--{name}"], default=default, help=text, type=kind, show_default=True)
+
+
+@flags_of_compare(run_command)
+@click.command("compare")
+@prints_json
+def compare_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Compare strategies over seeds: run the campaigns that are missing, then table and figure.
+
+    Example: castings compare --data castings/ --strategies random,bald --seeds 0-9
+    """
+    from jobs.compare.compare import compare
+    from jobs.compare.workers import Workers
+    from jobs.processes.local_service import local_service
+
+    asked = CompareOptions.parse(options)
+    with opened_context() as context, holding(asked.name):
+        workers = Workers(asked.jobs or os.cpu_count() or 1, context.say, local_service)
+        return compare(context, asked, workers)

@@ -1,9 +1,6 @@
 """What docs/deploy.md and its files say is what the programs take."""
 
 import re
-import shlex
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,21 +9,20 @@ import yaml
 from mlflow import environment_variables as known
 from mlflow.cli import server
 
-from jobs.cli import cli
 from service.middleware.request_metrics import PROBES
 from service.settings import Settings
+from tests.docs.pages import ROOT, commands, judge
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "deploy"
-PAGE = (ROOT / "docs" / "deploy.md").read_text()
+PAGE = ROOT / "docs" / "deploy.md"
 MANIFESTS = sorted((FOLDER / "kubernetes").glob("*.yaml"))
 HIDDEN = "PASSWORD|SECRET|API_KEY|STORE_URI|LEDGER"
 PORT = {"service": 3000, "mlflow": 5000}
 
 
 def compose() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())
-    return found
+    described: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())
+    return described
 
 
 def resources() -> list[dict[str, Any]]:
@@ -35,34 +31,16 @@ def resources() -> list[dict[str, Any]]:
 
 def pods() -> dict[str, dict[str, Any]]:
     """The pod of every workload, by the workload's name."""
-    found = {}
+    by_name = {}
     for resource in resources():
         spec = resource["spec"].get("jobTemplate", resource)["spec"]
         if "template" in spec:
-            found[resource["metadata"]["name"]] = spec["template"]["spec"]
-    return found
+            by_name[resource["metadata"]["name"]] = spec["template"]["spec"]
+    return by_name
 
 
 def containers() -> list[dict[str, Any]]:
     return [c for pod in pods().values() for c in pod["containers"]]
-
-
-def check_of_jobs(words: list[str]) -> None:
-    """Let Click judge the words after `python -m jobs`, placeholders and all."""
-    command: click.Command = cli
-    while isinstance(command, click.Group):
-        command = command.commands[words[0]]
-        words = words[1:]
-    command.make_context("jobs", words)
-
-
-def commands_of_the_page() -> Iterator[list[str]]:
-    """Every line of the page's code, in words, without its comment."""
-    for block in re.findall(r"```bash\n(.*?)```", PAGE, flags=re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            if words:
-                yield words
 
 
 def after(words: list[str], *start: str) -> list[str] | None:
@@ -74,16 +52,16 @@ def after(words: list[str], *start: str) -> list[str] | None:
 
 
 def test_every_command_of_the_page_names_verbs_and_options_that_exist():
-    lines = list(commands_of_the_page())
-    asked = [w for line in lines if (w := after(line, "run", "--rm", "jobs"))]
-    assert len(asked) >= 6
-    for words in asked:
-        check_of_jobs(words)
+    lines = list(commands(PAGE))
+    of_jobs = [w for line in lines if (w := after(line, "run", "--rm", "jobs"))]
+    assert len(of_jobs) >= 6
+    for words in of_jobs:
+        judge(words)
 
 
 def test_the_campaign_of_kubernetes_is_a_command_that_exists():
     (jobs,) = pods()["casting-campaign"]["containers"]
-    check_of_jobs(list(jobs["args"]))
+    judge(list(jobs["args"]))
 
 
 def test_the_flags_of_the_tracking_server_exist():
@@ -100,12 +78,12 @@ def variables() -> set[str]:
     given = {e["name"] for c in containers() for e in c.get("env", [])}
     for service in compose()["services"].values():
         given |= set(service.get("environment", {}))
-    named = re.findall(r"\b(?:CASTING|MLFLOW)_[A-Z_]+\b", PAGE)
+    named = re.findall(r"\b(?:CASTING|MLFLOW)_[A-Z_]+\b", PAGE.read_text())
     return given | set(named)
 
 
 def test_every_variable_is_one_that_somebody_reads():
-    readers = [ROOT / "service" / "settings.py", ROOT / "jobs" / "environment.py"]
+    readers = [ROOT / "service" / "settings.py", ROOT / "jobs" / "adapters" / "environment.py"]
     source = "".join(path.read_text() for path in readers)
     ours = {name for name in variables() if name.startswith("CASTING_")}
     assert {"CASTING_API_KEY", "CASTING_LEDGER", "CASTING_MODEL"} <= ours
@@ -200,4 +178,4 @@ def test_labels_selectors_and_secrets_fit_together():
         for variable in container["env"]
         if "valueFrom" in variable
     }
-    assert {key for key in keys if f"`{key}`" not in PAGE} == set()
+    assert {key for key in keys if f"`{key}`" not in PAGE.read_text()} == set()

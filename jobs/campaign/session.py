@@ -1,0 +1,201 @@
+"""A campaign that is worked on: what it was asked to be, its castings, and where it stands."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+import torch
+
+from jobs.campaign.ports import Context
+from jobs.campaign.state import State, read_state
+from jobs.datasets.castings import Casting, Side, class_names, good_class
+from jobs.datasets.inventory import take_inventory
+from jobs.datasets.reader import DataSet
+from jobs.datasets.split import leaked_test_castings, part_hash
+from jobs.options import RunOptions
+from models.acquisition.candidates import Strategy
+from models.errors import DataError, listed
+from models.images import Preprocessing
+from models.network.device import best_device, precision, scoring_precision
+from models.network.spec import NetworkSpec
+
+Labelled = tuple[Casting, str]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign and its data set.
+
+    Attributes:
+        options: what it was asked to be.
+        strategy: the function that `--strategy` names.
+        cold_start: the function that `--cold-start` names.
+        data: its castings, as they were when they were last looked at.
+        sides: train or test, by casting id.
+        channels: 1 or 3, as its castings were when it began.
+        run_id: its MLflow run.
+    """
+
+    options: RunOptions
+    strategy: Strategy
+    cold_start: Strategy
+    data: DataSet
+    sides: Mapping[str, Side]
+    channels: int
+    run_id: str
+
+    @property
+    def name(self) -> str:
+        """Its name in ledger and MLflow."""
+        return self.options.name
+
+    @cached_property
+    def castings(self) -> dict[str, Casting]:
+        """Every casting by id."""
+        return {casting.id: casting for casting in self.data.castings}
+
+    def casting(self, casting: str) -> Casting:
+        """A casting by id.
+
+        Raises:
+            DataError: the data set no longer has it.
+        """
+        if casting not in self.castings:
+            raise DataError(
+                f"casting {casting[:12]} was asked for by campaign {self.name}, but is no "
+                f"longer in {self.options.source}; put the file back"
+            )
+        return self.castings[casting]
+
+    def parameters(self) -> dict[str, object]:
+        """Every option, and what the machine adds to the numbers."""
+        device = best_device()
+        machine = {"precision": precision(device), "scoring_precision": scoring_precision(device)}
+        return asdict(self.options) | machine | {"threads": torch.get_num_threads()}
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to its photographs."""
+        return Preprocessing(size=self.options.image_size, channels=self.channels)
+
+    def network_spec(self, classes: Sequence[str]) -> NetworkSpec:
+        """The network of its rounds."""
+        return NetworkSpec(self.options.backbone, self.channels, len(classes))
+
+    def classes(self, labels: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
+        """Class names in order and the good one, given the labels that people gave.
+
+        Raises:
+            DataError: they contradict `--classes` or `--good`.
+        """
+        in_data = {c.label: c.paths[0] for c in self.data.castings if c.label is not None}
+        labels = set(labels)
+        given = self.options.class_list or tuple(sorted(in_data.keys() | labels))
+        outside = [f"{label} ({path})" for label, path in in_data.items() if label not in given]
+        if outside:
+            raise DataError(
+                f"{listed(outside)}: no such class, --classes names {', '.join(given)}"
+            )
+        classes = class_names(labels, given)
+        return classes, good_class(classes, self.options.good)
+
+    def tags(self, number: int | None = None) -> dict[str, str]:
+        """The MLflow tags of the campaign's run, or of one round's."""
+        options = self.options
+        tags = {"campaign": self.name, "strategy": options.strategy, "seed": str(options.seed)}
+        return tags if number is None else tags | {"round": str(number)}
+
+    @property
+    def data_counts(self) -> dict[str, int]:
+        """How many castings the data set has, by what was found of them."""
+        counts = Counter(self.sides.values())
+        return {
+            "train_castings": counts["train"],
+            "test_castings": counts["test"],
+            "unreadable": len(self.data.unreadable),
+            "duplicate_test_castings": self.data.duplicate_test,
+            "leaked_test_castings": leaked_test_castings(self.data.castings, self.sides),
+        }
+
+
+@dataclass(frozen=True)
+class Session:
+    """A campaign in the outside world, and where it stood when the ledger was last read."""
+
+    context: Context
+    campaign: Campaign
+    state: State
+
+    @classmethod
+    def begin(cls, context: Context, campaign: Campaign) -> "Session":
+        """Read where the campaign stands."""
+        state = read_state(context.ledger, campaign.name, campaign.castings.keys())
+        return cls(context, campaign, state)
+
+    def reread(self) -> "Session":
+        """The same campaign, where it stands now."""
+        return Session.begin(self.context, self.campaign)
+
+    def with_inventory(self) -> "Session":
+        """The campaign with its data set as it is now, and where it stands now.
+
+        Raises:
+            DataError: the data set is no longer usable.
+        """
+        campaign, context = self.campaign, self.context
+        data, sides = take_inventory(
+            context.ledger, campaign.options, context.progress, context.say, campaign.data
+        )
+        return Session.begin(context, replace(campaign, data=data, sides=sides))
+
+    def log_data_set(self, run_id: str) -> None:
+        """Note on a run which castings it had before it."""
+        campaign = self.campaign
+        digest = hashlib.sha256("".join(campaign.castings).encode()).hexdigest()
+        source, counts = campaign.options.source, campaign.data_counts
+        self.context.tracker.log_data_set(run_id, source, digest, counts)
+
+    def pool(self, side: Side = "train") -> list[Casting]:
+        """The castings of a side that were not asked for, in order of id."""
+        taken = {asked.casting for asked in self.state.asked}
+        sides = self.campaign.sides
+        return [
+            c for c in self.campaign.data.castings if sides[c.id] == side and c.id not in taken
+        ]
+
+    def castings_to_train_on(self) -> list[Labelled]:
+        """What the next training learns from, with its labels, in the order asked."""
+        labels = self.state.labels
+        asked = self.state.trained_on()
+        return [(self.campaign.casting(a.casting), labels[a.casting]) for a in asked]
+
+    def castings_to_test_on(self) -> list[Labelled]:
+        """The labelled castings that `test/` metrics are computed on, with their labels.
+
+        All of the test side that is labelled, but for the half of the audit that calibrates.
+        """
+        campaign, state = self.campaign, self.state
+        elsewhere = {casting.id for casting, _ in self.castings_to_calibrate_on()}
+        elsewhere |= {asked.casting for asked in state.asked if asked.use == "train"}
+        labelled = ((c, state.labels.get(c.id, c.label)) for c in campaign.data.castings)
+        return [
+            (casting, label)
+            for casting, label in labelled
+            if label is not None
+            and campaign.sides[casting.id] == "test"
+            and casting.id not in elsewhere
+        ]
+
+    def castings_to_calibrate_on(self) -> list[Labelled]:
+        """The half of the audit that sets temperature and threshold, with its labels."""
+        state = self.state
+        audited = [asked.casting for asked in state.paid() if state.use(asked) == "audit"]
+        castings = [self.campaign.casting(casting) for casting in audited]
+        return [(c, state.labels[c.id]) for c in castings if _calibrates(c)]
+
+
+def _calibrates(casting: Casting) -> bool:
+    """Whether an audited casting sets thresholds, rather than measure what they give."""
+    return part_hash(f"audit:{casting.part_key}", seed=0) < 0.5  # noqa: PLR2004 -- half of them

@@ -1,0 +1,94 @@
+"""The commands of a campaign: run, train, acquire."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from jobs.commands.frame import (
+    campaign_option,
+    holding,
+    model_option,
+    opened_context,
+    option,
+    prints_json,
+    service_option,
+    working_on_recorded,
+)
+from jobs.options import RunOptions
+from models.acquisition.strategies.table import STRATEGIES
+from models.network.spec import BACKBONES
+
+
+@click.command("run")
+@option("data", "Folder, manifest (.csv, .parquet), or the word synthetic.")
+@option("strategy", f"{', '.join(STRATEGIES)}, or your own package.module:function.")
+@option("rounds", "Trainings; each but the last is followed by a batch.", click.IntRange(1))
+@option("batch", "Castings to label a round.", click.IntRange(1))
+@option("initial", "Castings labelled before the first training.", click.IntRange(2))
+@option("seed", "Of initial labels, weights and draws.", click.IntRange(0))
+@option("split", "Keep a given split, or split by part.", click.Choice(["given", "by-part"]))
+@option("split_seed", "Of the split by part.", int)
+@option("cold_start", "First batch: random, or a strategy that needs no labels yet.")
+@option(
+    "audit_share",
+    "Share of labels that measure, not train.",
+    click.FloatRange(0, 1),
+)
+@option("passes", "Dropout passes K.", click.IntRange(1, 1000))
+@option("steps", "SGD steps a training; 0: the recipe chooses.", click.IntRange(0))
+@option("image_size", "Edge of the network's input in pixels.", click.IntRange(32, 1024))
+@option("backbone", "Network.", click.Choice(sorted(BACKBONES)))
+@option("weights", "Starting weights: scratch, imagenet, or a safetensors file.")
+@option("good", "Class that means no defect; auto: the one that starts with ok or good.")
+@option("classes", "All class names, comma-separated; auto: those of the data.")
+@model_option
+@service_option
+@option("campaign", "Name; auto: made of data, strategy and seed.")
+@prints_json
+def run_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Run a campaign: rounds of train, acquire, label. The same command continues it.
+
+    Example: castings run --data castings/ --strategy bald --rounds 6
+    """
+    from jobs.campaign.run import run
+
+    asked = RunOptions(**options)
+    with opened_context() as context, holding(asked.name):
+        return run(context, asked)
+
+
+@click.command("train")
+@campaign_option
+@prints_json
+def train_command(campaign: str) -> dict[str, Any]:
+    """Train a campaign's next round on its labels and register a version.
+
+    Example: castings train --campaign synthetic-bald-0
+    """
+    from jobs.campaign.label import ask_oracle
+    from jobs.campaign.train import train_round
+
+    with working_on_recorded(campaign) as session:
+        return asdict(train_round(ask_oracle(session)))
+
+
+@click.command("acquire")
+@campaign_option
+@service_option
+@prints_json
+def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
+    """Rank the unlabelled pool through the service and record the batch to label.
+
+    Example: castings acquire --service-url http://127.0.0.1:3000
+    """
+    from jobs.campaign.acquire import ask
+
+    with working_on_recorded(campaign, service_url) as session:
+        is_left = ask(session)
+        opened, waiting = session.campaign, session.reread().state.unlabelled()
+        return {
+            "campaign": opened.name,
+            "state": "awaiting labels" if is_left else "no castings are left to ask for",
+            "batch": [{**asdict(a), "path": opened.casting(a.casting).paths[0]} for a in waiting],
+        }

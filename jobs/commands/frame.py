@@ -1,0 +1,113 @@
+"""What the commands share: their options, what they are handed, what they print and tell.
+
+A command imports what it uses when it is called: help and label status cost no torch and no MLflow.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from jobs.options import RunOptions
+from models.errors import CastingError, first_line
+
+if TYPE_CHECKING:
+    from jobs.campaign.ports import Context
+    from jobs.campaign.session import Session
+
+_Params = ParamSpec("_Params")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+DEFAULTS = asdict(RunOptions())
+
+
+def prints_json(
+    command: Callable[_Params, dict[str, Any]],
+) -> Callable[_Params, None]:
+    """Print a command's result, and turn errors that a user can mend into exit 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
+        try:
+            result = command(*args, **kwargs)
+        except CastingError as error:
+            raise click.ClickException(str(error)) from error
+        except _outages() as error:
+            raise click.ClickException(
+                f"{type(error).__name__}: {first_line(error)}. What was recorded stays; mend it "
+                f"and run the same command again"
+            ) from error
+        click.echo(json.dumps(result, indent=2))
+
+    return wrapped
+
+
+def _outages() -> tuple[type[Exception], ...]:
+    """The errors of disk, MLflow and ledger; of a library that was not imported there are none."""
+    names = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError"))
+    loaded = [(sys.modules.get(module), name) for module, name in names]
+    return (OSError, *(getattr(module, name) for module, name in loaded if module is not None))
+
+
+def option(
+    name: str, text: str, kind: click.ParamType[Any] | type | None = None
+) -> Callable[[_Command], _Command]:
+    """An option of `run` with the default of `RunOptions`."""
+    flag = "--" + name.replace("_", "-")
+    return click.option(flag, name, default=DEFAULTS[name], type=kind, help=text)
+
+
+campaign_option = click.option(
+    "--campaign", default="auto", help="Campaign; auto: the only unfinished one."
+)
+service_option = option("service_url", "Scoring service; auto: start one and stop it at the end.")
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+model_option = option("model_name", "Registered model in MLflow.")
+
+
+@contextmanager
+def opened_context() -> "Iterator[Context]":
+    """Ledger, MLflow and scoring service."""
+    from jobs.adapters.context import real_context
+
+    with real_context() as context:
+        yield context
+
+
+@contextmanager
+def holding(campaign: str) -> Iterator[None]:
+    """A campaign or comparison, held by this job alone."""
+    from jobs.adapters.environment import ledger_url
+    from jobs.processes.campaign_lock import hold_campaign
+
+    with hold_campaign(ledger_url(), campaign):
+        yield
+
+
+@contextmanager
+def working_on_recorded(campaign: str, service_url: str = "auto") -> "Iterator[Session]":
+    """A campaign of the ledger, held by this job alone."""
+    from jobs.campaign.opening import working_on
+    from jobs.campaign.state import recorded_options
+
+    with opened_context() as context:
+        options = recorded_options(context.ledger, campaign, service_url)
+        with holding(options.name), working_on(context, options) as session:
+            yield session
+
+
+@contextmanager
+def consulting(campaign: str) -> "Iterator[Session]":
+    """A campaign of the ledger, while another job may work on it."""
+    from jobs.campaign.opening import look_up
+    from jobs.campaign.session import Session
+    from jobs.campaign.state import recorded_options
+
+    with opened_context() as context:
+        options = recorded_options(context.ledger, campaign)
+        yield Session.begin(context, look_up(context, options))

@@ -1,0 +1,14 @@
+"""Campaigns of seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from jobs.options import RunOptions
+
+
+def small(data: Path, **changes: object) -> RunOptions:
+    """A campaign of seconds: three rounds at 32 px, a few steps each."""
+    base = RunOptions(
+        data=str(data), rounds=3, batch=5, initial=10, passes=8, steps=3, image_size=32
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
