@@ -6,28 +6,34 @@ transaction and idempotent: writing the same again changes nothing.
 
 import datetime
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import sqlalchemy as sa
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from jobs.adapters import ledger_tables
+from jobs.adapters.migrations import bring_up_to_date
 from jobs.campaign.ports import ORACLE, Asked, CampaignRow, Label, Trained, Use
 from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
+_VARIABLES = 500  # values of one query; every database takes as many
+
 
 class Ledger:
-    """The ledger at an SQLAlchemy URL; tables are made where they are missing."""
+    """The ledger at an SQLAlchemy URL; a new or an older one is brought up to date.
+
+    Raises:
+        CampaignError: it is of a newer program.
+    """
 
     def __init__(self, url: str) -> None:
-        patience = {"timeout": 10} if url.startswith("sqlite") else {}
-        self.engine = sa.create_engine(url, connect_args=patience)
-        try:
-            ledger_tables.META.create_all(self.engine)
-        except sa.exc.DBAPIError:  # another job was making them just now
-            ledger_tables.META.create_all(self.engine)
+        timeout = {"timeout": 10} if url.startswith("sqlite") else {}
+        self.engine = sa.create_engine(url, connect_args=timeout)
+        bring_up_to_date(self.engine)
 
     def close(self) -> None:
         """Give up the connections."""
@@ -132,11 +138,13 @@ class Ledger:
     def record_sides(self, data: str, split: str, parts: Iterable[PartSide]) -> None:
         """Record the side of parts; those known already stay where they are."""
         rows = [{"data": data, "split": split, **asdict(part)} for part in parts]
-        try:
-            self._insert_new_sides(data, split, rows)
-        except sa.exc.IntegrityError:  # another job was faster with some of them
-            self._insert_new_sides(data, split, rows)
+        self._insert_new_sides(data, split, rows)
 
+    @retry(  # another job may be faster with some of them
+        retry=retry_if_exception_type(sa.exc.IntegrityError),
+        stop=stop_after_attempt(2),
+        reraise=True,
+    )
     def _insert_new_sides(self, data: str, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
         known = self.sides(data, split)
         self._insert(ledger_tables.sides, [row for row in rows if row["part"] not in known])
@@ -169,20 +177,25 @@ class Ledger:
 
         What an annotator said last about a casting and says again is no news.
         """
-        said: dict[str, dict[str, str]] = {}
+        castings_of = defaultdict(set)
+        for casting, _, annotator in labels:
+            castings_of[annotator].add(casting)
+        said = {by: self._labels_by(by, sorted(castings)) for by, castings in castings_of.items()}
         at = _now()
         news = []
         for casting, label, annotator in labels:
-            known = said.setdefault(annotator, self._labels_by(annotator))
-            if known.get(casting) != label:
-                known[casting] = label
+            if said[annotator].get(casting) != label:
+                said[annotator][casting] = label
                 news.append({"casting": casting, "label": label, "annotator": annotator, "at": at})
         self._insert(ledger_tables.labels, news)
         return len(news)
 
     def labels(self) -> dict[str, str]:
         """The label of every casting that has one; the latest counts."""
-        return self._labels_by(None)
+        table = ledger_tables.labels
+        query = sa.select(table.c.casting, table.c.label).order_by(table.c.id)
+        with self.engine.connect() as connection:
+            return dict(connection.execute(query).tuples().all())
 
     def labelled_by_people(self) -> set[str]:
         """The castings whose latest label is not the oracle's."""
@@ -192,13 +205,19 @@ class Ledger:
             latest = {row.casting: row.annotator for row in connection.execute(query)}
         return {casting for casting, annotator in latest.items() if annotator != ORACLE}
 
-    def _labels_by(self, annotator: str | None) -> dict[str, str]:
+    def _labels_by(self, annotator: str, castings: Sequence[str]) -> dict[str, str]:
+        """What an annotator last called each of these castings that they have labelled."""
         table = ledger_tables.labels
         query = sa.select(table.c.casting, table.c.label).order_by(table.c.id)
-        if annotator is not None:
-            query = query.where(table.c.annotator == annotator)
+        query = query.where(table.c.annotator == annotator)
         with self.engine.connect() as connection:
-            return {row.casting: row.label for row in connection.execute(query)}
+            return {
+                row.casting: row.label
+                for start in range(0, len(castings), _VARIABLES)
+                for row in connection.execute(
+                    query.where(table.c.casting.in_(castings[start : start + _VARIABLES]))
+                )
+            }
 
     # rounds
 

@@ -1,4 +1,4 @@
-"""The ledger's tables, in SQLAlchemy.
+"""The ledger's tables, as `migrations` make them.
 
 campaigns   name, the options it was begun with
 runs        the MLflow run of a campaign
@@ -68,10 +68,11 @@ labels = sa.Table(
     "labels",
     META,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("casting", sa.String, nullable=False, index=True),
+    sa.Column("casting", sa.String, nullable=False),
     sa.Column("label", sa.String, nullable=False),
     sa.Column("annotator", sa.String, nullable=False),
     sa.Column("at", sa.String, nullable=False),
+    sa.Index("ix_labels_casting_annotator", "casting", "annotator"),
 )
 rounds = sa.Table(
     "rounds",

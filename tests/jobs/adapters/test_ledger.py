@@ -3,9 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
-from jobs.adapters import ledger_tables
 from jobs.adapters.ledger import Ledger
 from jobs.campaign.ports import Asked, CampaignRow, Trained
 from jobs.datasets.ports import Seen
@@ -142,14 +140,9 @@ def test_two_jobs_that_place_the_same_parts_at_once_agree(
     second.close()
 
 
-def test_a_ledger_whose_tables_another_job_makes_just_now_is_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def beaten(engine: sa.Engine) -> None:  # as PostgreSQL tells it
-        monkeypatch.undo()
-        raise sa.exc.IntegrityError("CREATE TABLE labels", None, Exception("duplicate key"))
-
-    monkeypatch.setattr(ledger_tables.META, "create_all", beaten)
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    assert ledger.campaigns() == []
-    ledger.close()
+def test_labels_are_looked_up_however_many_are_given_at_once(ledger: Ledger):
+    labels = [(f"c{number}", "ok", "ann") for number in range(1201)]
+    assert ledger.record_labels(labels) == 1201
+    assert ledger.record_labels([("c7", "def", "bob"), *labels]) == 1
+    assert ledger.record_labels([("c7", "def", "ann"), *labels]) == 2  # the last line is theirs
+    assert ledger.labels()["c7"] == "ok"
