@@ -1,6 +1,7 @@
 """What the commands share: their options, what they are handed, what they print and tell.
 
-A command imports what it uses when it is called: help and label status cost no torch and no MLflow.
+A command imports what it uses when it is called: help and label status cost neither torch nor
+MLflow.
 """
 
 import functools
