@@ -12,7 +12,7 @@ from jobs.datasets.castings import (
     merge,
 )
 from jobs.datasets.split import PartSide, leaked_test_castings, part_hash, place_parts
-from models.errors import DataError, listed
+from models.errors import DataError
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -132,12 +132,6 @@ def test_the_good_class_may_be_named():
     assert good_class(("fine", "crack"), "fine") == "fine"
     with pytest.raises(DataError, match="--good flawless: the classes are fine, crack"):
         good_class(("fine", "crack"), "flawless")
-
-
-def test_a_list_of_names_shows_five_and_counts_the_rest():
-    assert listed(list("abcde")) == "a, b, c, d, e"
-    assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"
-    assert listed([]) == ""
 
 
 # --- the test side ------------------------------------------------------------------------------
