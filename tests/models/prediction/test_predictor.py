@@ -35,12 +35,12 @@ def doubles(values):
 
 def whole_and_chunked(predictor, pixels, size):
     """The scores of some castings among all seventy, and in chunks of their own."""
-    some = 10 if size == 1 else len(pixels)
+    count = 10 if size == 1 else len(pixels)
     whole = predictor.score(pixels, 5, 1)
-    parts = [predictor.score(chunk, 5, 1) for chunk in pixels[:some].split(size)]
+    parts = [predictor.score(chunk, 5, 1) for chunk in pixels[:count].split(size)]
     names = ("embeddings_N_F", "deterministic_N_C", "probs_N_K_C")
     return (
-        Scores(*(getattr(whole, name)[:some] for name in names)),
+        Scores(*(getattr(whole, name)[:count] for name in names)),
         Scores(*(torch.cat([getattr(part, name) for part in parts]) for name in names)),
     )
 
@@ -217,8 +217,8 @@ def test_the_pass_without_dropout_is_the_softmax_of_the_networks_own_logits(pred
     network = predictor.network
     with torch.no_grad():
         logits = network(normalise(pixels[:6], predictor.preprocessing)).double()
-    found = predictor.score(pixels[:6], 1, 0).deterministic_N_C
-    torch.testing.assert_close(found, (logits / 1.5).softmax(dim=1), atol=1e-5, rtol=0)
+    plain = predictor.score(pixels[:6], 1, 0).deterministic_N_C
+    torch.testing.assert_close(plain, (logits / 1.5).softmax(dim=1), atol=1e-5, rtol=0)
 
 
 def test_pass_k_is_the_head_on_the_features_that_mask_k_keeps(predictor, pixels):

@@ -44,13 +44,13 @@ def test_castings_are_turned_every_way_and_half_of_them_mirrored():
     image[..., 14:19, 26:31] = 1.0  # right
     image[..., 2:7, 14:19] = 0.5  # top: a quarter turn counterclockwise from it
     recipe = Recipe(upright=0, zoom=0, light=0)
-    found = augment(image.expand(300, -1, -1, -1), recipe, seeded())[:, 0]
+    augmented = augment(image.expand(300, -1, -1, -1), recipe, seeded())[:, 0]
     rows, columns = torch.meshgrid(torch.arange(33) - 16.0, torch.arange(33) - 16.0, indexing="ij")
 
     def angle(weight):
         return torch.atan2(-(weight * rows).sum(dim=(1, 2)), (weight * columns).sum(dim=(1, 2)))
 
-    bright, half = (found > 0.75).float(), ((found > 0.3) & (found < 0.6)).float()
+    bright, half = (augmented > 0.75).float(), ((augmented > 0.3) & (augmented < 0.6)).float()
     quarter = (angle(half) - angle(bright)).sin()
     mirrored = (quarter < 0).double().mean().item()
     assert 0.4 < mirrored < 0.6
@@ -60,9 +60,11 @@ def test_castings_are_turned_every_way_and_half_of_them_mirrored():
 
 def test_an_upright_casting_is_turned_without_softening_a_pixel():
     images = torch.rand(40, 1, 16, 16, generator=seeded(3))
-    found = augment(images, Recipe(upright=1, light=0), seeded())
+    augmented = augment(images, Recipe(upright=1, light=0), seeded())
     sharp = [image.flatten().sort().values for image in images]
-    turned = [image.flatten().sort().values for image in found]
+    turned = [image.flatten().sort().values for image in augmented]
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(sharp, turned, strict=True))
-    moved = sum(not torch.allclose(a, b, atol=1e-4) for a, b in zip(images, found, strict=True))
+    moved = sum(
+        not torch.allclose(a, b, atol=1e-4) for a, b in zip(images, augmented, strict=True)
+    )
     assert moved > 20  # seven of eight poses differ from the one it had
