@@ -24,7 +24,7 @@ class Candidates:
         labelled_embeddings_M_F: those of the labelled castings; at a cold start M is 0.
         labelled_classes_M: index of the class of each labelled casting, int64.
         parts_N: the part of each casting.
-        images: pixels, uint8 `[N, channels, side, side]`; 32 a side are plenty.
+        images: pixels, uint8 `[N, channels, side, side]`; 32 per side are plenty.
         labelled_images: the same of the labelled castings, given whenever `images` are.
         picked: the castings that the batch holds already, None for none.
         places_N: place of each casting in the order that a composition chooses from, 0 the best;

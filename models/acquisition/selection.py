@@ -55,7 +55,7 @@ def gumbel(count: int, scale: float, generator: torch.Generator) -> Tensor:
 def one_per_part(
     parts_N: Sequence[str], size: int, choose: Callable[[list[int], int, list[int]], list[int]]
 ) -> list[int]:
-    """Fill a batch with at most one casting a part, as long as parts remain.
+    """Fill a batch with at most one casting per part, as long as parts remain.
 
     `choose(eligible, size, batch)` returns `size` of the eligible in order of choice, knowing
     what the batch holds already. It is asked again for what is missing, without the castings of
@@ -95,7 +95,7 @@ def choose_batch(
     *,
     on_step: OnStep | None = None,
 ) -> list[int]:
-    """Let the strategy choose, at most one casting a part while parts remain.
+    """Let the strategy choose, at most one casting per part while parts remain.
 
     A strategy that `ranks` is asked once, for its whole order. Any other is asked again where
     parts collide, for what is missing, and finds in `candidates.picked` what the batch holds.

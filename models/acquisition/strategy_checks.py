@@ -203,7 +203,7 @@ def _ties_go_by_id(strategy: Strategy) -> str:
     return "" if chosen == [0, 1, 2, 3, 4] else f"of eight castings all alike it chose {chosen}"
 
 
-def _one_casting_a_part(strategy: Strategy) -> str:
+def _one_casting_per_part(strategy: Strategy) -> str:
     for parts in ("aabbccdd", "aaaaaaab", "aaabbbcc"):
         for size in (3, 9):
             chosen = _batch(strategy, random_candidates(8), list(parts), size)
@@ -243,7 +243,7 @@ CHECKS: Mapping[str, Callable[[Strategy], str]] = MappingProxyType(
         "refuses what is not a number": _refuses_nan,
         "chooses the same whatever the order of finding": _order_of_finding_is_nothing,
         "breaks ties by casting id": _ties_go_by_id,
-        "takes one casting a part while parts remain": _one_casting_a_part,
+        "takes one casting per part while parts remain": _one_casting_per_part,
         "ranks if it says so": _ranks_if_it_says_so,
         "has needs that exist and a docstring": _needs_exist_and_a_sentence_says_what_it_does,
     }

@@ -7,7 +7,7 @@ features in every minibatch. Pixels are bytes already: of the stem only the filt
 and the place of 0 to a whole grey level.
 
 The operators are those that torch itself compiles quantised networks to (`torch.ops.onednn`), used
-here without its compiler, which takes twenty seconds a version.
+here without its compiler, which takes twenty seconds per version.
 """
 
 from collections.abc import Callable

@@ -33,7 +33,7 @@ class CastingModel:
             params: `passes` (default 50) and `seed` (default 0).
 
         Returns:
-            A row of the service's fields a casting, in the order given.
+            A row of the service's fields per casting, in the order given.
 
         Raises:
             DataError: there is no column `image`, or a parameter is out of range.

@@ -40,7 +40,7 @@ class Muon(torch.optim.Optimizer):
         self.param_groups += self._others.param_groups  # the same dictionaries
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override] # noqa: ARG002
+    def step(self, _closure: None = None) -> None:  # type: ignore[override]
         """Make a step."""
         self._others.step()
         group = self.param_groups[0]

@@ -34,8 +34,8 @@ from jobs.datasets.synthetic.marks import (
 )
 from jobs.datasets.synthetic.spec import SyntheticSpec
 
-_TILE = 128  # texels a side of the cast grain, which repeats
-_GRAIN = 56  # texels a radius: about one a pixel at the default size
+_TILE = 128  # texels per side of the cast grain, which repeats
+_GRAIN = 56  # texels per radius: about one per pixel at the default size
 _ROWS = 160  # lathe marks between the axis and twice the rim
 
 

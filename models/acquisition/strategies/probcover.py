@@ -66,7 +66,7 @@ def pure_radius(points_N_F: Tensor, pseudo_labels_N: Tensor) -> float:
 
 
 def _balls(points_N_F: Tensor, targets_T_F: Tensor, delta: float) -> tuple[_Bits, _Counts]:
-    """Which points are nearer than δ to each target, bits `[T, N / 8]`; targets a point `[N]`.
+    """Which points are nearer than δ to each target, bits `[T, N / 8]`; targets per point `[N]`.
 
     Where every point is a target, each pair is looked at once.
     """

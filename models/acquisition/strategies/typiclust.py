@@ -20,7 +20,7 @@ _SMALL_CLUSTER = 5  # members below which typiclust takes a cluster for strays
 def typiclust(candidates: Candidates, size: int, generator: torch.Generator) -> Tensor:
     """Most typical casting of each cluster that has no label yet (Hacohen 2022).
 
-    A cluster for each casting labelled or to be picked (500 at most, but one a pick); those
+    A cluster for each casting labelled or to be picked (500 at most, but one per pick); those
     with fewest labels first, then the largest; clusters of fewer than 5 castings last.
     """
     pool_N_F, known_P_F = candidates.embeddings(), candidates.known_embeddings()

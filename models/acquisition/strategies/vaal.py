@@ -17,7 +17,7 @@ from models.acquisition.selection import top_scoring
 from models.acquisition.strategy import OnStep, needing
 from models.errors import DataError
 
-SIDE = 32  # pixels a side at which castings are looked at
+SIDE = 32  # pixels per side at which castings are looked at
 _LATENT = 16
 _MINIBATCH = 64
 _LEARNING_RATE = 1e-3

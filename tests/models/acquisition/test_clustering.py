@@ -42,14 +42,14 @@ def small_steps(monkeypatch):
 
 @pytest.mark.usefixtures("small_steps")
 def test_distances_are_those_of_scipy():
-    some, others = points(11), points(4, seed=1)
-    expected = cdist(some, others) ** 2
-    sliced = torch.cat([squared for _, squared in in_slices(some, others)])
+    cloud, others = points(11), points(4, seed=1)
+    expected = cdist(cloud, others) ** 2
+    sliced = torch.cat([squared for _, squared in in_slices(cloud, others)])
     assert np.allclose(sliced, expected)
     assert np.allclose(
-        euclidean(some)(slice(2, 9), torch.tensor([0, 5])), cdist(some, some)[2:9, [0, 5]] ** 2
+        euclidean(cloud)(slice(2, 9), torch.tensor([0, 5])), cdist(cloud, cloud)[2:9, [0, 5]] ** 2
     )
-    distance, index = nearest(some, others)
+    distance, index = nearest(cloud, others)
     assert np.allclose(distance, expected.min(axis=1))
     assert index.tolist() == expected.argmin(axis=1).tolist()
 
@@ -60,11 +60,11 @@ def test_with_nothing_to_be_near_to_the_distance_is_infinite():
 
 
 def test_points_made_comparable_keep_which_distance_is_larger_and_lose_offset_and_scale():
-    some, others = 1e3 + 50 * points(20), 1e3 + 50 * points(5, seed=1)
-    moved, with_them = comparable(some, others)
+    cloud, others = 1e3 + 50 * points(20), 1e3 + 50 * points(5, seed=1)
+    moved, with_them = comparable(cloud, others)
     assert torch.allclose(moved.mean(dim=0), torch.zeros(3, dtype=torch.float64), atol=1e-9)
     assert moved.square().sum(dim=1).mean().item() == pytest.approx(1)
-    ratio = cdist(moved, with_them) / cdist(some, others)
+    ratio = cdist(moved, with_them) / cdist(cloud, others)
     assert ratio == pytest.approx(np.full((20, 5), ratio[0, 0]))
 
 
@@ -73,15 +73,15 @@ def test_points_that_coincide_are_made_comparable_without_dividing_by_nothing():
 
 
 def test_normalised_points_have_length_one_and_the_origin_stays():
-    found = normalised(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-    assert torch.allclose(found, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
+    points_N_F = normalised(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    assert torch.allclose(points_N_F, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
 
 
 # --- farthest first -----------------------------------------------------------------------------
 
 
-def plainly_farthest_first(some, first, size):
-    squared = cdist(some, some) ** 2
+def plainly_farthest_first(cloud, first, size):
+    squared = cdist(cloud, cloud) ** 2
     chosen = [first]
     while len(chosen) < size:
         near = squared[:, chosen].min(axis=1).round(6)
@@ -93,12 +93,12 @@ def plainly_farthest_first(some, first, size):
 @quick
 @given(st.integers(0, 1000), st.integers(2, 30))
 def test_the_farthest_are_those_found_without_any_shortcut(seed, count):
-    some = points(count, seed)
+    cloud = points(count, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clustering, "_FRONT", 3)
-        between = euclidean(some)
-        found = farthest_first(count - 1, nearest_to([0], between, count), between)
-    assert found == plainly_farthest_first(some, 0, count)
+        between = euclidean(cloud)
+        chosen = farthest_first(count - 1, nearest_to([0], between, count), between)
+    assert chosen == plainly_farthest_first(cloud, 0, count)
 
 
 @pytest.mark.usefixtures("small_steps")
@@ -112,13 +112,13 @@ def test_among_equally_far_points_the_lower_index_is_first():
 
 @pytest.mark.usefixtures("small_steps")
 def test_each_is_drawn_in_proportion_to_its_squared_distance_from_the_nearest_before_it():
-    some = torch.tensor([[0.0], [1.0], [2.0], [4.0], [7.0]], dtype=torch.float64)
-    between, generator = euclidean(some), seeded(3)
+    cloud = torch.tensor([[0.0], [1.0], [2.0], [4.0], [7.0]], dtype=torch.float64)
+    between, generator = euclidean(cloud), seeded(3)
     chances = {}
     for triple in itertools.permutations(range(1, 5), 3):
         chance, chosen = 1.0, [0]
         for index in triple:
-            near = (cdist(some, some) ** 2)[:, chosen].min(axis=1)
+            near = (cdist(cloud, cloud) ** 2)[:, chosen].min(axis=1)
             chance *= near[index] / near.sum()
             chosen.append(index)
         chances[triple] = chance
@@ -134,12 +134,12 @@ def test_each_is_drawn_in_proportion_to_its_squared_distance_from_the_nearest_be
 
 @pytest.mark.usefixtures("small_steps")
 def test_points_on_one_drawn_are_drawn_last_by_index_and_none_twice():
-    some = torch.tensor([[0.0], [0.0], [5.0], [5.0], [5.0], [9.0]])
-    between = euclidean(some)
-    found = drawn_far_apart(5, nearest_to([0], between, 6), between, seeded())
-    assert sorted(found) == [1, 2, 3, 4, 5]
-    assert {float(some[i]) for i in found[:2]} == {5.0, 9.0}
-    assert found[2:] == sorted(found[2:])
+    cloud = torch.tensor([[0.0], [0.0], [5.0], [5.0], [5.0], [9.0]])
+    between = euclidean(cloud)
+    chosen = drawn_far_apart(5, nearest_to([0], between, 6), between, seeded())
+    assert sorted(chosen) == [1, 2, 3, 4, 5]
+    assert {float(cloud[i]) for i in chosen[:2]} == {5.0, 9.0}
+    assert chosen[2:] == sorted(chosen[2:])
 
 
 # --- k-means ------------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ def test_points_on_one_drawn_are_drawn_last_by_index_and_none_twice():
 
 def test_clusters_far_apart_are_told_apart():
     kinds = torch.arange(60) % 3
-    some = 50 * torch.eye(3)[kinds] + torch.rand(60, 3, generator=seeded())
-    labels = k_means(some, 3, seeded(1))
+    cloud = 50 * torch.eye(3)[kinds] + torch.rand(60, 3, generator=seeded())
+    labels = k_means(cloud, 3, seeded(1))
     assert len({(int(a), int(b)) for a, b in zip(kinds, labels, strict=True)}) == 3
 
 

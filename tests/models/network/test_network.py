@@ -54,8 +54,8 @@ def test_the_twin_for_inference_gives_the_same_features_without_a_batch_norm(
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with torch.inference_mode():
         expected = network.features(images)
-        found = network.for_inference(Preprocessing()).features(images)
-    difference = (found - expected).norm() / expected.norm()
+        of_twin = network.for_inference(Preprocessing()).features(images)
+    difference = (of_twin - expected).norm() / expected.norm()
     assert difference < (0.02 if native else 1e-5)
     twin = network.for_inference(Preprocessing())
     assert not any(isinstance(module, nn.BatchNorm2d) for module in twin.modules())

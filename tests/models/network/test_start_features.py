@@ -1,3 +1,4 @@
+import pytest
 import torch
 from safetensors.torch import save_file
 
@@ -26,8 +27,9 @@ def test_of_colour_the_channels_count_alike():
     torch.testing.assert_close(features[:, 0], torch.tensor([1 / 6, -1 / 6]))
 
 
+@pytest.mark.usefixtures("in_fp32")
 def test_of_other_weights_it_is_what_their_backbone_says_of_more_than_a_minibatch(
-    pixels, tmp_path, in_fp32
+    pixels, tmp_path
 ):
     start = build(SPEC, "scratch", torch.Generator().manual_seed(4)).eval()
     save_file({k: v.contiguous() for k, v in start.state_dict().items()}, tmp_path / "w")

@@ -30,8 +30,8 @@ def test_a_published_version_is_found_and_gives_the_same_numbers(
     assert (made.name, made.number, dict(made.tags)) == (NAME, "1", TAGS)
     assert mlflow_registry.find(tracking_store, NAME, "1") == made
     loaded = mlflow_registry.load(NAME, "1")
-    found, wanted = (p.score(pixels[:9], 5, 1) for p in (loaded, predictor))
-    assert torch.equal(found.probs_N_K_C, wanted.probs_N_K_C)
+    read, wanted = (p.score(pixels[:9], 5, 1) for p in (loaded, predictor))
+    assert torch.equal(read.probs_N_K_C, wanted.probs_N_K_C)
     assert loaded.classes == predictor.classes
 
 
@@ -153,8 +153,8 @@ def test_a_version_whose_data_are_a_link_to_elsewhere_is_refused(exported, tmp_p
 def test_an_exported_folder_is_loaded_from_outside_and_from_inside(exported, predictor, pixels):
     wanted = predictor.score(pixels[:3], 4, 0).probs_N_K_C
     for folder in (exported, exported / "data" / "version"):
-        found = mlflow_registry.load_folder(folder).score(pixels[:3], 4, 0).probs_N_K_C
-        assert torch.equal(found, wanted)
+        read = mlflow_registry.load_folder(folder).score(pixels[:3], 4, 0).probs_N_K_C
+        assert torch.equal(read, wanted)
 
 
 def test_a_folder_that_is_no_version_is_refused(tmp_path):
@@ -196,9 +196,9 @@ def test_an_exported_version_knows_where_it_came_from(publish, predictor, pixels
     mlflow_registry.export(made, tmp_path / "some" / "folder")
     shutil.rmtree(tmp_path / "mlruns")  # nothing outside is needed any more
     assert mlflow_registry.origin(tmp_path / "some" / "folder") == made
-    found = mlflow_registry.load_folder(tmp_path / "some" / "folder")
+    read = mlflow_registry.load_folder(tmp_path / "some" / "folder")
     wanted = predictor.score(pixels[:3], 4, 0).probs_N_K_C
-    assert torch.equal(found.score(pixels[:3], 4, 0).probs_N_K_C, wanted)
+    assert torch.equal(read.score(pixels[:3], 4, 0).probs_N_K_C, wanted)
 
 
 def test_an_export_never_writes_into_what_is_there(publish, tmp_path):

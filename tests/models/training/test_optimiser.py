@@ -30,12 +30,12 @@ def flat(tensor):
 def test_each_block_of_filters_has_nearly_orthonormal_rows(scale):
     given = [filters(2 * BLOCK, 32, 3, scale), filters(BLOCK, 1, 7, scale)]
     given[0][:5] *= 100
-    found = orthogonal(given)
-    assert [tuple(t.shape) for t in found] == [(2, BLOCK, 288), (1, BLOCK, 49)]
-    for block in found[0]:
+    orthonormal = orthogonal(given)
+    assert [tuple(t.shape) for t in orthonormal] == [(2, BLOCK, 288), (1, BLOCK, 49)]
+    for block in orthonormal[0]:
         values = torch.linalg.svdvals(block)
         assert 0.6 < values.min() <= values.max() < 1.3
-    assert torch.linalg.svdvals(found[1][0])[:49].min() > 0.5  # 49 pixels have rank 49
+    assert torch.linalg.svdvals(orthonormal[1][0])[:49].min() > 0.5  # 49 pixels have rank 49
 
 
 def test_a_gradient_of_zeros_makes_no_step():

@@ -109,7 +109,7 @@ def test_sampled_outcomes_come_near_the_exact_information(monkeypatch):
     probs = posterior(7, 3, passes=5, classes=3)
     exact = information(probs, list(range(6))) - information(probs, list(range(5)))
     monkeypatch.setattr(module, "OUTCOMES", 80)
-    found = []
+    gains = []
     for seed in range(40):
         generator, one = seeded(seed), torch.ones(1, dtype=torch.float64)
         table = Joint(one, torch.full((1, 5), 0.2, dtype=torch.float64))
@@ -117,9 +117,9 @@ def test_sampled_outcomes_come_near_the_exact_information(monkeypatch):
             table = table.with_casting(probs[casting], generator)
         assert len(table.shares_S) <= 80
         assert float(table.shares_S.sum()) == pytest.approx(1)
-        found.append(float(table.gains(probs[5:6])))
-    error = np.std(found) / math.sqrt(len(found))
-    assert np.mean(found) == pytest.approx(exact, abs=4 * error)
+        gains.append(float(table.gains(probs[5:6])))
+    error = np.std(gains) / math.sqrt(len(gains))
+    assert np.mean(gains) == pytest.approx(exact, abs=4 * error)
     assert error < 0.02
 
 

@@ -42,7 +42,7 @@ def test_coreset_leaves_no_casting_farther_than_twice_the_optimum(seed, count, s
     def farthest(centres):
         return reach[:, [*centres, *range(count, count + len(known))]].min(axis=1).max()
 
-    best = min(farthest(some) for some in itertools.combinations(range(count), size))
+    best = min(farthest(centres) for centres in itertools.combinations(range(count), size))
     assert farthest(chosen(coreset, lying_at(pool, known), size)) <= 2 * best + 1e-6
 
 

@@ -32,9 +32,9 @@ def test_the_radius_is_the_largest_at_which_balls_are_pure():
 @quick
 @given(st.integers(0, 10_000))
 def test_beyond_the_radius_less_than_95_percent_of_the_balls_are_pure(seed):
-    some, labels = points(60, seed), (points(60, seed + 1)[:, 0] > 0).long()
-    radius = pure_radius(some, labels)
-    distances, mixed = cdist(some, some), labels[:, None] != labels
+    cloud, labels = points(60, seed), (points(60, seed + 1)[:, 0] > 0).long()
+    radius = pure_radius(cloud, labels)
+    distances, mixed = cdist(cloud, cloud), labels[:, None] != labels
 
     def purity(delta):
         return 1 - ((distances < delta) & mixed.numpy()).any(axis=1).mean()
@@ -61,8 +61,8 @@ def plainly_covered(pool, known, delta, size):
 def test_probcover_covers_as_greedy_search_does(seed, delta, labels):
     candidates = lying_at(points(40, seed, 3), points(labels, seed + 1, 3))
     pool, known = (
-        torch.nn.functional.normalize(some)
-        for some in (candidates.embeddings_N_F, candidates.labelled_embeddings_M_F)
+        torch.nn.functional.normalize(embeddings)
+        for embeddings in (candidates.embeddings_N_F, candidates.labelled_embeddings_M_F)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "pure_radius", lambda *_: delta)
@@ -77,10 +77,10 @@ def test_probcover_covers_more_than_63_percent_of_what_the_best_three_balls_do(s
     pool = torch.nn.functional.normalize(candidates.embeddings_N_F)
     within = cdist(pool, pool) < delta
 
-    def covered(some):
-        return within[list(some)].any(axis=0).sum()
+    def covered(balls):
+        return within[list(balls)].any(axis=0).sum()
 
-    best = max(covered(some) for some in itertools.combinations(range(10), 3))
+    best = max(covered(balls) for balls in itertools.combinations(range(10), 3))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "pure_radius", lambda *_: delta)
         assert covered(chosen(probcover, candidates, 3)) >= (1 - 1 / np.e) * best

@@ -70,7 +70,7 @@ def test_permuting_the_castings_changes_nothing_in_the_batch(name, seed, random)
 @every_but_vaal
 @quick
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.data())
-def test_takes_one_casting_a_part_while_parts_remain(name, parts, data):
+def test_takes_one_casting_per_part_while_parts_remain(name, parts, data):
     size = data.draw(st.integers(1, len(parts)))
     candidates = random_candidates(len(parts), seed=len(parts))
     chosen = choose_batch(find_strategy(name), candidates, parts, size, seeded())

@@ -16,9 +16,9 @@ def test_typiclust_takes_the_most_typical_of_the_largest_clusters_without_a_labe
     batch = chosen(typiclust, candidates, 3)
     assert kinds[batch].tolist() == [2, 3, 0]
     for index in batch:
-        own = [i for i in range(len(pool)) if kinds[i] == kinds[index]]
-        mean_distance = cdist(pool[own], pool[own]).sum(axis=1) / (len(own) - 1)
-        assert own[int(mean_distance.argmin())] == index
+        alike = [i for i in range(len(pool)) if kinds[i] == kinds[index]]
+        mean_distance = cdist(pool[alike], pool[alike]).sum(axis=1) / (len(alike) - 1)
+        assert alike[int(mean_distance.argmin())] == index
 
 
 def test_typiclust_leaves_clusters_of_fewer_than_five_until_the_others_are_used_up():
