@@ -68,11 +68,7 @@ def _why_mlflow_is_away(error: BaseException) -> str | None:
 
 
 def _ledger() -> Ledger:
-    """The ledger of this environment.
-
-    Raises:
-        CampaignError: no installed driver can open such a URL.
-    """
+    """The ledger of this environment."""
     try:
         return Ledger(environment.ledger_url())
     except (ImportError, ArgumentError) as error:

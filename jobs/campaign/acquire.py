@@ -152,11 +152,7 @@ def _cannot_tell_yet(session: Session) -> bool:
 
 
 def _check_ready(session: Session) -> None:
-    """Refuse to rank without a model, or to ask twice.
-
-    Raises:
-        CampaignError: no round is trained yet, or the batch has been asked for already.
-    """
+    """Refuse to rank without a model, or to ask twice."""
     name, state = session.campaign.name, session.state
     if not state.trained:
         raise CampaignError(f"campaign {name} has no model yet to rank with; `train` makes one")

@@ -56,11 +56,7 @@ def check_initial(options: RunOptions, train: int, audit: int) -> int:
 
 
 def _cold_start(name: str) -> Strategy:
-    """The strategy of a first batch.
-
-    Raises:
-        DataError: it needs a model or labels.
-    """
+    """The strategy of a first batch."""
     strategy = find_strategy(name)
     if not starts_cold(strategy):
         others = ", ".join(other for other in STRATEGIES if starts_cold(find_strategy(other)))

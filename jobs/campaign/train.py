@@ -73,11 +73,7 @@ def train_round(session: Session) -> Trained:
 
 
 def _check_ready(session: Session) -> None:
-    """Refuse to train without a batch, or before all of it has labels.
-
-    Raises:
-        CampaignError: there is no batch to train on, or it has no labels yet.
-    """
+    """Refuse to train without a batch, or before all of it has labels."""
     name, state = session.campaign.name, session.state
     number = len(state.trained)
     if not state.batch(number):

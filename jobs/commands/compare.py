@@ -9,11 +9,7 @@ from typing import Any
 import click
 
 from jobs.commands.campaign import run_command
-from jobs.commands.frame import (
-    holding,
-    opened_context,
-    prints_json,
-)
+from jobs.commands.frame import holding, opened_context, prints_json
 from jobs.compare.options import CompareOptions
 
 _OWN = CompareOptions()

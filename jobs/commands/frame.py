@@ -27,9 +27,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 DEFAULTS = asdict(RunOptions())
 
 
-def prints_json(
-    command: Callable[_Params, dict[str, Any]],
-) -> Callable[_Params, None]:
+def prints_json(command: Callable[_Params, dict[str, Any]]) -> Callable[_Params, None]:
     """Print a command's result, and turn errors that a user can mend into exit 1."""
 
     @functools.wraps(command)

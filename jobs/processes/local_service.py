@@ -55,11 +55,7 @@ class LocalService:
 
     @retry(retry=retry_if_exception_type(_Interrupted), stop=stop_after_attempt(2), reraise=True)
     def _start(self) -> None:
-        """Start it and wait until it answers.
-
-        Raises:
-            ServiceError: it does not; the tail of its log is told.
-        """
+        """Start it and wait until it answers."""
         self.stop()
         port = self.url.rpartition(":")[2] or _free_port()
         command = [sys.executable, "-m", "bentoml", "serve", "service.inspector:CastingInspector"]
@@ -105,11 +101,7 @@ def _answers(url: str) -> bool:
 
 
 def _live(process: subprocess.Popen[bytes], url: str) -> str:
-    """The address, once the service that starts there answers.
-
-    Raises:
-        ServiceError: it ends before, or takes longer than `STARTUP`.
-    """
+    """The address, once the service that starts there answers."""
     deadline = time.monotonic() + STARTUP
     while time.monotonic() < deadline:
         code = process.poll()

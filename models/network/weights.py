@@ -84,11 +84,7 @@ def _starting_weights(spec: NetworkSpec, weights: str) -> dict[str, Tensor]:
 
 
 def _load_backbone(network: Network, state: dict[str, Tensor], name: str) -> None:
-    """Take the backbone's tensors; grey networks get the sum of a colour stem's channels.
-
-    Raises:
-        DataError: tensors are missing or of another shape.
-    """
+    """Take the backbone's tensors; grey networks get the sum of a colour stem's channels."""
     # the weights of a version have the prefix, `trunk.` up to format 3
     backbone = {
         key.removeprefix("trunk.").removeprefix("backbone."): value for key, value in state.items()

@@ -164,13 +164,7 @@ def origin(folder: Path) -> Version | None:
 
 
 def _download(name: str, number: str, target: Path) -> Path:
-    """Download all of a version.
-
-    Raises:
-        VersionNotFound: there is no such version.
-        VersionError: its files cannot be had.
-        MlflowException: the registry cannot be asked.
-    """
+    """Download all of a version."""
     try:
         return Path(download_artifacts(f"models:/{name}/{number}", dst_path=str(target)))
     except MlflowException as error:

@@ -97,11 +97,7 @@ def read(folder: Path) -> Predictor:
 
 
 def _check_files(folder: Path) -> None:
-    """Look at names only: nothing of what does not belong here is opened.
-
-    Raises:
-        VersionError: there are other files than those of a version, or links out of it.
-    """
+    """Look at names only: nothing of what does not belong here is opened."""
     besides = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
     if besides:
         raise VersionError(
@@ -141,11 +137,7 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
 def _self_check(
     predictor: Predictor, golden: Mapping[str, Tensor], written_in: str, folder: Path
 ) -> None:
-    """Compare the golden castings' numbers with those stored.
-
-    Raises:
-        VersionError: they differ, or the passes do not.
-    """
+    """Compare the golden castings' numbers with those stored."""
     scores = predictor.score(golden["pixels"], _GOLDEN_PASSES, _GOLDEN_SEED)
     same = written_in == predictor.precision
     allowed = _TOLERANCES[written_in] if same else _TOLERANCE_ELSEWHERE

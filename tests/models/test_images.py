@@ -7,14 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from models.images import (
-    Preprocessing,
-    at_model_size,
-    decode,
-    is_colour,
-    normalise,
-    upright,
-)
+from models.images import Preprocessing, at_model_size, decode, is_colour, normalise, upright
 from tests.models.photographs import COLOUR, EDGE, FORMATS, GREY, encoded, grey, noise, smooth
 
 

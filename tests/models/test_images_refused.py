@@ -13,10 +13,7 @@ import pytest
 from PIL import ExifTags, Image, ImageFile
 
 from models.errors import UnreadableImage
-from models.images import (
-    MAX_PIXELS,
-    decode,
-)
+from models.images import MAX_PIXELS, decode
 from tests.models.photographs import EDGE, FORMATS, GREY, encoded, noise, png
 
 

@@ -11,15 +11,7 @@ from models.evaluation.operating_point import OperatingPoint
 
 quick = settings(max_examples=60, deadline=None)
 GOOD_HALF = OperatingPoint("ok", 0.5)
-ALL = {
-    "accuracy",
-    "macro_f1",
-    "nll",
-    "ece",
-    "auroc",
-    "escape_rate",
-    "overkill_rate",
-}
+ALL = {"accuracy", "macro_f1", "nll", "ece", "auroc", "escape_rate", "overkill_rate"}
 
 
 def two_class(defect):

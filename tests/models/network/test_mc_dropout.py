@@ -197,7 +197,4 @@ def test_seed_0_draws_the_masks_that_stored_goldens_rely_on():
     assert masks.tolist() == GOLDEN
 
 
-GOLDEN = [
-    [0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0],
-    [0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0],
-]
+GOLDEN = [[0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0], [0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]]

@@ -6,11 +6,7 @@ from scipy.stats import chisquare
 
 from models.acquisition.candidates import Candidates
 from models.acquisition.strategies.badge import badge
-from tests.models.acquisition.pools import (
-    chosen,
-    points,
-    seeded,
-)
+from tests.models.acquisition.pools import chosen, points, seeded
 
 quick = settings(max_examples=25, deadline=None)
 
@@ -56,10 +52,7 @@ def test_badge_does_not_draw_what_the_batch_holds_the_like_of():
     features = torch.ones(3, 2, dtype=torch.float64)
     candidates = Candidates(3, deterministic_N_C=probs, embeddings_N_F=features)
     left = Candidates(
-        2,
-        deterministic_N_C=probs[1:],
-        embeddings_N_F=features[1:],
-        picked=candidates.rows([0]),
+        2, deterministic_N_C=probs[1:], embeddings_N_F=features[1:], picked=candidates.rows([0])
     )
     assert all(chosen(badge, left, 1, seed) == [1] for seed in range(20))
     assert all(chosen(badge, candidates, 2, seed) == [0, 2] for seed in range(20))

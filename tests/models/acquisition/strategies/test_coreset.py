@@ -7,13 +7,7 @@ from scipy.spatial.distance import cdist
 
 from models.acquisition.selection import choose_batch
 from models.acquisition.strategies.coreset import coreset
-from tests.models.acquisition.pools import (
-    chosen,
-    lying_at,
-    points,
-    seeded,
-    split_by_label,
-)
+from tests.models.acquisition.pools import chosen, lying_at, points, seeded, split_by_label
 
 quick = settings(max_examples=25, deadline=None)
 
