@@ -29,7 +29,8 @@ from benchmarks.empty import SIZE
 from benchmarks.load import CLIENTS, Load, for_seconds, load, serving
 from benchmarks.machine import machine
 from models.images import decode
-from models.registry import mlflow_registry, version
+from models.registry import version
+from models.registry.mlflow_registry import MlflowRegistry
 
 MODEL = "casting-defects"
 SERVICE = "service.inspector:CastingInspector"
@@ -66,8 +67,8 @@ def store(size: int = 128) -> Iterator[tuple[str, MlflowClient]]:
         golden = torch.randint(0, 256, (8, 1, size, size), dtype=torch.uint8)
         for seed in (1, 2):
             run = client.create_run(experiment).info.run_id
-            mlflow_registry.publish(
-                client, MODEL, untrained(seed, size), golden, run, {"labels": "8"}
+            MlflowRegistry(client).publish(
+                MODEL, untrained(seed, size), golden, run, {"labels": "8"}
             )
         client.set_registered_model_alias(MODEL, version.ALIAS, "1")
         yield uri, client

@@ -20,7 +20,7 @@ from jobs.adapters.scoring_client import ScoringClient
 from jobs.campaign.ports import Request
 from jobs.processes import child_process
 from jobs.processes.local_service import local_service
-from models.registry import mlflow_registry
+from models.registry.mlflow_registry import MlflowRegistry
 from tests.jobs.fakes import casting_bytes, write_castings
 from tests.processes import eventually, runs
 from tests.service.fakes import tiny_predictor
@@ -129,10 +129,10 @@ def test_a_service_killed_with_its_workers_in_mid_ranking_is_started_again(
     golden_N = torch.randint(0, 255, (3, 1, 32, 32), dtype=torch.uint8)
     labels = {"labels": "1"}
     name = "casting-defects"
-    version = mlflow_registry.publish(
-        tracking_store, name, tiny_predictor(), golden_N, run_id, labels
+    version = MlflowRegistry(tracking_store).publish(
+        name, tiny_predictor(), golden_N, run_id, labels
     )
-    mlflow_registry.point(tracking_store, version)
+    MlflowRegistry(tracking_store).promote(version)
     images = [(str(i), casting_bytes("ok", i)) for i in range(4)]
     request = Request(version.number, run_id, passes=4, seed=0, include=("posterior",))
     with local_service(name, os.environ) as service:

@@ -14,13 +14,10 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from torch import Tensor
 
 from jobs.adapters import retry
 from models.errors import first_line
-from models.prediction.predictor import Predictor
-from models.registry import mlflow_registry
-from models.registry.version import Version
+from models.registry.mlflow_registry import MlflowRegistry
 
 EXPERIMENT = "casting-defects"
 _FORBIDDEN = re.compile(r"[^\w\-. :/]")
@@ -45,8 +42,8 @@ def why_away(error: BaseException) -> str | None:
     return retry.unless_lasting(first_line(error)) if passing else None
 
 
-class MlflowTracker:
-    """What the use cases need of the tracking server and the model registry.
+class MlflowTracker(MlflowRegistry):
+    """Runs of a tracking server, and the registered models on it.
 
     Args:
         client: a client of the tracking server.
@@ -54,7 +51,7 @@ class MlflowTracker:
     """
 
     def __init__(self, client: MlflowClient, handed: str | None = None) -> None:
-        self._client = client
+        super().__init__(client)
         self._handed = handed
 
     def open_campaign(
@@ -136,48 +133,6 @@ class MlflowTracker:
             where = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = '{_RUNNING}'"
             for nested in self._client.search_runs([experiment], where):
                 self._client.set_terminated(nested.info.run_id, _FAILED)
-
-    def publish(
-        self,
-        name: str,
-        predictor: Predictor,
-        golden_N: Tensor,
-        run_id: str,
-        tags: Mapping[str, str],
-    ) -> Version:
-        """Register the run's model, unless the run has registered one."""
-        found = mlflow_registry.find_of_run(self._client, name, run_id)
-        if found is not None and found.tags.get("labels_sha256") == tags["labels_sha256"]:
-            return found
-        return mlflow_registry.publish(self._client, name, predictor, golden_N, run_id, tags)
-
-    def current(self, name: str) -> Version | None:
-        """The version that `current` points at."""
-        return mlflow_registry.find_current(self._client, name)
-
-    def find(self, name: str, number: str) -> Version:
-        """A version by number."""
-        return mlflow_registry.find(self._client, name, number)
-
-    def prove(self, version: Version) -> None:
-        """Load a version, so that it proves itself."""
-        mlflow_registry.load(version.name, version.number)
-
-    def export(self, version: Version, folder: Path) -> None:
-        """Download a version to a folder of its own, where it proves itself."""
-        mlflow_registry.export(version, folder)
-
-    def promote(self, version: Version) -> None:
-        """Point `current` at a version."""
-        mlflow_registry.point(self._client, version)
-
-    def mark_rolled_back(self, version: Version) -> None:
-        """Mark a version that a person takes out of service."""
-        mlflow_registry.leave(self._client, version)
-
-    def roll_back(self, version: Version) -> None:
-        """Point `current` back at a version."""
-        mlflow_registry.point_back(self._client, version)
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(self._experiment(), tags=dict(tags), run_name=name)

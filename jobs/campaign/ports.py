@@ -204,8 +204,8 @@ class Tracker(Protocol):
     def find(self, name: str, number: str) -> Version:
         """A version by number; VersionNotFound where there is none."""
 
-    def prove(self, version: Version) -> None:
-        """Load a version, so that it proves itself."""
+    def load(self, version: Version) -> "Predictor":
+        """Load a version, which proves itself; VersionError where it cannot."""
 
     def export(self, version: Version, folder: Path) -> None:
         """Download a version to a folder of its own, where it proves itself."""

@@ -19,7 +19,7 @@ def promote(tracker: Tracker, name: str, number: str) -> Version:
         VersionError: it fails its self-check.
     """
     version, current = tracker.find(name, number), tracker.current(name)
-    tracker.prove(version)
+    tracker.load(version)
     if current is not None and int(number) < int(current.number):
         tracker.mark_rolled_back(current)
     tracker.promote(version)
@@ -54,7 +54,7 @@ def roll_back(tracker: Tracker, name: str) -> Version:
             f"`promote --version N` names another"
         )
     version = tracker.find(name, str(previous))
-    tracker.prove(version)
+    tracker.load(version)
     tracker.mark_rolled_back(current)
     tracker.roll_back(version)
     return version
@@ -96,7 +96,7 @@ def offer(session: Session, number: str) -> str | None:
     version = tracker.find(name, number)
     if ROLLED_BACK in version.tags:
         return command
-    tracker.prove(version)
+    tracker.load(version)
     if not _is_ours(tracker.current(name), campaign):  # somebody was faster meanwhile
         return command
     tracker.promote(version)

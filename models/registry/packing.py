@@ -21,6 +21,7 @@ _MODULES = (
     "network/int8",
     "network/mc_dropout",
     "network/network",
+    "network/spec",
     "prediction/__init__",
     "prediction/predictor",
     "registry/__init__",

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from models.errors import ServiceError, VersionNotFound
 from models.prediction.predictor import Predictor
 from models.registry import mlflow_registry
+from models.registry.mlflow_registry import MlflowRegistry
 from models.registry.version import ALIAS, Version
 
 FOLDER_NUMBER = "0"  # of a folder that does not say; MLflow counts from 1
@@ -66,10 +67,10 @@ class RegistrySource:
         self._number = number
 
     @cached_property
-    def _client(self) -> MlflowClient:
+    def _registry(self) -> MlflowRegistry:
         # Made at the first look, not before: on a new SQLite store it fails if another process
         # creates the tables just now, and the next look then tries again.
-        return MlflowClient()
+        return MlflowRegistry(MlflowClient())
 
     def current(self) -> Version:
         """Look at the alias.
@@ -80,7 +81,7 @@ class RegistrySource:
         if self._number is not None:
             return self.find(self._number)
         alias = self._alias or ALIAS
-        version = mlflow_registry.find_current(self._client, self.name, alias)
+        version = self._registry.current(self.name, alias)
         if version is None:
             raise VersionNotFound(f"{self.name} has no version with the alias {alias}")
         return version
@@ -93,11 +94,11 @@ class RegistrySource:
         """
         if len(number) > _MOST_DIGITS:
             raise VersionNotFound(f"{self.name} has no version {number}")
-        return mlflow_registry.find(self._client, self.name, number)
+        return self._registry.find(self.name, number)
 
     def load(self, version: Version) -> Predictor:
         """Download it."""
-        return mlflow_registry.load(version.name, version.number)
+        return self._registry.load(version)
 
 
 class FolderSource:

@@ -111,8 +111,8 @@ class FakeTracker:
     def find(self, name: str, number: str) -> Version:
         return self._entry(name, number)[0]
 
-    def prove(self, version: Version) -> None:
-        self._entry(version.name, version.number)
+    def load(self, version: Version) -> Predictor:
+        return self._entry(version.name, version.number)[1]
 
     def export(self, version: Version, folder: Path) -> None:
         self._entry(version.name, version.number)

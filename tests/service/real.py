@@ -15,7 +15,7 @@ import torch
 from mlflow import MlflowClient
 
 from models.prediction.predictor import Predictor
-from models.registry import mlflow_registry
+from models.registry.mlflow_registry import MlflowRegistry
 from models.registry.version import Version
 from tests.processes import eventually
 
@@ -89,7 +89,7 @@ def publish(client: MlflowClient, predictors: Mapping[str, Predictor]) -> list[V
         run_id = client.create_run(experiment).info.run_id
         tags = {"labels": "4"}
         versions.append(
-            mlflow_registry.publish(client, MODEL, predictors[number], golden_N, run_id, tags)
+            MlflowRegistry(client).publish(MODEL, predictors[number], golden_N, run_id, tags)
         )
-    mlflow_registry.point(client, versions[0])
+    MlflowRegistry(client).promote(versions[0])
     return versions

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from models.images import decode
-from models.registry import mlflow_registry
+from models.registry.mlflow_registry import MlflowRegistry
 from tests.processes import eventually
 from tests.service.real import free_port, publish
 from tests.service.test_inspector import answers
@@ -113,7 +113,7 @@ def test_a_bento_carries_its_version_and_serves_it_without_mlflow(
     packages = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]["packages"]
     assert set(packages) <= set(written)
 
-    origin = mlflow_registry.find(tracking_store, "casting-defects", "2")
+    origin = MlflowRegistry(tracking_store).find("casting-defects", "2")
     described = served.get("/model").json()
     assert (described["name"], described["version"]) == ("casting-defects", "2")
     assert described["run_id"] == origin.run_id

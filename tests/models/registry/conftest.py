@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.registry import mlflow_registry, packing, version_folder
+from models.registry import packing, version_folder
+from models.registry.mlflow_registry import MlflowRegistry
 from tests.models.registry.versions import NAME, TAGS, new_run
 
 
@@ -23,10 +24,15 @@ def folder(written, tmp_path):
 
 
 @pytest.fixture
-def publish(tracking_store, predictor, pixels):
+def registry(tracking_store):
+    return MlflowRegistry(tracking_store)
+
+
+@pytest.fixture
+def publish(tracking_store, registry, predictor, pixels):
     def make(predictor=predictor, run_id=None, tags=TAGS):
         run_id = run_id or new_run(tracking_store)
-        return mlflow_registry.publish(tracking_store, NAME, predictor, pixels, run_id, tags)
+        return registry.publish(NAME, predictor, pixels, run_id, tags)
 
     return make
 

@@ -24,23 +24,23 @@ def exported(predictor, pixels, tmp_path_factory):
 
 
 def test_a_published_version_is_found_and_gives_the_same_numbers(
-    tracking_store, publish, predictor, pixels
+    registry, tracking_store, publish, predictor, pixels
 ):
     made = publish()
     assert (made.name, made.number, dict(made.tags)) == (NAME, "1", TAGS)
-    assert mlflow_registry.find(tracking_store, NAME, "1") == made
-    loaded = mlflow_registry.load(NAME, "1")
+    assert registry.find(NAME, "1") == made
+    loaded = registry.load(Version(NAME, "1", "", {}))
     read, wanted = (p.score(pixels[:9], 5, 1) for p in (loaded, predictor))
     assert torch.equal(read.probs_N_K_C, wanted.probs_N_K_C)
     assert loaded.classes == predictor.classes
 
 
-def test_the_version_belongs_to_the_run_that_trained_it(tracking_store, publish):
+def test_the_version_belongs_to_the_run_that_trained_it(registry, tracking_store, publish):
     run_id = new_run(tracking_store)
     made = publish(run_id=run_id)
     assert made.run_id == run_id
-    assert mlflow_registry.find_of_run(tracking_store, NAME, run_id) == made
-    assert mlflow_registry.find_of_run(tracking_store, NAME, new_run(tracking_store)) is None
+    assert publish(run_id=run_id) == made  # it has registered these labels already
+    assert publish().number == "2"
     (output,) = tracking_store.get_run(run_id).outputs.model_outputs
     assert output.step == 40
 
@@ -49,12 +49,12 @@ def test_what_an_attempt_that_died_left_behind_is_cleared_away(
     tracking_store, publish, monkeypatch
 ):
     run_id = new_run(tracking_store)
-    first = publish(run_id=run_id)
+    first, others = publish(run_id=run_id), TAGS | {"labels_sha256": "cd"}
     with monkeypatch.context() as patch:
         patch.setattr(tracking_store, "create_model_version", _dies)
         with pytest.raises(KeyboardInterrupt):
-            publish(run_id=run_id)
-    second = publish(run_id=run_id)
+            publish(run_id=run_id, tags=others)
+    second = publish(run_id=run_id, tags=others)
     experiment = tracking_store.get_run(run_id).info.experiment_id
     kept = {m.artifact_location for m in tracking_store.search_logged_models([experiment])}
     versions = [tracking_store.get_model_version(NAME, v.number) for v in (first, second)]
@@ -65,77 +65,84 @@ def _dies(*_, **__):
     raise KeyboardInterrupt
 
 
-def test_of_two_versions_of_a_run_the_later_one_is_its_version(tracking_store, publish):
+def test_of_two_versions_of_a_run_the_later_one_is_its_version(registry, tracking_store, publish):
     run_id = new_run(tracking_store)
     publish(run_id=run_id)
-    second = publish(run_id=run_id)
+    others = TAGS | {"labels_sha256": "cd"}
+    second = publish(run_id=run_id, tags=others)
     assert second.number == "2"
-    assert mlflow_registry.find_of_run(tracking_store, NAME, run_id) == second
+    assert publish(run_id=run_id, tags=others) == second
 
 
-def test_the_alias_moves_and_the_version_remembers_the_one_before(tracking_store, publish):
-    assert mlflow_registry.find_current(tracking_store, NAME) is None
+def test_the_alias_moves_and_the_version_remembers_the_one_before(
+    registry, tracking_store, publish
+):
+    assert registry.current(NAME) is None
     first, second = publish(), publish()
-    assert mlflow_registry.find_current(tracking_store, NAME) is None  # publishing points nowhere
-    mlflow_registry.point(tracking_store, first)
-    current = mlflow_registry.find_current(tracking_store, NAME)
+    assert registry.current(NAME) is None  # publishing points nowhere
+    registry.promote(first)
+    current = registry.current(NAME)
     assert (current.number, current.tags["previous"]) == ("1", "none")
-    mlflow_registry.point(tracking_store, second)
-    current = mlflow_registry.find_current(tracking_store, NAME)
+    registry.promote(second)
+    current = registry.current(NAME)
     assert (current.number, current.tags["previous"]) == ("2", "1")
 
 
-def test_going_back_leaves_the_chain_as_it_is(tracking_store, publish):
+def test_going_back_leaves_the_chain_as_it_is(registry, tracking_store, publish):
     first, second = publish(), publish()
     for version in (first, second):
-        mlflow_registry.point(tracking_store, version)
-    mlflow_registry.leave(tracking_store, second)
-    mlflow_registry.point_back(tracking_store, first)
-    current = mlflow_registry.find_current(tracking_store, NAME)
+        registry.promote(version)
+    registry.mark_rolled_back(second)
+    registry.roll_back(first)
+    current = registry.current(NAME)
     assert (current.number, current.tags["previous"]) == ("1", "none")
-    left = mlflow_registry.find(tracking_store, NAME, "2").tags
+    left = registry.find(NAME, "2").tags
     assert (left["previous"], left["rolled_back"]) == ("1", "true")
 
 
-def test_pointing_where_the_alias_points_already_changes_nothing(tracking_store, publish):
+def test_pointing_where_the_alias_points_already_changes_nothing(
+    registry, tracking_store, publish
+):
     first, second = publish(), publish()
     for version in (first, second, second):
-        mlflow_registry.point(tracking_store, version)
-    assert mlflow_registry.find(tracking_store, NAME, "2").tags["previous"] == "1"
+        registry.promote(version)
+    assert registry.find(NAME, "2").tags["previous"] == "1"
 
 
-def test_a_version_that_is_not_there_is_not_found(tracking_store, publish):
+def test_a_version_that_is_not_there_is_not_found(registry, tracking_store, publish):
     for number in ("1", "999", "seven"):
         with pytest.raises(VersionNotFound, match=f"{NAME} has no version {number}"):
-            mlflow_registry.find(tracking_store, NAME, number)
+            registry.find(NAME, number)
     publish()
     for number in ("2", "999"):
         with pytest.raises(VersionNotFound, match=f"{NAME} has no version {number}"):
-            mlflow_registry.find(tracking_store, NAME, number)
+            registry.find(NAME, number)
         with pytest.raises(VersionNotFound, match=f"{NAME} has no version {number}"):
-            mlflow_registry.load(NAME, number)
+            registry.load(Version(NAME, number, "", {}))
 
 
-def test_a_version_whose_files_are_gone_or_damaged_is_refused(publish, tmp_path):
+def test_a_version_whose_files_are_gone_or_damaged_is_refused(registry, publish, tmp_path):
     publish()
     (weights,) = (tmp_path / "mlruns").rglob("weights.safetensors")
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(VersionError):
-        mlflow_registry.load(NAME, "1")
+        registry.load(Version(NAME, "1", "", {}))
     shutil.rmtree(tmp_path / "mlruns")
     with pytest.raises(VersionError):
-        mlflow_registry.load(NAME, "1")
+        registry.load(Version(NAME, "1", "", {}))
 
 
 @pytest.mark.parametrize("name", ["python_model.pkl", "data/model.pth", "code/more/w.joblib"])
-def test_a_registered_version_with_a_pickle_in_it_is_refused_by_name(publish, tmp_path, name):
+def test_a_registered_version_with_a_pickle_in_it_is_refused_by_name(
+    registry, publish, tmp_path, name
+):
     publish()
     (description,) = (tmp_path / "mlruns").rglob("MLmodel")
     pickle = description.parent / name
     pickle.parent.mkdir(exist_ok=True)
     pickle.write_bytes(b"cos\nsystem\n(S'touch unpickled'\ntR.")
     with pytest.raises(VersionError, match=f"no place in a version, here are {pickle.name}"):
-        mlflow_registry.load(NAME, "1")
+        registry.load(Version(NAME, "1", "", {}))
     assert not (tmp_path / "unpickled").exists()
 
 
@@ -190,10 +197,12 @@ def test_a_version_says_what_it_takes_and_pins_what_it_was_made_with(exported):
 # --- export -------------------------------------------------------------------------------------
 
 
-def test_an_exported_version_knows_where_it_came_from(publish, predictor, pixels, tmp_path):
+def test_an_exported_version_knows_where_it_came_from(
+    registry, publish, predictor, pixels, tmp_path
+):
     publish()
     made = publish()
-    mlflow_registry.export(made, tmp_path / "some" / "folder")
+    registry.export(made, tmp_path / "some" / "folder")
     shutil.rmtree(tmp_path / "mlruns")  # nothing outside is needed any more
     assert mlflow_registry.origin(tmp_path / "some" / "folder") == made
     read = mlflow_registry.load_folder(tmp_path / "some" / "folder")
@@ -201,22 +210,22 @@ def test_an_exported_version_knows_where_it_came_from(publish, predictor, pixels
     assert torch.equal(read.score(pixels[:3], 4, 0).probs_N_K_C, wanted)
 
 
-def test_an_export_never_writes_into_what_is_there(publish, tmp_path):
+def test_an_export_never_writes_into_what_is_there(registry, publish, tmp_path):
     made = publish()
     (tmp_path / "mine").mkdir()
     with pytest.raises(VersionError, match="mine exists; remove it or name another folder"):
-        mlflow_registry.export(made, tmp_path / "mine")
+        registry.export(made, tmp_path / "mine")
     assert list((tmp_path / "mine").iterdir()) == []
 
 
-def test_an_export_that_fails_leaves_nothing(publish, tmp_path):
+def test_an_export_that_fails_leaves_nothing(registry, publish, tmp_path):
     made = publish()
     (weights,) = (tmp_path / "mlruns").rglob("weights.safetensors")
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(VersionError, match="not a readable model version"):
-        mlflow_registry.export(made, tmp_path / "damaged")
+        registry.export(made, tmp_path / "damaged")
     with pytest.raises(VersionNotFound, match=f"{NAME} has no version 7"):
-        mlflow_registry.export(Version(NAME, "7", "", {}), tmp_path / "missing")
+        registry.export(Version(NAME, "7", "", {}), tmp_path / "missing")
     assert not (tmp_path / "damaged").exists()
     assert not (tmp_path / "missing").exists()
 

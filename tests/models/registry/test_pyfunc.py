@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from models.errors import DataError, UnreadableImage
-from models.registry import mlflow_registry
+from models.registry.mlflow_registry import MlflowRegistry
 from models.registry.pyfunc import CastingModel
 from tests.models.registry.versions import NAME
 
@@ -72,7 +72,7 @@ print(json.dumps({"rows": rows, "packages": packages, "default": len(loaded[0].p
 def test_a_stranger_loads_two_versions_beside_a_package_models_of_their_own(
     tracking_store, publish, predictor, photograph, tmp_path, release_anew
 ):
-    mlflow_registry.point(tracking_store, publish())
+    MlflowRegistry(tracking_store).promote(publish())
     release_anew()
     tracking_store.set_registered_model_alias(NAME, "other", publish().number)
     elsewhere = tmp_path / "elsewhere"
