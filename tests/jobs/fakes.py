@@ -1,4 +1,4 @@
-"""A small context in memory: a tracker and a scorer that behave, and castings to try them on."""
+"""A small context in memory: a tracker and a service that behave, and castings to try them on."""
 
 import io
 import re
@@ -152,7 +152,7 @@ class FakeTracker:
 
 
 @dataclass
-class FakeScorer:
+class FakeScoringService:
     """The service without HTTP: it computes with the versions that the tracker holds."""
 
     tracker: FakeTracker
@@ -215,7 +215,7 @@ class FakeContext:
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.scorer = FakeScorer(self.tracker)
+        self.scorer = FakeScoringService(self.tracker)
         self.ledger = Ledger(f"sqlite:///{self.folder / 'ledger.db'}")
 
     def open(self) -> Context:

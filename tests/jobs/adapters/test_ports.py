@@ -16,7 +16,7 @@ from jobs.campaign.ports import Request, ScoringService, Tracker
 from models.errors import ServiceError, VersionError, VersionNotFound
 from models.images import Preprocessing, decode
 from models.prediction.predictor import Predictor
-from tests.jobs.fakes import FakeRun, FakeScorer, FakeTracker
+from tests.jobs.fakes import FakeRun, FakeScoringService, FakeTracker
 from tests.service.conftest import predictors, registry, serve  # noqa: F401 -- fixtures
 from tests.service.fakes import photo, tiny_predictor
 
@@ -189,11 +189,11 @@ IMAGES = [("a", photo(1)), ("b", photo(2)), ("c", photo(3))]
 BROKEN = ("broken", b"no image")
 
 
-def _fake(predictors: dict[str, Predictor]) -> FakeScorer:  # noqa: F811
+def _fake(predictors: dict[str, Predictor]) -> FakeScoringService:  # noqa: F811
     tracker = FakeTracker()
     for number, predictor in predictors.items():
         tracker.publish("casting-defects", predictor, GOLDEN_N, f"run-{number}", LABELS)
-    return FakeScorer(tracker)
+    return FakeScoringService(tracker)
 
 
 def _real(request: pytest.FixtureRequest) -> ScoringClient:
