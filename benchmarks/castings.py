@@ -42,7 +42,7 @@ def untrained(seed: int, size: int = 128) -> Predictor:
     generator = torch.Generator().manual_seed(seed)
     network, look = build(spec, "scratch", generator).eval(), Preprocessing(size)
     seen = torch.randint(256, (8, 1, size, size), generator=generator, dtype=torch.uint8)
-    network.calibrate(normalise(seen, look))
+    network.observe_activations(normalise(seen, look))
     return Predictor(network, look, ("def", "ok"), OperatingPoint("ok"))
 
 

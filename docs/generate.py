@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from jobs.cli import cli  # noqa: E402 -- the packages are run from the repository root
-from models.acquisition.strategies.table import STRATEGIES, needs_of  # noqa: E402
+from models.acquisition.strategies.table import STRATEGIES, find_strategy  # noqa: E402
+from models.acquisition.strategy import needs_of  # noqa: E402
 
 BENCHMARKS = ROOT / "docs" / "benchmarks"
 RANKING = "| ranking, "
@@ -63,7 +64,7 @@ def strategies() -> str:
     rows = [
         f"| `{name}` | {(strategy.__doc__ or '').splitlines()[0]} | "
         f"{', '.join(f'`{need}`' for need in needs_of(strategy)) or 'nothing'} |"
-        for name, strategy in STRATEGIES.items()
+        for name, strategy in ((name, find_strategy(name)) for name in STRATEGIES)
     ]
     return "\n".join(["| strategy | asks for | needs |", "|---|---|---|", *rows])
 

@@ -130,11 +130,7 @@ class RunOptions:
 
 
 def _complete(name: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """What a campaign was begun with; options that came later have their defaults.
-
-    Raises:
-        CampaignError: it has an option that this program does not know.
-    """
+    """What a campaign was begun with; options that came later have their defaults."""
     defaults = RunOptions().identity()
     unknown = [f"{_flag(key)} {recorded[key]}" for key in recorded if key not in defaults]
     if unknown:
@@ -151,11 +147,7 @@ def _flag(key: str) -> str:
 
 
 def _check_url(url: str) -> None:
-    """Refuse what no request can be sent to.
-
-    Raises:
-        DataError: it is neither `auto` nor the address of a server.
-    """
+    """Refuse what no request can be sent to."""
     try:
         parts = urlsplit(url)
         whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

@@ -139,11 +139,7 @@ def normalise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 @contextmanager
 def _reading(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """Open the image.
-
-    Raises:
-        UnreadableImage: whatever Pillow raises becomes this.
-    """
+    """Open the image."""
     if not data:
         raise UnreadableImage("empty file")
     try:
@@ -215,11 +211,7 @@ def _upright(flat: Image.Image, original: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
-    """Convert tile by tile: at 100 megapixels the steps in between take 2 GB as a whole.
-
-    Raises:
-        UnreadableImage: it has floating-point pixels.
-    """
+    """Convert tile by tile: at 100 megapixels the steps in between take 2 GB as a whole."""
     if image.mode == "F":
         raise UnreadableImage("floating-point pixels have no agreed range; save it as 16 bit")
     if image.mode == mode and not image.has_transparency_data:

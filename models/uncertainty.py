@@ -82,12 +82,12 @@ def expected_predictive_information(probs_N_K_C: Tensor, targets_T_K_C: Tensor) 
     count, passes, classes = probs_N_K_C.shape
     flat_K_TC = targets_T_K_C.transpose(0, 1).flatten(1) / passes
     per_label = classes * flat_K_TC.shape[1]
-    own_N = entropy(probs_N_K_C.mean(dim=1))
+    label_N = entropy(probs_N_K_C.mean(dim=1))
     target = entropy(targets_T_K_C.mean(dim=1)).mean()
-    joint_N = torch.empty_like(own_N)
+    joint_N = torch.empty_like(label_N)
     step = max(1, _JOINT_ELEMENTS // max(1, per_label))
     for start in range(0, count, step):
-        some_n_C_K = probs_N_K_C[start : start + step].transpose(1, 2)
-        joint_n_C_TC = some_n_C_K @ flat_K_TC
+        slice_n_C_K = probs_N_K_C[start : start + step].transpose(1, 2)
+        joint_n_C_TC = slice_n_C_K @ flat_K_TC
         joint_N[start : start + step] = entropy(joint_n_C_TC.flatten(1)) / len(targets_T_K_C)
-    return (own_N + target - joint_N).clamp(min=0)
+    return (label_N + target - joint_N).clamp(min=0)

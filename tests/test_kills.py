@@ -135,7 +135,7 @@ def test_a_service_killed_with_its_workers_in_mid_ranking_is_started_again(
     mlflow_registry.point(tracking_store, version)
     images = [(str(i), casting_bytes("ok", i)) for i in range(4)]
     request = Request(version.number, run_id, passes=4, seed=0, include=("posterior",))
-    with local_service(name) as service:
+    with local_service(name, os.environ) as service:
         client = ScoringClient(service.url, revive=service.revive)
         before = client.score(images, request)
         killed = _below(_holder())

@@ -3,54 +3,72 @@
 import functools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy.exc import ArgumentError
 
 from jobs import progress
-from jobs.adapters import environment, mlflow_tracking, retry
+from jobs.adapters import environment, retry
 from jobs.adapters.ledger import Ledger
 from jobs.adapters.retry import retrying
-from jobs.adapters.scoring_client import ScoringClient
 from jobs.campaign.ports import Context
 from jobs.options import RunOptions
-from jobs.processes.local_service import local_service
 from models.errors import CampaignError, first_line
+
+if TYPE_CHECKING:
+    from jobs.adapters.mlflow_tracking import MlflowTracker
+    from jobs.adapters.scoring_client import ScoringClient
 
 
 @contextmanager
 def real_context() -> Iterator[Context]:
-    """The outside world as the environment variables describe it."""
+    """The outside world as the environment variables describe it.
+
+    MLflow and the scoring client are imported when they are first asked for.
+    """
     environment.prepare_mlflow()
     with ExitStack() as stack:
         ledger = retrying(_ledger, "the ledger", retry.why_away, _say)
         stack.callback(ledger.close)
 
         @functools.cache
-        def scoring_service(options: RunOptions) -> ScoringClient:
-            key = environment.api_key()
-            if options.service_url == "auto":
+        def scoring_service(options: RunOptions) -> "ScoringClient":
+            from jobs.adapters.scoring_client import ScoringClient
+            from jobs.processes.local_service import local_service
+
+            key, url, revive = environment.api_key(), options.service_url, _nothing
+            if url == "auto":
                 _say("starting a scoring service")
-                service = stack.enter_context(local_service(options.model_name))
-                client = ScoringClient(service.url, key, service.revive, _say)
-            else:
-                client = ScoringClient(options.service_url, key, say=_say)
+                of_children = environment.of_children()
+                service = stack.enter_context(local_service(options.model_name, of_children))
+                url, revive = service.url, service.revive
+            client = ScoringClient(url, key, revive, _say)
             stack.callback(client.close)
             return client
 
-        def tracker() -> mlflow_tracking.MlflowTracker:
-            return mlflow_tracking.open_tracker(environment.handed_run())
+        tracker = retrying(_tracker, "MLflow", _why_mlflow_is_away, _say)
+        yield Context(ledger, tracker, scoring_service, progress.bar, _say)
 
-        mlflow = retrying(tracker, "MLflow", mlflow_tracking.why_away, _say)
-        yield Context(ledger, mlflow, scoring_service, progress.bar, _say)
+
+def _nothing() -> None:
+    """A service of somebody else's is not ours to start."""
+
+
+def _tracker() -> "MlflowTracker":
+    from jobs.adapters.mlflow_tracking import open_tracker
+
+    return open_tracker(environment.handed_run())
+
+
+def _why_mlflow_is_away(error: BaseException) -> str | None:
+    from jobs.adapters.mlflow_tracking import why_away
+
+    return why_away(error)
 
 
 def _ledger() -> Ledger:
-    """The ledger of this environment.
-
-    Raises:
-        CampaignError: no installed driver can open such a URL.
-    """
+    """The ledger of this environment."""
     try:
         return Ledger(environment.ledger_url())
     except (ImportError, ArgumentError) as error:

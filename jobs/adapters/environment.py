@@ -28,6 +28,11 @@ def handed_run() -> str | None:
     return os.environ.get("MLFLOW_RUN_ID")
 
 
+def of_children() -> dict[str, str]:
+    """The variables that processes of a job are given."""
+    return dict(os.environ)
+
+
 def prepare_mlflow() -> None:
     """Set what MLflow reads and the user has not set."""
     for name, value in _OF_MLFLOW.items():

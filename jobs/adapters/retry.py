@@ -91,11 +91,7 @@ class _Proxy:
         return answer
 
     def _tell_or_give_up(self, error: BaseException, waited: float) -> None:
-        """Say once that there is waiting to be done.
-
-        Raises:
-            OutageError: it has been waited for long enough.
-        """
+        """Say once that there is waiting to be done."""
         why = str(self.reason(error))
         if waited >= self.limit:
             self.limit = 0.0

@@ -118,11 +118,7 @@ class ScoringClient:
         return Scored(first.answers + second.answers, kept, refused)
 
     def _parse(self, content: bytes, request: Request, refused: Mapping[int, str]) -> Scored:
-        """Split safetensors into tensors and the JSON that its metadata carries.
-
-        Raises:
-            ServiceError: another model answered than was asked.
-        """
+        """Split safetensors into tensors and the JSON that its metadata carries."""
         length = int.from_bytes(content[:_HEADER_LENGTH], "little")
         header = json.loads(content[_HEADER_LENGTH : _HEADER_LENGTH + length])
         body = json.loads(header["__metadata__"]["json"])
@@ -138,11 +134,7 @@ class ScoringClient:
     def _post(
         self, path: str, images: Sequence[tuple[str, bytes]], fields: Mapping[str, str]
     ) -> httpx.Response:
-        """One request, repeated with growing pauses while the service is away or busy.
-
-        Raises:
-            ServiceError: that lasts for longer than `RETRY_SECONDS` after the first failure.
-        """
+        """One request, repeated with growing pauses while the service is away or busy."""
         files = [("images", (name, data, "application/octet-stream")) for name, data in images]
         failed_at, told = math.inf, False
 

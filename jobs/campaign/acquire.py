@@ -14,13 +14,13 @@ from jobs.campaign.contact_sheet import contact_sheet
 from jobs.campaign.opening import check_initial
 from jobs.campaign.ports import Use
 from jobs.campaign.rank import Ranked, rank_pool, unlabelled_candidates
+from jobs.campaign.seeds import generator_for
 from jobs.campaign.session import Session
 from jobs.datasets.castings import Casting
-from jobs.campaign.seeds import generator_for
 from jobs.progress import stepping
-from models.acquisition.candidates import needs_of
 from models.acquisition.selection import choose_batch
 from models.acquisition.strategies.table import find_strategy
+from models.acquisition.strategy import needs_of
 from models.errors import CampaignError
 
 _OF_CLASSES = {"probs_N_K_C", "deterministic_N_C"}
@@ -152,11 +152,7 @@ def _cannot_tell_yet(session: Session) -> bool:
 
 
 def _check_ready(session: Session) -> None:
-    """Refuse to rank without a model, or to ask twice.
-
-    Raises:
-        CampaignError: no round is trained yet, or the batch has been asked for already.
-    """
+    """Refuse to rank without a model, or to ask twice."""
     name, state = session.campaign.name, session.state
     if not state.trained:
         raise CampaignError(f"campaign {name} has no model yet to rank with; `train` makes one")

@@ -29,8 +29,7 @@ def calibrated(session: Session, predictor: Predictor) -> Predictor:
 
     def probs_at(temperature: float) -> Floats:
         point = OperatingPoint(good, temperature=temperature)
-        probs_N_C = replace(predictor, operating=point).deterministic(embeddings_N_F).numpy()
-        return probs_N_C
+        return replace(predictor, operating=point).deterministic(embeddings_N_F).numpy()
 
     point, shortfall = calibrate(probs_at, targets_N, parts_N, predictor.classes, good)
     if shortfall:

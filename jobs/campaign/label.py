@@ -61,11 +61,7 @@ def export_labels(session: "Session", file: Path) -> int:
 
 
 def _refuse_to_overwrite(file: Path, state: State) -> None:
-    """Keep a file that people have filled in.
-
-    Raises:
-        CampaignError: it holds labels that were not imported.
-    """
+    """Keep a file that people have filled in."""
     if file.exists():
         new = [row for _, row in _read(file) if state.labels.get(row["casting"]) != row["label"]]
         if new:
@@ -112,11 +108,7 @@ def label_status(campaign: str, state: State) -> dict[str, Any]:
 
 
 def _read(file: Path) -> list[Line]:
-    """Lines that have a label, with their numbers.
-
-    Raises:
-        DataError: it is no such file.
-    """
+    """Lines that have a label, with their numbers."""
     lines = [
         (line, {column: row.get(column, "") for column in COLUMNS})
         for line, row in read_csv(file, ("casting", "label"))

@@ -10,8 +10,8 @@ from jobs.campaign.session import Campaign, Session
 from jobs.datasets.inventory import take_inventory
 from jobs.datasets.reader import count_channels
 from jobs.options import RunOptions
-from models.acquisition.candidates import Strategy, starts_cold
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
+from models.acquisition.strategy import Strategy, starts_cold
 from models.errors import CampaignError, DataError
 from models.network.weights import check_weights
 
@@ -56,11 +56,7 @@ def check_initial(options: RunOptions, train: int, audit: int) -> int:
 
 
 def _cold_start(name: str) -> Strategy:
-    """The strategy of a first batch.
-
-    Raises:
-        DataError: it needs a model or labels.
-    """
+    """The strategy of a first batch."""
     strategy = find_strategy(name)
     if not starts_cold(strategy):
         others = ", ".join(other for other in STRATEGIES if starts_cold(find_strategy(other)))

@@ -1,7 +1,7 @@
 """What a campaign asks of the outside world: the ledger, MLflow, the scoring service.
 
-Use cases see these shapes and nothing behind them; `jobs.adapters` fills them, and the tests' fakes
-do. One suite of tests runs on both.
+Use cases see these shapes and nothing behind them. `jobs.adapters` fills them, and so do the
+fakes of the tests; one suite runs on both.
 """
 
 from collections.abc import Callable, Mapping, Sequence

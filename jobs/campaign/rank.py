@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from jobs.campaign.ports import Request, Scored, ScoringService, stack
+from jobs.campaign.seeds import seed_for
 from jobs.campaign.session import Campaign, Session
 from jobs.datasets.castings import Casting
 from jobs.datasets.ports import Seen
 from jobs.datasets.reader import load_pixels
-from jobs.campaign.seeds import seed_for
-from models.acquisition.candidates import Candidates, Strategy, needs_of
+from models.acquisition.candidates import Candidates
 from models.acquisition.strategies.vaal import SIDE
+from models.acquisition.strategy import Strategy, needs_of
 from models.errors import DataError
 from models.images import Preprocessing, at_model_size
 from models.network.start_features import cold_features

@@ -15,7 +15,7 @@ from jobs.datasets.inventory import take_inventory
 from jobs.datasets.reader import DataSet
 from jobs.datasets.split import leaked_test_castings, part_hash
 from jobs.options import RunOptions
-from models.acquisition.candidates import Strategy
+from models.acquisition.strategy import Strategy
 from models.errors import DataError, listed
 from models.images import Preprocessing
 from models.network.device import best_device, precision, scoring_precision

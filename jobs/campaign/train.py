@@ -11,12 +11,12 @@ import torch
 
 from jobs.campaign.evaluate import calibrated, evaluated
 from jobs.campaign.ports import Trained
+from jobs.campaign.seeds import seed_for
 from jobs.campaign.session import Campaign, Session
 from jobs.campaign.state import State
 from jobs.datasets.reader import load_pixels
-from jobs.campaign.seeds import seed_for
 from jobs.progress import stepping
-from models.acquisition.candidates import Strategy, wants_members
+from models.acquisition.strategy import Strategy, wants_members
 from models.errors import CampaignError
 from models.evaluation import figures
 from models.evaluation.operating_point import OperatingPoint
@@ -73,11 +73,7 @@ def train_round(session: Session) -> Trained:
 
 
 def _check_ready(session: Session) -> None:
-    """Refuse to train without a batch, or before all of it has labels.
-
-    Raises:
-        CampaignError: there is no batch to train on, or it has no labels yet.
-    """
+    """Refuse to train without a batch, or before all of it has labels."""
     name, state = session.campaign.name, session.state
     number = len(state.trained)
     if not state.batch(number):

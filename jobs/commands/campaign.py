@@ -30,11 +30,7 @@ from models.network.spec import BACKBONES
 @option("split", "Keep a given split, or split by part.", click.Choice(["given", "by-part"]))
 @option("split_seed", "Of the split by part.", int)
 @option("cold_start", "First batch: random, or a strategy that needs no labels yet.")
-@option(
-    "audit_share",
-    "Share of labels that measure, not train.",
-    click.FloatRange(0, 1),
-)
+@option("audit_share", "Share of labels that measure, not train.", click.FloatRange(0, 1))
 @option("passes", "Dropout passes K.", click.IntRange(1, 1000))
 @option("steps", "SGD steps a training; 0: the recipe chooses.", click.IntRange(0))
 @option("image_size", "Edge of the network's input in pixels.", click.IntRange(32, 1024))

@@ -9,11 +9,7 @@ from typing import Any
 import click
 
 from jobs.commands.campaign import run_command
-from jobs.commands.frame import (
-    holding,
-    opened_context,
-    prints_json,
-)
+from jobs.commands.frame import holding, opened_context, prints_json
 from jobs.compare.options import CompareOptions
 
 _OWN = CompareOptions()
@@ -60,11 +56,13 @@ def compare_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
 
     Example: castings compare --data castings/ --strategies random,bald --seeds 0-9
     """
+    from jobs.adapters.environment import of_children
     from jobs.compare.compare import compare
     from jobs.compare.workers import Workers
     from jobs.processes.local_service import local_service
 
     asked = CompareOptions.parse(options)
     with opened_context() as context, holding(asked.name):
-        workers = Workers(asked.jobs or os.cpu_count() or 1, context.say, local_service)
+        count = asked.jobs or os.cpu_count() or 1
+        workers = Workers(count, context.say, local_service, of_children())
         return compare(context, asked, workers)

@@ -1,6 +1,7 @@
 """What the commands share: their options, what they are handed, what they print and tell.
 
-A command imports what it uses when it is called: help and label status cost no torch and no MLflow.
+A command imports what it uses when it is called: help and label status cost neither torch nor
+MLflow.
 """
 
 import functools
@@ -26,9 +27,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 DEFAULTS = asdict(RunOptions())
 
 
-def prints_json(
-    command: Callable[_Params, dict[str, Any]],
-) -> Callable[_Params, None]:
+def prints_json(command: Callable[_Params, dict[str, Any]]) -> Callable[_Params, None]:
     """Print a command's result, and turn errors that a user can mend into exit 1."""
 
     @functools.wraps(command)

@@ -6,9 +6,7 @@ from typing import Any
 
 import click
 
-from jobs.commands.frame import (
-    prints_json,
-)
+from jobs.commands.frame import prints_json
 from jobs.datasets.synthetic.spec import SyntheticSpec
 
 _SPEC = SyntheticSpec()

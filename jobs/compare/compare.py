@@ -44,11 +44,7 @@ def compare(context: Context, options: CompareOptions, run_all: RunAll) -> dict[
 
 
 def _unfinished(context: Context, campaigns: Sequence[RunOptions]) -> list[RunOptions]:
-    """The campaigns that have rounds to go.
-
-    Raises:
-        CampaignError: one of them was begun with other options.
-    """
+    """The campaigns that have rounds to go."""
     recorded = {row.name: row for row in context.ledger.campaigns()}
     for campaign in campaigns:
         if campaign.name in recorded:
@@ -57,11 +53,7 @@ def _unfinished(context: Context, campaigns: Sequence[RunOptions]) -> list[RunOp
 
 
 def _check_labelled(context: Context, options: RunOptions) -> None:
-    """Read the data set once, before many do, and see that it can play the oracle.
-
-    Raises:
-        DataError: castings that may be asked for have no label.
-    """
+    """Read the data set once, before many do, and see that it can play the oracle."""
     campaign = look_up(context, options)
     known = context.ledger.labels()
     sides = {"train", "test"} if options.audit_share else {"train"}
@@ -78,11 +70,7 @@ def _check_labelled(context: Context, options: RunOptions) -> None:
 def _work_off(
     context: Context, campaigns: Sequence[RunOptions], run_all: RunAll, measure: str
 ) -> None:
-    """Run campaigns side by side, and tell how far it is.
-
-    Raises:
-        CampaignError: some of them failed; the others were run all the same.
-    """
+    """Run campaigns side by side, and tell how far it is."""
     total, before = sum(c.rounds for c in campaigns), _rounds_done(context, campaigns)
     began = looked = time.monotonic()
     done, ended, failed = before, 0, dict[str, str]()
@@ -116,11 +104,7 @@ def _rounds_done(context: Context, campaigns: Sequence[RunOptions]) -> int:
 
 
 def _news(context: Context, event: Ended, measure: str) -> str:
-    """What became of a campaign, in a line.
-
-    Raises:
-        DataError: it does not have the measure; better said now than after all of them.
-    """
+    """What became of a campaign, in a line."""
     name = event.options.name
     if event.error is not None:
         return f"{name} failed: {event.error}"
@@ -137,11 +121,7 @@ def _time_left(seconds: float, done: int, to_do: int) -> str:
 
 
 def _result(context: Context, options: CompareOptions, run_id: str) -> dict[str, Any]:
-    """Compare what the ledger holds, log it, and return the table.
-
-    Raises:
-        DataError: campaigns cannot be paired, or do not have the measure.
-    """
+    """Compare what the ledger holds, log it, and return the table."""
     trained = {c: context.ledger.rounds(c.name)[: c.rounds] for c in options.campaigns()}
     curves = gather(
         options.measure,
@@ -161,11 +141,7 @@ def _result(context: Context, options: CompareOptions, run_id: str) -> dict[str,
 def _points(
     campaign: RunOptions, trained: Sequence[Trained], measure: str
 ) -> list[tuple[int, float]]:
-    """(labels, value) of each round.
-
-    Raises:
-        DataError: a round does not have the measure.
-    """
+    """(labels, value) of each round."""
     for t in trained:
         if measure not in t.metrics:
             raise DataError(

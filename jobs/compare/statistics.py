@@ -190,6 +190,7 @@ def paired(values_S: Floats, reference_S: Floats) -> Difference:
     mean = float(difference_S.mean())
     if len(difference_S) == 1:
         return Difference(mean)
+    # scipy.stats.ttest_rel would warn where seeds agree but for rounding
     half = float(_half_width(difference_S[:, None])[0])
     if half == 0:
         return Difference(mean, mean, mean, float(mean == 0))

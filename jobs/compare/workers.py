@@ -4,12 +4,11 @@ Each campaign is a process of its own with one torch thread: nothing is shared b
 tracking server and one scoring service. The campaigns' locks make a second start harmless.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import IO, Protocol
@@ -76,12 +75,14 @@ class Workers:
         count: how many at a time.
         say: tells what goes on.
         local_service: starts a scoring service for a registered model, and ends it at the end.
+        environment: the variables of campaigns and service.
         command: runs a campaign, given its options.
     """
 
     count: int
     say: Callable[[str], None]
-    local_service: Callable[[str], AbstractContextManager[Service]]
+    local_service: Callable[[str, Mapping[str, str]], AbstractContextManager[Service]]
+    environment: Mapping[str, str]
     command: tuple[str, ...] = (sys.executable, "-m", "jobs", "run")
 
     def __call__(self, campaigns: Sequence[RunOptions]) -> Generator[Ended | None]:
@@ -102,7 +103,7 @@ class Workers:
             while waiting or running:
                 while waiting and len(running) < self.count:
                     options, attempt = waiting.pop(0)
-                    running.append((_start(self.command, options), attempt))
+                    running.append((_start(self.command, options, self.environment), attempt))
                 time.sleep(_LOOK)
                 if service is not None:
                     service.revive()
@@ -121,25 +122,25 @@ class Workers:
         first = campaigns[0]
         if first.service_url != "auto" or not any(map(_asks, campaigns)):
             return None
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        pinned = os.environ.get("CASTING_PINNED") or "0"
+        environment = {"OMP_NUM_THREADS": "1", **self.environment}
+        pinned = environment.get("CASTING_PINNED") or "0"
         if pinned.isdecimal():  # what is none the service refuses
-            os.environ["CASTING_PINNED"] = str(max(int(pinned), self.count + 1))
+            environment["CASTING_PINNED"] = str(max(int(pinned), self.count + 1))
         self.say("starting a scoring service for all campaigns")
-        return stack.enter_context(self.local_service(first.model_name))
+        return stack.enter_context(self.local_service(first.model_name, environment))
 
 
 def _asks(options: RunOptions) -> bool:
     return asks_the_service(find_strategy(options.strategy))
 
 
-def _start(command: Sequence[str], options: RunOptions) -> _Worker:
+def _start(command: Sequence[str], options: RunOptions, environment: Mapping[str, str]) -> _Worker:
     """Start a campaign's process; it ends when this one does."""
-    environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_OWNER}
-    environment.setdefault("OMP_NUM_THREADS", "1")
+    kept = {k: v for k, v in environment.items() if k not in _OF_THE_OWNER}
     flags = [f"--{k.replace('_', '-')}={v}" for k, v in asdict(options).items()]
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- it lives as long as the worker
-    return _Worker(options, start_child([*command, *flags], environment, log), log)
+    child = start_child([*command, *flags], {"OMP_NUM_THREADS": "1", **kept}, log)
+    return _Worker(options, child, log)
 
 
 def _stop(workers: Sequence[_Worker]) -> None:

@@ -175,11 +175,7 @@ def _folder(root: Path) -> list[Found]:
 
 
 def _refuse_beside(root: Path) -> None:
-    """Refuse images that belong to neither side.
-
-    Raises:
-        DataError: there are some.
-    """
+    """Refuse images that belong to neither side."""
     beside = [
         path.name
         for path in sorted(root.iterdir())
@@ -195,11 +191,7 @@ def _refuse_beside(root: Path) -> None:
 
 
 def _class_folders(folder: Path, root: Path, side: Side | None) -> list[Found]:
-    """Images of the class folders in `folder`, or those lying in it when there are none.
-
-    Raises:
-        DataError: there are both.
-    """
+    """Images of the class folders in `folder`, or those lying in it when there are none."""
     inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     loose = [p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]
     classes = [p for p in inner if p.name != UNLABELLED]

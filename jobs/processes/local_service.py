@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx
@@ -33,9 +33,10 @@ class LocalService:
         url: where it answers, for good; empty until it has been started.
     """
 
-    def __init__(self, model_name: str) -> None:
+    def __init__(self, model_name: str, environment: Mapping[str, str]) -> None:
         self.url = ""
-        self._environment = os.environ | {
+        self._environment = {
+            **environment,
             "CASTING_MODEL": f"models:/{model_name}@current",
             "BENTOML_DO_NOT_TRACK": "True",
         }
@@ -54,11 +55,7 @@ class LocalService:
 
     @retry(retry=retry_if_exception_type(_Interrupted), stop=stop_after_attempt(2), reraise=True)
     def _start(self) -> None:
-        """Start it and wait until it answers.
-
-        Raises:
-            ServiceError: it does not; the tail of its log is told.
-        """
+        """Start it and wait until it answers."""
         self.stop()
         port = self.url.rpartition(":")[2] or _free_port()
         command = [sys.executable, "-m", "bentoml", "serve", "service.inspector:CastingInspector"]
@@ -81,13 +78,13 @@ class LocalService:
 
 
 @contextmanager
-def local_service(model_name: str) -> Iterator[LocalService]:
+def local_service(model_name: str, environment: Mapping[str, str]) -> Iterator[LocalService]:
     """Start a service, and stop it at the end.
 
     Raises:
         ServiceError: it does not come up; the tail of its log is told.
     """
-    service = LocalService(model_name)
+    service = LocalService(model_name, environment)
     try:
         service.revive()
         yield service
@@ -104,11 +101,7 @@ def _answers(url: str) -> bool:
 
 
 def _live(process: subprocess.Popen[bytes], url: str) -> str:
-    """The address, once the service that starts there answers.
-
-    Raises:
-        ServiceError: it ends before, or takes longer than `STARTUP`.
-    """
+    """The address, once the service that starts there answers."""
     deadline = time.monotonic() + STARTUP
     while time.monotonic() < deadline:
         code = process.poll()

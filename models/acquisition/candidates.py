@@ -1,12 +1,8 @@
-"""What is known about the castings that a strategy chooses from, and what a strategy asks to know.
+"""What is known about the castings that a strategy chooses from."""
 
-A strategy says on itself, by attributes, what it reads (`needs`) and how it may be treated
-(`ranks`, `members`); `needing` writes them.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,9 +10,6 @@ from torch import Tensor
 from models.errors import DataError
 
 _Value = TypeVar("_Value")
-
-OnStep = Callable[[int, int, float], object]
-"""Told (position, steps, loss) after each step of something that is trained."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +24,9 @@ class Candidates:
         labelled_embeddings_M_F: those of the labelled castings; at a cold start M is 0.
         labelled_classes_M: index of the class of each labelled casting, int64.
         parts_N: the part of each casting.
-        images: pixels, uint8 `[N, channels, side, side]`; 32 a side are plenty.
+        images: pixels, uint8 `[N, channels, side, side]`; 32 per side are plenty.
         labelled_images: the same of the labelled castings, given whenever `images` are.
-        picked: the evidence about castings that the batch holds already, None for none.
+        picked: the castings that the batch holds already, None for none.
         places_N: place of each casting in the order that a composition chooses from, 0 the best;
             `choose_batch` finds it once for a whole batch.
     """
@@ -94,7 +87,7 @@ class Candidates:
         return _present(self.images, "images"), _present(self.labelled_images, "images")
 
     def rows(self, indices: Sequence[int]) -> "Candidates":
-        """The evidence about some of the candidates; what is labelled or picked stays."""
+        """The candidates at these indices; what is labelled or picked stays."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
 
         def of(tensor: Tensor | None) -> Tensor | None:
@@ -110,69 +103,6 @@ class Candidates:
             images=of(self.images),
             places_N=of(self.places_N),
         )
-
-
-class Strategy(Protocol):
-    """The shape of a strategy.
-
-    Attributes of the function, all optional: `needs`, default the posterior; `ranks`, true where
-    it orders the castings by a score each, so that a smaller batch is the beginning of a larger;
-    `members`, true where the posterior must come from separately trained networks; `cold`, true
-    where it needs images but no labels; `ranking`, the strategy that a composition chooses from.
-    """
-
-    def __call__(
-        self, candidates: Candidates, size: int, generator: torch.Generator, /
-    ) -> Tensor | Sequence[int]:
-        """Choose `size` of the candidates."""
-
-
-KNOWABLE = frozenset(f.name for f in fields(Candidates)) - {
-    "count", "labelled_images", "picked", "places_N",
-}  # fmt: skip
-
-
-def needing(
-    *needs: str, ranks: bool = False, members: bool = False, cold: bool = False
-) -> Callable[[Strategy], Strategy]:
-    """Say what a strategy needs and is, on the function itself."""
-
-    def mark(strategy: Strategy) -> Strategy:
-        strategy.__dict__.update(needs=needs, ranks=ranks, members=members, cold=cold)
-        return strategy
-
-    return mark
-
-
-def needs_of(strategy: Strategy) -> tuple[str, ...]:
-    """What a strategy needs, default `probs_N_K_C`.
-
-    Raises:
-        DataError: it asks for something that there is not.
-    """
-    needs = tuple(getattr(strategy, "needs", ("probs_N_K_C",)))
-    unknown = sorted(set(needs) - KNOWABLE)
-    if unknown:
-        raise DataError(
-            f"a strategy needs {', '.join(unknown)}; there is {', '.join(sorted(KNOWABLE))}"
-        )
-    return needs
-
-
-def wants_members(strategy: Strategy) -> bool:
-    """Whether its posterior must come from separately trained members, not from dropout."""
-    return bool(getattr(strategy, "members", False))
-
-
-def starts_cold(strategy: Strategy) -> bool:
-    """Whether it can choose before anything is labelled: from features alone, or from nothing.
-
-    One that needs images may look at the labelled ones too, unless it says that it is `cold`.
-    """
-    known = {"embeddings_N_F", "labelled_embeddings_M_F", "labelled_classes_M", "parts_N"}
-    if getattr(strategy, "cold", False):
-        known.add("images")
-    return set(needs_of(strategy)) <= known
 
 
 def _given(value: _Value | None, name: str) -> _Value:

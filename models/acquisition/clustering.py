@@ -1,16 +1,23 @@
 """Distances and clusters of points `[N, F]`: what strategies that look at features share.
 
 Sums over 100,000 castings go in slices, so that memory beside the points stays in the hundreds of
-megabytes. The same points, seed and number of threads give the same bits; scikit-learn's Lloyd
-adds its threads' sums in the order in which they finish, and does not from three threads on.
+megabytes. The same points, seed and number of threads give the same bits. Clusters are
+scikit-learn's. `drawn_far_apart` and `farthest_first` are ours: they are handed distances, since
+BADGE's are products of two factors whose gradients `[N, C·F]` would not fit, and they begin from
+what is labelled or picked already, neither of which `kmeans_plusplus` can be told.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from models.acquisition.selection import DECIMALS
+from models.acquisition.selection import DECIMALS, spaced
 
 _ELEMENTS = 2**24  # of a matrix of distances at a time: 64 MB in float32
 _ITERATIONS = 10
@@ -20,7 +27,7 @@ _REFUSED = 16  # draws refused until then
 _SEEDS_FROM = 10_000  # castings among which k-means++ draws its first centres
 
 Between = Callable[[slice | Tensor, Tensor], Tensor]
-"""Squared distances `[n, m]` of some points, by slice or indices `[n]`, from others `[m]`."""
+"""Squared distances `[n, m]` of points, by slice or indices `[n]`, from others `[m]`."""
 
 
 def comparable(points_N_F: Tensor, *others: Tensor) -> list[Tensor]:
@@ -76,12 +83,6 @@ def nearest(points_N_F: Tensor, others_P_F: Tensor) -> tuple[Tensor, Tensor]:
         half_n, index_N[rows] = half_n_P.min(dim=1)
         distance_N[rows] = (2 * half_n + _squares(points_N_F[rows])).clamp_(min=0)
     return distance_N, index_N
-
-
-def spaced(count: int, size: int) -> Tensor:
-    """At most `size` of `count` indices, evenly spaced: in order of a hash, a random sample."""
-    size = min(size, count)
-    return torch.arange(size) * count // max(1, size)
 
 
 def nearest_to(chosen: list[int], between: Between, count: int) -> Tensor:
@@ -153,8 +154,8 @@ def drawn_far_apart(
                 refused += 1
                 continue
             if recent:
-                now = between(torch.tensor([index]), torch.tensor(recent)).min()
-                if chance * nearest_N[index] > now:
+                fallen_to = between(torch.tensor([index]), torch.tensor(recent)).min()
+                if chance * nearest_N[index] > fallen_to:
                     refused += 1
                     continue
         recent.append(index)
@@ -165,24 +166,19 @@ def drawn_far_apart(
 def k_means(points_N_F: Tensor, clusters: int, generator: torch.Generator) -> Tensor:
     """The cluster `[N]` of each point: ten rounds of Lloyd's algorithm from k-means++ seeds.
 
-    A cluster may stay empty where points coincide.
+    On one thread, or the last bits would depend on how many there are. Centres that coincide are
+    one, and a cluster may stay empty where points nearly do, which is all that scikit-learn warns
+    of.
     """
-    sample_S_F = points_N_F[spaced(len(points_N_F), max(_SEEDS_FROM, 5 * clusters))]
+    sample_S_F = points_N_F[spaced(len(points_N_F), max(_SEEDS_FROM, 5 * clusters))].numpy()
     clusters = min(clusters, len(sample_S_F))
-    first = int(torch.randint(len(sample_S_F), (1,), generator=generator))
-    between = euclidean(sample_S_F)
-    nearest_S = nearest_to([first], between, len(sample_S_F))
-    farther = drawn_far_apart(clusters - 1, nearest_S, between, generator)
-    centres_P_F = sample_S_F[[first, *farther]]
-    _, labels_N = nearest(points_N_F, centres_P_F)
-    for _ in range(_ITERATIONS):
-        sums_P_F = torch.zeros_like(centres_P_F).index_add_(0, labels_N, points_N_F)
-        counts_P = torch.bincount(labels_N, minlength=len(centres_P_F)).unsqueeze(1)
-        centres_P_F = torch.where(counts_P > 0, sums_P_F / counts_P.clamp(min=1), centres_P_F)
-        before_N, (_, labels_N) = labels_N, nearest(points_N_F, centres_P_F)
-        if torch.equal(before_N, labels_N):
-            break
-    return labels_N
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        drawn_P_F, _ = kmeans_plusplus(sample_S_F, clusters, random_state=seed)
+        centres_P_F = np.unique(drawn_P_F, axis=0)
+        lloyd = KMeans(len(centres_P_F), init=centres_P_F, n_init=1, max_iter=_ITERATIONS)
+        return torch.from_numpy(lloyd.fit_predict(points_N_F.numpy())).long()
 
 
 def _squares(points_N_F: Tensor) -> Tensor:
@@ -195,8 +191,8 @@ def _nearer(nearest_N: Tensor, chosen: list[int], between: Between) -> Tensor:
     if not chosen:
         return nearest_N.clone()
     others = torch.tensor(chosen)
-    found = [between(rows, others).amin(dim=1) for rows in _slices(len(nearest_N), len(chosen))]
-    nearest_N = torch.minimum(nearest_N, torch.cat(found))
+    near = [between(rows, others).amin(dim=1) for rows in _slices(len(nearest_N), len(chosen))]
+    nearest_N = torch.minimum(nearest_N, torch.cat(near))
     nearest_N[others] = -torch.inf
     return nearest_N
 

@@ -12,7 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Candidates, OnStep, Strategy
+from models.acquisition.candidates import Candidates
+from models.acquisition.strategy import OnStep, Strategy
 from models.errors import DataError
 
 DECIMALS = 6  # scores closer than this are ties: they differ by rounding, not by meaning
@@ -38,6 +39,12 @@ def uniform_order(count: int, size: int, generator: torch.Generator) -> Tensor:
     return torch.randperm(count, generator=generator)[:size]
 
 
+def spaced(count: int, size: int) -> Tensor:
+    """At most `size` of `count` indices, evenly spaced: in order of a hash, a random sample."""
+    size = min(size, count)
+    return torch.arange(size) * count // max(1, size)
+
+
 def gumbel(count: int, scale: float, generator: torch.Generator) -> Tensor:
     """Draw Gumbel(0, `scale`) noise `[count]`, float64."""
     uniform_N = torch.rand(count, generator=generator, dtype=torch.float64)
@@ -48,7 +55,7 @@ def gumbel(count: int, scale: float, generator: torch.Generator) -> Tensor:
 def one_per_part(
     parts_N: Sequence[str], size: int, choose: Callable[[list[int], int, list[int]], list[int]]
 ) -> list[int]:
-    """Fill a batch with at most one casting a part, as long as parts remain.
+    """Fill a batch with at most one casting per part, as long as parts remain.
 
     `choose(eligible, size, batch)` returns `size` of the eligible in order of choice, knowing
     what the batch holds already. It is asked again for what is missing, without the castings of
@@ -88,7 +95,7 @@ def choose_batch(
     *,
     on_step: OnStep | None = None,
 ) -> list[int]:
-    """Let the strategy choose, at most one casting a part while parts remain.
+    """Let the strategy choose, at most one casting per part while parts remain.
 
     A strategy that `ranks` is asked once, for its whole order. Any other is asked again where
     parts collide, for what is missing, and finds in `candidates.picked` what the batch holds.
@@ -105,24 +112,20 @@ def choose_batch(
         DataError: the strategy returned the wrong number of castings, or one twice.
     """
 
-    def asked(asked_of: Strategy, some: Candidates, wanted: int) -> list[int]:
-        told = {"on_step": on_step} if "on_step" in inspect.signature(asked_of).parameters else {}
-        picked = [int(i) for i in partial(asked_of, **told)(some, wanted, generator)]
-        distinct = set(picked)
-        if (
-            len(picked) != wanted
-            or len(distinct) != wanted
-            or not distinct <= set(range(len(some)))
-        ):
+    def choices(of: Strategy, among: Candidates, wanted: int) -> list[int]:
+        told = {"on_step": on_step} if "on_step" in inspect.signature(of).parameters else {}
+        indices = [int(i) for i in partial(of, **told)(among, wanted, generator)]
+        distinct = set(indices)
+        whole = len(indices) == len(distinct) == wanted
+        if not whole or not distinct <= set(range(len(among))):
             raise DataError(
-                f"the strategy was asked for {wanted} of {len(some)} castings and returned "
-                f"{len(picked)} indices, {len(distinct)} of them distinct"
+                f"the strategy was asked for {wanted} of {len(among)} castings and returned "
+                f"{len(indices)} indices, {len(distinct)} of them distinct"
             )
-        return picked
+        return indices
 
     ranking = strategy if getattr(strategy, "ranks", False) else getattr(strategy, "ranking", None)
-    some = len(candidates) > 0
-    order = asked(ranking, candidates, len(candidates)) if some and ranking is not None else []
+    order = choices(ranking, candidates, len(candidates)) if ranking and len(candidates) else []
     known = replace(candidates, places_N=torch.tensor(order).argsort()) if order else candidates
 
     def choose(eligible: list[int], wanted: int, batch: list[int]) -> list[int]:
@@ -130,8 +133,8 @@ def choose_batch(
             open_to_choice = set(eligible)
             return [i for i in order if i in open_to_choice][:wanted]
         if not batch and len(eligible) == len(known):
-            return asked(strategy, known, wanted)
-        some = replace(known.rows(eligible), picked=known.rows(batch))
-        return [eligible[i] for i in asked(strategy, some, wanted)]
+            return choices(strategy, known, wanted)
+        left = replace(known.rows(eligible), picked=known.rows(batch))
+        return [eligible[i] for i in choices(strategy, left, wanted)]
 
     return one_per_part(parts_N, size, choose)

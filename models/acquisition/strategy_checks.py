@@ -1,7 +1,7 @@
 """The checks that every strategy passes: those of the table, and a user's own.
 
 Each check is a function of the strategy that returns what went wrong, "" for nothing. The castings
-are made up and few; nothing is read or written.
+are drawn at random and few; nothing is read or written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +11,15 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import KNOWABLE, Candidates, Strategy, needs_of
+from models.acquisition.candidates import Candidates
 from models.acquisition.selection import choose_batch
+from models.acquisition.strategy import KNOWABLE, Strategy, needs_of
 from models.errors import DataError
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found: its name as a sentence, whether it holds, and else what went wrong."""
+    """The outcome of a check: its name as a sentence, whether it holds, else what went wrong."""
 
     name: str
     passed: bool
@@ -27,14 +28,14 @@ class Checked:
 
 def check_strategy(strategy: Strategy) -> list[Checked]:
     """Run every check; a strategy that raises fails the check in which it does."""
-    found = []
+    outcomes = []
     for name, check in CHECKS.items():
         try:
             wrong = check(strategy)
         except Exception as error:  # noqa: BLE001 -- a user's function may raise anything
             wrong = f"it raised {type(error).__name__}: {error}"
-        found.append(Checked(name, not wrong, wrong))
-    return found
+        outcomes.append(Checked(name, not wrong, wrong))
+    return outcomes
 
 
 def require_checks(strategy: Strategy) -> list[str]:
@@ -51,7 +52,7 @@ def require_checks(strategy: Strategy) -> list[str]:
     return [check.name for check in checks]
 
 
-def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Candidates:
+def random_candidates(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Candidates:
     """Candidates of every kind about `count` castings, beside seven that are labelled."""
     generator = torch.Generator().manual_seed(seed)
     labelled, side = 7, 8
@@ -77,7 +78,7 @@ def made_up(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Can
 
 
 def only_what_is_needed(candidates: Candidates, strategy: Strategy) -> Candidates:
-    """The evidence as a job fills it in for this strategy."""
+    """The candidates as a job fills them in for this strategy."""
     needs = {"count", *needs_of(strategy)} | {
         "labelled_images" for n in needs_of(strategy) if n == "images"
     }
@@ -86,17 +87,17 @@ def only_what_is_needed(candidates: Candidates, strategy: Strategy) -> Candidate
     )
 
 
-def _asked(strategy: Strategy, candidates: Candidates, size: int, seed: int = 0) -> list[int]:
+def _indices(strategy: Strategy, candidates: Candidates, size: int, seed: int = 0) -> list[int]:
     generator = torch.Generator().manual_seed(seed)
     return [int(i) for i in strategy(only_what_is_needed(candidates, strategy), size, generator)]
 
 
-def _chosen(
+def _batch(
     strategy: Strategy, candidates: Candidates, parts_N: Sequence[str], size: int, seed: int = 0
 ) -> list[int]:
     generator = torch.Generator().manual_seed(seed)
-    some = only_what_is_needed(candidates, strategy)
-    return choose_batch(strategy, some, parts_N, size, generator)
+    needed = only_what_is_needed(candidates, strategy)
+    return choose_batch(strategy, needed, parts_N, size, generator)
 
 
 def _draws(strategy: Strategy, candidates: Candidates, size: int) -> bool:
@@ -108,7 +109,7 @@ def _draws(strategy: Strategy, candidates: Candidates, size: int) -> bool:
 
 def _as_many_as_asked_for(strategy: Strategy) -> str:
     for count, size in [(1, 1), (9, 1), (9, 4), (9, 9), (30, 10), (30, 30)]:
-        chosen = _asked(strategy, made_up(count, seed=count), size)
+        chosen = _indices(strategy, random_candidates(count, seed=count), size)
         if len(chosen) != size or len(set(chosen)) != size:
             return f"asked for {size} of {count} castings, it returned {chosen}"
         if not set(chosen) <= set(range(count)):
@@ -117,25 +118,25 @@ def _as_many_as_asked_for(strategy: Strategy) -> str:
 
 
 def _same_seed_same_batch(strategy: Strategy) -> str:
-    first, second = (_asked(strategy, made_up(30), 10, seed=3) for _ in range(2))
+    first, second = (_indices(strategy, random_candidates(30), 10, seed=3) for _ in range(2))
     return "" if first == second else f"with one seed it chose {first}, then {second}"
 
 
 def _no_other_generator(strategy: Strategy) -> str:
     before = torch.get_rng_state()
-    _asked(strategy, made_up(30), 10)
+    _indices(strategy, random_candidates(30), 10)
     return "" if torch.equal(before, torch.get_rng_state()) else "it drew from torch's global one"
 
 
 def _seed_matters_only_by_draws(strategy: Strategy) -> str:
-    first, second = (_asked(strategy, made_up(30), 10, seed=seed) for seed in (0, 1))
-    if first != second and not _draws(strategy, made_up(30), 10):
+    first, second = (_indices(strategy, random_candidates(30), 10, seed=seed) for seed in (0, 1))
+    if first != second and not _draws(strategy, random_candidates(30), 10):
         return f"it drew nothing from the generator, yet chose {first}, then {second}"
     return ""
 
 
 def _writes_into_nothing(strategy: Strategy) -> str:
-    candidates, before = made_up(12), made_up(12)
+    candidates, before = random_candidates(12), random_candidates(12)
     choose_batch(strategy, candidates, list("aabbccddeeff"), 8, torch.Generator().manual_seed(0))
     for name in sorted({*KNOWABLE, "labelled_images"} - {"parts_N"}):
         if not torch.equal(getattr(candidates, name), getattr(before, name)):
@@ -145,9 +146,9 @@ def _writes_into_nothing(strategy: Strategy) -> str:
 
 def _reads_only_what_it_needs(strategy: Strategy) -> str:
     generator = torch.Generator().manual_seed(0)
-    full = [int(i) for i in strategy(made_up(12), 5, generator)]
-    spare = _asked(strategy, made_up(12), 5)
-    return "" if full == spare else f"with all evidence it chose {full}, with its needs {spare}"
+    full = [int(i) for i in strategy(random_candidates(12), 5, generator)]
+    spare = _indices(strategy, random_candidates(12), 5)
+    return "" if full == spare else f"knowing all it chose {full}, knowing its needs {spare}"
 
 
 def _says_what_is_missing(strategy: Strategy) -> str:
@@ -158,20 +159,20 @@ def _says_what_is_missing(strategy: Strategy) -> str:
     except DataError:
         return ""
     except Exception as error:  # noqa: BLE001 -- a user's function may raise anything
-        return f"without evidence it raised {type(error).__name__}, not a DataError: {error}"
-    return "without evidence it chose all the same"
+        return f"knowing nothing it raised {type(error).__name__}, not a DataError: {error}"
+    return "knowing nothing it chose all the same"
 
 
 def _refuses_nan(strategy: Strategy) -> str:
     for name in needs_of(strategy):
-        tensor = getattr(made_up(6), name)
+        tensor = getattr(random_candidates(6), name)
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             continue
         broken = tensor.clone()
         broken[2].view(-1)[0] = torch.nan
         try:
-            candidates = replace(made_up(6), **{name: broken})  # type: ignore[arg-type]
-            chosen = _chosen(strategy, candidates, list("abcdef"), 2)
+            candidates = replace(random_candidates(6), **{name: broken})  # type: ignore[arg-type]
+            chosen = _batch(strategy, candidates, list("abcdef"), 2)
         except (DataError, ValueError):
             continue
         return f"with a NaN in {name} it chose {chosen}"
@@ -180,33 +181,32 @@ def _refuses_nan(strategy: Strategy) -> str:
 
 def _order_of_finding_is_nothing(strategy: Strategy) -> str:
     """Castings come in order of id; the numbers are those of another order and chunking."""
-    candidates, parts = made_up(14), [f"part-{i % 5}" for i in range(14)]
+    candidates, parts = random_candidates(14), [f"part-{i % 5}" for i in range(14)]
     generator = torch.Generator().manual_seed(1)
     noise = 1e-11 * torch.rand(14, 1, generator=generator, dtype=torch.float64)
-    probs, verdicts = candidates.posterior(), candidates.deterministic()
+    probs, plain = candidates.posterior(), candidates.deterministic()
     near = replace(
         candidates,
         probs_N_K_C=probs * (1 + noise.unsqueeze(2)),
-        deterministic_N_C=verdicts * (1 + noise),
+        deterministic_N_C=plain * (1 + noise),
     )
-    first, second = (_chosen(strategy, some, parts, 8) for some in (candidates, near))
-    return (
-        "" if first == second else f"it chose {first}, and {second} where scores differ by 1e-11"
-    )
+    first, second = (_batch(strategy, pool, parts, 8) for pool in (candidates, near))
+    same = first == second
+    return "" if same else f"it chose {first}, and {second} where scores differ by 1e-11"
 
 
 def _ties_go_by_id(strategy: Strategy) -> str:
-    flat = made_up(1).rows([0] * 8)
+    flat = random_candidates(1).rows([0] * 8)
     if _draws(strategy, flat, 5):
         return ""
-    chosen = _asked(strategy, flat, 5)
+    chosen = _indices(strategy, flat, 5)
     return "" if chosen == [0, 1, 2, 3, 4] else f"of eight castings all alike it chose {chosen}"
 
 
-def _one_casting_a_part(strategy: Strategy) -> str:
+def _one_casting_per_part(strategy: Strategy) -> str:
     for parts in ("aabbccdd", "aaaaaaab", "aaabbbcc"):
         for size in (3, 9):
-            chosen = _chosen(strategy, made_up(8), list(parts), size)
+            chosen = _batch(strategy, random_candidates(8), list(parts), size)
             begun = [parts[i] for i in chosen[: len(set(parts))]]
             if len(set(chosen)) != min(size, 8) or len(set(begun)) != len(begun):
                 return f"of parts {parts} it chose {[parts[i] for i in chosen]}"
@@ -216,7 +216,10 @@ def _one_casting_a_part(strategy: Strategy) -> str:
 def _ranks_if_it_says_so(strategy: Strategy) -> str:
     if not getattr(strategy, "ranks", False):
         return ""
-    few, all_of_them = _asked(strategy, made_up(20), 5), _asked(strategy, made_up(20), 20)
+    few, all_of_them = (
+        _indices(strategy, random_candidates(20), 5),
+        _indices(strategy, random_candidates(20), 20),
+    )
     if few != all_of_them[:5]:
         return f"it says that it ranks, but its 5 best are {few} and its 20 best {all_of_them}"
     return ""
@@ -237,10 +240,10 @@ CHECKS: Mapping[str, Callable[[Strategy], str]] = MappingProxyType(
         "writes into nothing": _writes_into_nothing,
         "reads only what it needs": _reads_only_what_it_needs,
         "says so when what it needs is missing": _says_what_is_missing,
-        "refuses evidence that is not a number": _refuses_nan,
+        "refuses what is not a number": _refuses_nan,
         "chooses the same whatever the order of finding": _order_of_finding_is_nothing,
         "breaks ties by casting id": _ties_go_by_id,
-        "takes one casting a part while parts remain": _one_casting_a_part,
+        "takes one casting per part while parts remain": _one_casting_per_part,
         "ranks if it says so": _ranks_if_it_says_so,
         "has needs that exist and a docstring": _needs_exist_and_a_sentence_says_what_it_does,
     }

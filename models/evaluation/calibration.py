@@ -66,10 +66,7 @@ def temperature(probs_at: ProbsAt, targets_N: Ints) -> float:
 
 
 def threshold(
-    defect_N: Floats,
-    good_N: Bools,
-    parts_N: Sequence[str],
-    max_overkill: float,
+    defect_N: Floats, good_N: Bools, parts_N: Sequence[str], max_overkill: float
 ) -> float:
     """The least threshold of P(defect) that rejects at most `max_overkill` of the good."""
     candidates: list[float] = sorted({0.0, *(defect_N[good_N] + RESOLUTION).tolist()})

@@ -1,4 +1,4 @@
-"""Pictures that people look at: contact sheet, confusion, reliability, learning curves.
+"""Pictures that people look at: confusion, reliability, learning curves.
 
 Each function returns a matplotlib figure, drawn without a display and without pyplot's global
 state; `png` turns one into bytes.
@@ -75,7 +75,7 @@ def reliability_diagram(
 def learning_curves(
     curves: Mapping[str, Sequence[tuple[int, float]]], measure: str, title: str
 ) -> Figure:
-    """A measure against the labels paid for, one line a campaign."""
+    """A measure against the labels paid for, one line per campaign."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axis = figure.add_subplot()
     for name, points in curves.items():

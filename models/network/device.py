@@ -12,9 +12,9 @@ def precision(device: torch.device) -> str:
 
 
 def scoring_precision(device: torch.device) -> str:
-    """`int8` where backbones may be run in whole numbers with sums in bf16, else `precision`."""
-    whole = device.type == "cpu" and _has("avx512_bf16") and _has("avx512_vnni")
-    return "int8" if whole else precision(device)
+    """`int8` where the processor multiplies bytes, and bf16 for what is left, else `precision`."""
+    int8 = device.type == "cpu" and _has("avx512_bf16") and _has("avx512_vnni")
+    return "int8" if int8 else precision(device)
 
 
 def _has(instructions: str) -> bool:

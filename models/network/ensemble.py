@@ -51,7 +51,7 @@ class Ensemble(nn.Module):
         return weight, torch.zeros(len(weight))
 
     def pass_masks(self, passes: int, seed: int) -> Tensor:  # noqa: ARG002 -- as many as members
-        """One mask a member, `[K, K·(F+1)]`, whatever the client asks for."""
+        """One mask per member, `[K, K·(F+1)]`, whatever the client asks for."""
         return self.plain_masks()
 
     def plain_masks(self) -> Tensor:

@@ -1,13 +1,13 @@
-"""The backbone in 8-bit whole numbers, as it is run where castings are scored.
+"""The backbone in int8, as it is run where castings are scored.
 
 Processors multiply bytes twice as fast as bf16 numbers. What a convolution is given follows a ReLU
 and is stored as 0..255 of a scale of its own, filters as -127..127 of a scale for each (Jacob et
-al. 2018; Krishnamoorthi 2018). Sums of whole numbers are exact in any order, so a casting has the
-same features in every minibatch. Pixels are bytes already: of the stem filters are rounded, and
-where 0 lies to a whole grey level.
+al. 2018; Krishnamoorthi 2018). Sums of integers are exact in any order, so a casting has the same
+features in every minibatch. Pixels are bytes already: of the stem only the filters are rounded,
+and the place of 0 to a whole grey level.
 
 The operators are those that torch itself compiles quantised networks to (`torch.ops.onednn`), used
-here without its compiler, which takes twenty seconds a version.
+here without its compiler, which takes twenty seconds per version.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,8 @@ _LEAST = 1e-6  # a scale of 0 would be divided by
 
 def convolutions(backbone: ResNet) -> list[nn.Conv2d]:
     """All but the stem."""
-    found = [module for module in backbone.modules() if isinstance(module, nn.Conv2d)]
-    return [convolution for convolution in found if convolution is not backbone.conv1]
+    every = [module for module in backbone.modules() if isinstance(module, nn.Conv2d)]
+    return [convolution for convolution in every if convolution is not backbone.conv1]
 
 
 def largest_inputs(backbone: ResNet, run: Callable[[], object]) -> Tensor:
@@ -48,11 +48,11 @@ def largest_inputs(backbone: ResNet, run: Callable[[], object]) -> Tensor:
 
 
 class Int8Backbone:
-    """A backbone whose filters are whole numbers.
+    """A backbone whose filters are int8.
 
     Args:
         backbone: its batch norms are folded.
-        largest_L: what `largest_inputs` found on castings of the kind to be scored.
+        largest_L: what `largest_inputs` observed on castings of the kind to be scored.
         level: of its input, how far normalised pixels of neighbouring levels lie apart.
         black: of its input, how many levels black pixels lie below 0.
     """
@@ -100,11 +100,11 @@ class _Convolution:
     def of(cls, convolution: nn.Conv2d, scale: float, zero: int = 0) -> "_Convolution":
         weight = convolution.weight.detach().float()
         scales_F = (weight.abs().amax(dim=(1, 2, 3)) / _MOST_SIGNED).clamp(min=_LEAST)
-        whole = (weight / scales_F.reshape(-1, 1, 1, 1)).round().to(torch.int8).contiguous()
+        rounded = (weight / scales_F.reshape(-1, 1, 1, 1)).round().to(torch.int8).contiguous()
         stride, dilation = list(convolution.stride), list(convolution.dilation)
         padding = list(cast("tuple[int, ...]", convolution.padding))
         how = (stride, padding, dilation, convolution.groups)
-        filters = torch.ops.onednn.qconv_prepack(whole, scales_F, scale, zero, *how)
+        filters = torch.ops.onednn.qconv_prepack(rounded, scales_F, scale, zero, *how)
         bias_F = cast("Tensor", convolution.bias).detach().float()
         zeros_F = torch.zeros(len(bias_F), dtype=torch.int64)
         return cls(filters, scales_F, zeros_F, bias_F, scale, zero, how)
@@ -118,18 +118,18 @@ class _Convolution:
         return self._run(x, 1.0, torch.bfloat16, "none")
 
     def _run(self, x: Tensor, scale: float, dtype: torch.dtype, after: str) -> Tensor:
-        own = (self.scale, self.zero, self.filters, self.scales_F, self.zeros_F)
+        packed = (self.scale, self.zero, self.filters, self.scales_F, self.zeros_F)
         run = torch.ops.onednn.qconv2d_pointwise
-        found: Tensor = run(x, *own, self.bias_F, *self.how, scale, 0, dtype, after, [], "")
-        return found
+        numbers: Tensor = run(x, *packed, self.bias_F, *self.how, scale, 0, dtype, after, [], "")
+        return numbers
 
     def onto(self, x: Tensor, shortcut: Tensor, from_scale: float, scale: float) -> Tensor:
         """ReLU of the sum with a shortcut, in its place: bytes of a new scale, or bf16."""
-        own = (self.scale, self.zero, self.filters, self.scales_F, self.zeros_F)
+        packed = (self.scale, self.zero, self.filters, self.scales_F, self.zeros_F)
         both = (scale, 0, shortcut.dtype, from_scale, 0, "sum", 1.0, "relu")
         run = torch.ops.onednn.qconv2d_pointwise.binary
-        found: Tensor = run(x, *own, shortcut, self.bias_F, *self.how, *both, [], "")
-        return found
+        numbers: Tensor = run(x, *packed, shortcut, self.bias_F, *self.how, *both, [], "")
+        return numbers
 
 
 @dataclass(frozen=True)

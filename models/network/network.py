@@ -22,7 +22,8 @@ class Network(nn.Module):
     """Backbone and head; `forward` gives the logits `[N, C]` of the pass without dropout.
 
     Attributes:
-        largest_inputs: of the backbone's convolutions, float32 `[L]`; 0 until `calibrate`.
+        largest_inputs: what the backbone's convolutions are given at most, float32 `[L]`; 0 until
+            `observe_activations`.
         int8: runs the backbone, in a twin `for_inference` that can.
     """
 
@@ -66,8 +67,8 @@ class Network(nn.Module):
         return precision(self.device) if self.int8 is None else "int8"
 
     @torch.no_grad()
-    def calibrate(self, images: Tensor) -> None:
-        """Learn from normalised castings, in eval mode, how large inputs of convolutions get."""
+    def observe_activations(self, images: Tensor) -> None:
+        """Note how large the inputs of convolutions get on normalised castings, in eval mode."""
         largest_L = largest_inputs(self.backbone, lambda: self.features(images))
         self.largest_inputs.copy_(largest_L)
 
@@ -86,9 +87,9 @@ class Network(nn.Module):
     def for_inference(self, preprocessing: Preprocessing) -> "Network":
         """Its twin in eval mode that answers sooner, and is neither trained nor saved.
 
-        Batch norms are folded into their convolutions. Then the backbone is run in whole numbers,
-        where the network is calibrated and the processor made for them. Where it is run in bf16
-        its weights are kept so: a lone casting would wait for them to be converted.
+        Batch norms are folded into their convolutions. Then the backbone is run in int8, where its
+        activations were observed and the processor is made for bytes. Where it is run in bf16 its
+        weights are kept so: a lone casting would wait for them to be converted.
         """
         if not any(isinstance(module, nn.BatchNorm2d) for module in self.modules()):
             return self

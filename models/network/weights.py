@@ -84,12 +84,11 @@ def _starting_weights(spec: NetworkSpec, weights: str) -> dict[str, Tensor]:
 
 
 def _load_backbone(network: Network, state: dict[str, Tensor], name: str) -> None:
-    """Take the backbone's tensors; grey networks get the sum of a colour stem's channels.
-
-    Raises:
-        DataError: tensors are missing or of another shape.
-    """
-    backbone = {key.removeprefix("backbone."): value for key, value in state.items()}
+    """Take the backbone's tensors; grey networks get the sum of a colour stem's channels."""
+    # the weights of a version have the prefix, `trunk.` up to format 3
+    backbone = {
+        key.removeprefix("trunk.").removeprefix("backbone."): value for key, value in state.items()
+    }
     stem = backbone.get("conv1.weight")
     if stem is not None and network.spec.channels == 1 and stem.shape[1] != 1:
         backbone["conv1.weight"] = stem.sum(dim=1, keepdim=True)

@@ -1,14 +1,16 @@
 """Where on a casting the verdict comes from: a class activation map of the very same weights.
 
 The head is linear behind a global average pool, so the logit of a class is the mean, over the
-cells of the backbone's last map, of what the head makes of each cell (Zhou 2016, section 2). Nothing
-is approximated: a cell's value is the logit that a casting made of such cells alone would get.
+cells of the backbone's last map, of what the head makes of each cell (Zhou 2016, section 2).
+Nothing is approximated: a cell's value is the logit that a casting made of such cells alone would
+get.
 
-The backbone's own map is coarse, 4 x 4 for 128 pixels. Its last stage is therefore computed without
-its stride, with filters spread apart instead (Yu & Koltun 2016). That lays three more grids of
-cells between those of the backbone's own, which stay as they are: each is what the network makes of
-the casting moved by some pixels. It was never trained to average over those, so they are levelled
-to the mean of its own grid, and the mean of the whole map is the verdict's logit again.
+The backbone's own map is coarse, 4 x 4 for 128 pixels. Its last stage is therefore computed
+without its stride, with filters spread apart instead (Yu & Koltun 2016). That lays three more
+grids of cells between those of the backbone's own, which stay as they are: each is what the
+network makes of the casting moved by some pixels. It was never trained to average over those, so
+they are levelled to the mean of its own grid, and the mean of the whole map is the verdict's logit
+again.
 `benchmarks.explain` holds the maps against masks of defects.
 """
 

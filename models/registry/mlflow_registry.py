@@ -1,7 +1,7 @@
 """Model versions in MLflow's registry: the one model file that knows MLflow.
 
-A version is a pyfunc without pickles around the folder of `models.registry.version_folder`. The client is an
-argument; the fluent API, with its hidden current run, is never used.
+A version is a pyfunc without pickles around the folder of `models.registry.version_folder`. The
+client is an argument; the fluent API, with its hidden current run, is never used.
 """
 
 import json
@@ -164,13 +164,7 @@ def origin(folder: Path) -> Version | None:
 
 
 def _download(name: str, number: str, target: Path) -> Path:
-    """Download all of a version.
-
-    Raises:
-        VersionNotFound: there is no such version.
-        VersionError: its files cannot be had.
-        MlflowException: the registry cannot be asked.
-    """
+    """Download all of a version."""
     try:
         return Path(download_artifacts(f"models:/{name}/{number}", dst_path=str(target)))
     except MlflowException as error:
@@ -189,12 +183,12 @@ def find(client: MlflowClient, name: str, number: str) -> Version:
         MlflowException: the registry cannot be asked.
     """
     try:
-        found = client.get_model_version(name, number)
+        version = client.get_model_version(name, number)
     except MlflowException as error:
         if error.error_code in _MISSING:
             raise VersionNotFound(f"{name} has no version {number}") from error
         raise
-    return Version(name, str(found.version), found.run_id or "", dict(found.tags))
+    return Version(name, str(version.version), version.run_id or "", dict(version.tags))
 
 
 def find_current(client: MlflowClient, name: str, alias: str = ALIAS) -> Version | None:
@@ -204,18 +198,18 @@ def find_current(client: MlflowClient, name: str, alias: str = ALIAS) -> Version
         MlflowException: the registry cannot be asked.
     """
     try:
-        found = client.get_model_version_by_alias(name, alias)
+        version = client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
         if error.error_code in _MISSING:
             return None
         raise
-    return Version(name, str(found.version), found.run_id or "", dict(found.tags))
+    return Version(name, str(version.version), version.run_id or "", dict(version.tags))
 
 
 def find_of_run(client: MlflowClient, name: str, run_id: str) -> Version | None:
     """The version that a run registered, None where it registered none."""
-    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    versions = [Version(name, str(v.version), run_id, dict(v.tags)) for v in found]
+    registered = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    versions = [Version(name, str(v.version), run_id, dict(v.tags)) for v in registered]
     return max(versions, key=lambda v: int(v.number), default=None)
 
 

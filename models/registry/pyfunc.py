@@ -33,7 +33,7 @@ class CastingModel:
             params: `passes` (default 50) and `seed` (default 0).
 
         Returns:
-            A row of the service's fields a casting, in the order given.
+            A row of the service's fields per casting, in the order given.
 
         Raises:
             DataError: there is no column `image`, or a parameter is out of range.
@@ -60,5 +60,5 @@ def _content(image: object) -> bytes:
 
 
 def _load_pyfunc(data_path: str) -> CastingModel:
-    """MLflow's entry point: `data_path` is the version's folder (`models.registry.version_folder`)."""
+    """MLflow's entry point; `data_path` is a folder of `models.registry.version_folder`."""
     return CastingModel(version_folder.read(Path(data_path)))

@@ -4,7 +4,7 @@
     weights.safetensors  the network
     golden.safetensors   some castings at model size and the probabilities they had when written
 
-Nothing is unpickled and no code is run. A folder of another format number is refused, and so is
+Nothing is unpickled and no code is run. A folder of an unknown format number is refused, and so is
 one that holds anything else, or a link to somewhere else.
 """
 
@@ -26,7 +26,8 @@ from models.network.ensemble import blank
 from models.network.spec import NetworkSpec
 from models.prediction.predictor import Predictor
 
-FORMAT = 3  # of the files, and of how photographs become the pixels that it was trained on
+FORMAT = 4  # of the files, and of how photographs become the pixels that it was trained on
+_FORMAT_OF_TRUNKS = 3  # the same, but for a backbone whose tensors are called `trunk`
 FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
 GOLDEN_CASTINGS = 8
 _GOLDEN_PASSES = 8
@@ -82,7 +83,10 @@ def read(folder: Path) -> Predictor:
         _check_files(folder)
         description = json.loads((folder / "model.json").read_text())
         _check_format(description, folder)
-        predictor = _predictor(description, load_file(folder / "weights.safetensors"))
+        weights = load_file(folder / "weights.safetensors")
+        if description["format"] == _FORMAT_OF_TRUNKS:
+            weights = {name.replace("trunk.", "backbone.", 1): weights[name] for name in weights}
+        predictor = _predictor(description, weights)
         golden = load_file(folder / "golden.safetensors")
         _self_check(predictor, golden, str(description["golden_precision"]), folder)
     except VersionError:
@@ -93,11 +97,7 @@ def read(folder: Path) -> Predictor:
 
 
 def _check_files(folder: Path) -> None:
-    """Look at names only: nothing of what does not belong here is opened.
-
-    Raises:
-        VersionError: there are other files than those of a version, or links out of it.
-    """
+    """Look at names only: nothing of what does not belong here is opened."""
     besides = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
     if besides:
         raise VersionError(
@@ -110,10 +110,10 @@ def _check_files(folder: Path) -> None:
 
 
 def _check_format(description: Mapping[str, Any], folder: Path) -> None:
-    if description.get("format") != FORMAT:
+    if description.get("format") not in {_FORMAT_OF_TRUNKS, FORMAT}:
         raise VersionError(
             f"{folder}: model version of format {description.get('format')}, this program reads "
-            f"format {FORMAT}; use the release that wrote it"
+            f"formats {_FORMAT_OF_TRUNKS} and {FORMAT}; use the release that wrote it"
         )
 
 
@@ -137,19 +137,15 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
 def _self_check(
     predictor: Predictor, golden: Mapping[str, Tensor], written_in: str, folder: Path
 ) -> None:
-    """Compare the golden castings' numbers with those stored.
-
-    Raises:
-        VersionError: they differ, or the passes do not.
-    """
+    """Compare the golden castings' numbers with those stored."""
     scores = predictor.score(golden["pixels"], _GOLDEN_PASSES, _GOLDEN_SEED)
     same = written_in == predictor.precision
     allowed = _TOLERANCES[written_in] if same else _TOLERANCE_ELSEWHERE
-    for name, now in (
+    for name, probs in (
         ("deterministic", scores.deterministic_N_C),
         ("posterior", scores.probs_N_K_C),
     ):
-        difference = float((now - golden[name]).abs().max())
+        difference = float((probs - golden[name]).abs().max())
         if not difference <= allowed:  # NaN fails too
             raise VersionError(
                 f"{folder}: fails its self-check: {name} probabilities of the golden castings are "

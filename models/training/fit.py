@@ -27,7 +27,7 @@ from models.training.recipe import Recipe
 from models.training.schedule import Pace
 
 _REFRESH_MINIBATCH = 64
-_CALIBRATED = 128  # castings say how large the inputs of convolutions get
+_OBSERVED = 128  # castings say how large the inputs of convolutions get
 
 OnStep = Callable[[int, int, float], object]
 
@@ -69,15 +69,16 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     optimiser = Muon(network, recipe.weight_decay)
     class_weights = weights_C.to(device)
     for rows in _minibatches(len(targets_N), recipe.minibatch, generator):
-        upright = normalise(pixels_N[rows], preprocessing).to(device)
-        images = augment(upright, recipe, generator)
-        features_BF = network.features(images)
+        images = normalise(pixels_N[rows], preprocessing).to(device)
+        features_BF = network.features(augment(images, recipe, generator))
         mask_BF = draw_masks(len(rows), features_BF.shape[1], spec.dropout, generator).to(device)
         logits_BC = network.head(features_BF * mask_BF)
         loss = functional.cross_entropy(logits_BC, targets_N[rows].to(device), class_weights)
         optimiser.zero_grad()
         loss.backward()
-        optimiser.step(recipe.learning_rate * pace.share_of_peak)
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * pace.share_of_peak
+        optimiser.step()
         pace.step(loss.item())
         if on_step is not None:
             on_step(pace.position, pace.steps, pace.losses[-1])
@@ -86,8 +87,8 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     refresh_batch_norm(network, pixels_N, preprocessing)
     unweight(network, weights_C)
     network.eval()
-    some = pixels_N[:: math.ceil(len(pixels_N) / _CALIBRATED)]
-    network.calibrate(normalise(some, preprocessing).to(device))
+    observed = pixels_N[:: math.ceil(len(pixels_N) / _OBSERVED)]
+    network.observe_activations(normalise(observed, preprocessing).to(device))
     tail = pace.losses[-max(1, len(pace.losses) // 10) :]
     return network, sum(tail) / len(tail)
 

@@ -22,8 +22,8 @@ _OF_ADAM = 0.2  # root mean square of AdamW's steps, as a share of the learning 
 _FILTERS = 4  # dimensions: filters, channels, height, width
 
 
-class Muon:
-    """Steps the parameters of a network along their gradients.
+class Muon(torch.optim.Optimizer):
+    """Steps the parameters of a network along their gradients; set `lr` in its `param_groups`.
 
     Args:
         network: its filters are decayed, nothing else is.
@@ -31,28 +31,25 @@ class Muon:
     """
 
     def __init__(self, network: nn.Module, weight_decay: float) -> None:
-        self._parameters = list(network.parameters())
-        self._weight_decay = weight_decay
-        self._momenta = {p: torch.zeros_like(p) for p in self._parameters if p.ndim == _FILTERS}
-        others = [p for p in self._parameters if p.ndim != _FILTERS]
+        filters = [p for p in network.parameters() if p.ndim == _FILTERS]
+        others = [p for p in network.parameters() if p.ndim != _FILTERS]
+        super().__init__(filters, {"lr": 0.0, "weight_decay": weight_decay})
+        for parameter in filters:
+            self.state[parameter]["momentum"] = torch.zeros_like(parameter)
         self._others = torch.optim.AdamW(others, weight_decay=0.0, fused=True)
-
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for parameter in self._parameters:
-            parameter.grad = None
+        self.param_groups += self._others.param_groups  # the same dictionaries
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
+    def step(self, _closure: None = None) -> None:  # type: ignore[override]
         """Make a step."""
-        for group in self._others.param_groups:
-            group["lr"] = learning_rate
         self._others.step()
-        ahead = [blocks(_ahead(filters, momentum)) for filters, momentum in self._momenta.items()]
-        for filters, own, root in zip(self._momenta, ahead, orthogonalise(ahead), strict=True):
+        group = self.param_groups[0]
+        kept, rate = 1 - group["lr"] * group["weight_decay"], group["lr"]
+        ahead = [blocks(_ahead(p, self.state[p]["momentum"])) for p in group["params"]]
+        roots = orthogonalise(ahead)
+        for filters, direction, root in zip(group["params"], ahead, roots, strict=True):
             scale = _OF_ADAM * math.sqrt(max(BLOCK, filters[0].numel()))
-            kept, stepped = 1 - learning_rate * self._weight_decay, learning_rate * scale
-            blocks(filters).baddbmm_(root, own, beta=kept, alpha=-stepped)
+            blocks(filters).baddbmm_(root, direction, beta=kept, alpha=-rate * scale)
 
 
 def _ahead(filters: Tensor, momentum: Tensor) -> Tensor:

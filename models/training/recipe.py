@@ -10,7 +10,7 @@ class Recipe:
     Attributes:
         steps: SGD steps; 0 lets `steps_for` choose from the number of labels, and the learning
             rate stay at its peak while the labels are not fitted.
-        minibatch: castings a step.
+        minibatch: castings per step.
         learning_rate: peak of the one-cycle schedule.
         fitted: the labels are fitted when the loss is this share of what the class counts alone
             would give.

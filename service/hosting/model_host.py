@@ -66,11 +66,7 @@ class ModelHost:
     """Holds versions and follows the registry; every method may be called from any thread."""
 
     def __init__(
-        self,
-        source: Source,
-        pinned: int,
-        counters: Counters,
-        clock: Callable[[], datetime] = _now,
+        self, source: Source, pinned: int, counters: Counters, clock: Callable[[], datetime] = _now
     ) -> None:
         self._source = source
         self._counters = counters

@@ -78,7 +78,4 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     }
     components = document.setdefault("components", {})
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    return document | {
-        "paths": document["paths"] | paths,
-        "security": [{}, {"key": []}],
-    }
+    return document | {"paths": document["paths"] | paths, "security": [{}, {"key": []}]}

@@ -33,10 +33,7 @@ class Counters:
             "casting_minibatch_castings", "Castings of a minibatch", _MINIBATCHES
         )
         self._stage = self._histogram(
-            "casting_stage_seconds",
-            "Time of a minibatch by stage",
-            _SECONDS,
-            "stage",
+            "casting_stage_seconds", "Time of a minibatch by stage", _SECONDS, "stage"
         )
         self._refusals = self._counter(
             "casting_requests_refused", "Requests without an answer, by reason", "reason"

@@ -9,14 +9,7 @@ import click
 import pytest
 import yaml
 
-from tests.docs.pages import (
-    PAGES,
-    ROOT,
-    commands,
-    commands_of_jobs,
-    judge,
-    mentions_of_jobs,
-)
+from tests.docs.pages import PAGES, ROOT, commands, commands_of_jobs, judge, mentions_of_jobs
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 OF_THE_HOUSE = ROOT / "docs" / "the-house.md"

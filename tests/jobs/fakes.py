@@ -192,10 +192,7 @@ class FakeScoringService:
         if not contents:
             return Scored([], {}, refused)
         results = predictor.score(torch.stack(pixels), request.passes, request.seed)
-        tensors = {
-            "posterior": results.probs_N_K_C.float(),
-            "embedding": results.embeddings_N_F,
-        }
+        tensors = {"posterior": results.probs_N_K_C.float(), "embedding": results.embeddings_N_F}
         kept = {name: tensors[name] for name in request.include}
         return Scored([dict(a) for a in predictor.answers(contents, results)], kept, refused)
 

@@ -30,7 +30,7 @@ def make_predictor():
         network = build(spec, "scratch", generator).eval()
         with torch.no_grad():
             network.head.weight.mul_(0.2)
-        network.calibrate(torch.randn(8, channels, SIZE, SIZE, generator=generator))
+        network.observe_activations(torch.randn(8, channels, SIZE, SIZE, generator=generator))
         return Predictor(
             network,
             Preprocessing(size=SIZE, channels=channels),
@@ -94,6 +94,6 @@ def in_fp32(compute_in):
 def goldens():
     """What other libraries say about made-up castings; `goldens/make_goldens.py` tells how."""
     said = json.loads((Path(__file__).parent / "goldens" / "goldens.json").read_text())
-    for name in ("posterior", "verdicts", "features"):
+    for name in ("posterior", "deterministic", "features"):
         said[name] = torch.tensor(said[name], dtype=torch.float64)
     return said

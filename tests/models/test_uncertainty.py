@@ -16,7 +16,7 @@ OF_POSTERIOR = (
     uncertainty.bald_standard_error,
     uncertainty.variation_ratio,
 )
-OF_VERDICTS = (uncertainty.entropy, uncertainty.least_confidence, uncertainty.margin)
+OF_THE_DETERMINISTIC_PASS = (uncertainty.entropy, uncertainty.least_confidence, uncertainty.margin)
 
 
 def doubles(values):
@@ -107,7 +107,7 @@ def test_the_standard_error_is_zero_when_passes_agree():
 def test_an_empty_pool_has_empty_scores():
     for score in OF_POSTERIOR:
         assert score(torch.empty(0, 3, 2)).shape == (0,), score.__name__
-    for score in OF_VERDICTS:
+    for score in OF_THE_DETERMINISTIC_PASS:
         assert score(torch.empty(0, 2)).shape == (0,), score.__name__
 
 
@@ -166,7 +166,7 @@ def test_inputs_are_never_written_to(probs):
     before = probs.clone()
     for score in OF_POSTERIOR:
         score(probs)
-    for score in OF_VERDICTS:
+    for score in OF_THE_DETERMINISTIC_PASS:
         score(probs[:, 0])
     assert torch.equal(probs, before)
 
@@ -260,7 +260,7 @@ def test_scores_are_those_of_baal(goldens):
     posterior, theirs = goldens["posterior"], goldens["baal"]
     told = uncertainty.expected_predictive_information(posterior, posterior[:10])
     assert uncertainty.bald(posterior).tolist() == pytest.approx(theirs["bald"], abs=1e-6)
-    assert uncertainty.entropy(goldens["verdicts"]).tolist() == pytest.approx(
+    assert uncertainty.entropy(goldens["deterministic"]).tolist() == pytest.approx(
         theirs["entropy"], abs=1e-6
     )
     assert told.tolist() == pytest.approx(theirs["epig"], abs=1e-6)

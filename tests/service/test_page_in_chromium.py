@@ -16,16 +16,7 @@ from PIL import Image
 
 from jobs.processes.child_process import end_children, start_child
 from models.registry import version_folder
-from tests.service.chromium import (
-    BROWSER,
-    DOWN,
-    DRIVER,
-    ENTER,
-    ESCAPE,
-    TAB,
-    Browser,
-    chromium,
-)
+from tests.service.chromium import BROWSER, DOWN, DRIVER, ENTER, ESCAPE, TAB, Browser, chromium
 from tests.service.real import free_port
 
 KEY = "geheim-ä"

@@ -37,11 +37,7 @@ def bring_up_to_date(engine: sa.Engine) -> None:
 
 
 def _is_newest(connection: sa.Connection) -> bool:
-    """Whether there is nothing to be done; asked in SQL, since importing Alembic takes a while.
-
-    Raises:
-        CampaignError: the ledger is of a newer program.
-    """
+    """Whether there is nothing to be done; asked in SQL, since importing Alembic takes a while."""
     version = None  # of a new ledger, and of those from before there were versions
     if sa.inspect(connection).has_table("alembic_version"):
         version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
@@ -55,11 +51,7 @@ def _is_newest(connection: sa.Connection) -> bool:
 
 
 def _copy(connection: sa.Connection) -> None:
-    """Keep an SQLite ledger as it is, unless it is new.
-
-    Raises:
-        OperationalError: the copy cannot be written.
-    """
+    """Keep an SQLite ledger as it is, unless it is new."""
     if connection.dialect.name != "sqlite" or not sa.inspect(connection).has_table("campaigns"):
         return
     path = connection.scalar(sa.text("SELECT file FROM pragma_database_list WHERE name = 'main'"))

@@ -34,8 +34,8 @@ from jobs.datasets.synthetic.marks import (
 )
 from jobs.datasets.synthetic.spec import SyntheticSpec
 
-_TILE = 128  # texels a side of the cast grain, which repeats
-_GRAIN = 56  # texels a radius: about one a pixel at the default size
+_TILE = 128  # texels per side of the cast grain, which repeats
+_GRAIN = 56  # texels per radius: about one per pixel at the default size
 _ROWS = 160  # lathe marks between the axis and twice the rim
 
 
@@ -266,6 +266,7 @@ def _expose(scene: Field, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 def _blurred(scene: Field, sigma: float) -> Field:
     """A Gaussian blur of `sigma` pixels, edges repeated."""
+    # scipy.ndimage adds up in float64: a pixel in 100,000 would get another grey level
     reach = math.ceil(3 * sigma)
     weights = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / sigma))
     for _ in range(2):  # rows, then, turned over, columns

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from models.errors import DataError
 
-_SMALLEST = 32  # pixels a side below which a casting is no longer recognisable
+_SMALLEST = 32  # pixels per side below which a casting is no longer recognisable
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class SyntheticSpec:
         parts: Physical objects, at least 1.
         shots: The most photographs of a part, at least 1; each part has 1 to `shots`, uniformly.
         defect_share: Share of parts that are defective, 0 to 1: exactly `round(parts * share)`.
-        size: Pixels a side, at least 32.
+        size: Pixels per side, at least 32.
         seed: At least 0.
 
     Raises:

@@ -3,12 +3,10 @@
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Candidates, needing
-from models.acquisition.clustering import (
-    drawn_far_apart,
-    nearest_to,
-)
+from models.acquisition.candidates import Candidates
+from models.acquisition.clustering import drawn_far_apart, nearest_to
 from models.acquisition.selection import top_scoring
+from models.acquisition.strategy import needing
 
 
 @needing("deterministic_N_C", "embeddings_N_F")

@@ -4,11 +4,9 @@ import torch
 from torch import Tensor
 
 from models import uncertainty
-from models.acquisition.candidates import (
-    Candidates,
-    needing,
-)
+from models.acquisition.candidates import Candidates
 from models.acquisition.selection import gumbel, top_scoring
+from models.acquisition.strategy import needing
 
 
 @needing("probs_N_K_C", ranks=True)

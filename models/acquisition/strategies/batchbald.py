@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from models import uncertainty
-from models.acquisition.candidates import Candidates, needing
+from models.acquisition.candidates import Candidates
 from models.acquisition.selection import DECIMALS
+from models.acquisition.strategy import needing
 
 OUTCOMES = 1024  # joint outcomes kept: all of them for 10 castings of 2 classes, for 3 of 10
 _BLOCK = 256  # castings whose gain is worked out at a time

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Candidates, needing
+from models.acquisition.candidates import Candidates
 from models.acquisition.clustering import (
     comparable,
     euclidean,
@@ -12,6 +12,7 @@ from models.acquisition.clustering import (
     nearest_to,
 )
 from models.acquisition.selection import top_scoring
+from models.acquisition.strategy import needing
 
 
 @needing("embeddings_N_F", "labelled_embeddings_M_F")

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Candidates, Strategy, needing, needs_of, wants_members
+from models.acquisition.candidates import Candidates
 from models.acquisition.clustering import k_means, normalised
+from models.acquisition.strategy import Strategy, needing, needs_of, wants_members
 from models.errors import DataError
 
 TOP = 10  # castings looked at for each that is picked (Zhdanov 2019, section 4, β)

@@ -4,12 +4,9 @@ import torch
 from torch import Tensor
 
 from models import uncertainty
-from models.acquisition.candidates import (
-    Candidates,
-    needing,
-)
-from models.acquisition.clustering import spaced
-from models.acquisition.selection import top_scoring
+from models.acquisition.candidates import Candidates
+from models.acquisition.selection import spaced, top_scoring
+from models.acquisition.strategy import needing
 
 _TARGET_LABELS = 2000  # of epig: targets times classes
 

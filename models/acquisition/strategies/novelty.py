@@ -8,9 +8,9 @@ finds the first defects where they are rare, and no model knows yet what one loo
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Candidates, needing
-from models.acquisition.clustering import spaced
-from models.acquisition.selection import top_scoring
+from models.acquisition.candidates import Candidates
+from models.acquisition.selection import spaced, top_scoring
+from models.acquisition.strategy import needing
 
 _COMPONENTS, _A_COMPONENT = 100, 5  # at most so many, and castings for each
 _SAMPLE = 5_000  # castings whose components are found; evenly spaced ones of more
@@ -37,20 +37,20 @@ def largest_residual(images_N: Tensor) -> Tensor:
     """
     count = len(images_N)
     sample = spaced(count, _SAMPLE)
-    known_n_P = _grey(images_N[sample])
-    mean_P = known_n_P.mean(dim=0)
-    known_n_P -= mean_P
-    squares_P, vectors_P_P = torch.linalg.eigh(known_n_P.T @ known_n_P)  # the largest come last
+    sample_n_P = _grey(images_N[sample])
+    mean_P = sample_n_P.mean(dim=0)
+    sample_n_P -= mean_P
+    squares_P, vectors_P_P = torch.linalg.eigh(sample_n_P.T @ sample_n_P)  # the largest come last
     components = min(_COMPONENTS, len(sample) // _A_COMPONENT)
     basis_P_k = vectors_P_P[:, len(mean_P) - components :]
     size_k = squares_P[len(mean_P) - components :].clamp(min=_TINY)
     leverage_N = torch.zeros(count, dtype=torch.float64)
-    leverage_N[sample] = ((known_n_P @ basis_P_k).square() / size_k).sum(dim=1)
+    leverage_N[sample] = ((sample_n_P @ basis_P_k).square() / size_k).sum(dim=1)
     residual_N = torch.empty(count, dtype=torch.float64)
     for start in range(0, count, _CHUNK):
-        own_n_P = _grey(images_N[start : start + _CHUNK]) - mean_P
-        own_n_P -= own_n_P @ basis_P_k @ basis_P_k.T
-        residual_N[start : start + _CHUNK] = own_n_P.abs().amax(dim=1)
+        casting_n_P = _grey(images_N[start : start + _CHUNK]) - mean_P
+        casting_n_P -= casting_n_P @ basis_P_k @ basis_P_k.T
+        residual_N[start : start + _CHUNK] = casting_n_P.abs().amax(dim=1)
     return residual_N / (1 - leverage_N).clamp(min=_TINY)
 
 

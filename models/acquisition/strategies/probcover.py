@@ -4,13 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Candidates, needing
-from models.acquisition.clustering import (
-    k_means,
-    nearest,
-    normalised,
-    spaced,
-)
+from models.acquisition.candidates import Candidates
+from models.acquisition.clustering import k_means, nearest, normalised
+from models.acquisition.selection import spaced
+from models.acquisition.strategy import needing
 
 _IMPURE = 0.05  # share of balls that probcover lets hold two pseudo-labels
 _QUERIES = 4000  # castings from whose surroundings probcover takes δ
@@ -61,15 +58,15 @@ def pure_radius(points_N_F: Tensor, pseudo_labels_N: Tensor) -> float:
     queries = spaced(len(points_N_F), _QUERIES)
     distance_Q = torch.full((len(queries),), torch.inf, dtype=points_N_F.dtype)
     for label in pseudo_labels_N.unique().tolist():
-        own_Q = pseudo_labels_N[queries] == label
+        labelled_Q = pseudo_labels_N[queries] == label
         others = points_N_F[pseudo_labels_N != label]
-        distance_Q[own_Q] = nearest(points_N_F[queries[own_Q]], others)[0].sqrt()
+        distance_Q[labelled_Q] = nearest(points_N_F[queries[labelled_Q]], others)[0].sqrt()
     impure = int(_IMPURE * len(queries))
     return float(distance_Q.sort().values[impure])
 
 
 def _balls(points_N_F: Tensor, targets_T_F: Tensor, delta: float) -> tuple[_Bits, _Counts]:
-    """Which points are nearer than δ to each target, bits `[T, N / 8]`; targets a point `[N]`.
+    """Which points are nearer than δ to each target, bits `[T, N / 8]`; targets per point `[N]`.
 
     Where every point is a target, each pair is looked at once.
     """

@@ -3,11 +3,9 @@
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import (
-    Candidates,
-    needing,
-)
+from models.acquisition.candidates import Candidates
 from models.acquisition.selection import uniform_order
+from models.acquisition.strategy import needing
 
 
 @needing(ranks=True)

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from models.acquisition.candidates import Candidates, needing
-from models.acquisition.clustering import (
-    in_slices,
-    k_means,
-    normalised,
-)
+from models.acquisition.candidates import Candidates
+from models.acquisition.clustering import in_slices, k_means, normalised
 from models.acquisition.selection import top_scoring
+from models.acquisition.strategy import needing
 
 NEIGHBOURS = 20  # of typiclust
 _CLUSTERS = 500  # of typiclust, where the batch is smaller; as its authors' code has it
@@ -23,7 +20,7 @@ _SMALL_CLUSTER = 5  # members below which typiclust takes a cluster for strays
 def typiclust(candidates: Candidates, size: int, generator: torch.Generator) -> Tensor:
     """Most typical casting of each cluster that has no label yet (Hacohen 2022).
 
-    A cluster for each casting labelled or to be picked (500 at most, but one a pick); those
+    A cluster for each casting labelled or to be picked (500 at most, but one per pick); those
     with fewest labels first, then the largest; clusters of fewer than 5 castings last.
     """
     pool_N_F, known_P_F = candidates.embeddings(), candidates.known_embeddings()
@@ -57,8 +54,8 @@ def _by_typicality(points_N_F: Tensor) -> Tensor:
     mean_N = torch.zeros(len(points_N_F), dtype=points_N_F.dtype)
     if others > 0:
         for rows, squared_n_N in in_slices(points_N_F, points_N_F):
-            own = torch.arange(len(points_N_F))[rows].unsqueeze(1)
-            squared_n_N.scatter_(1, own, torch.inf)
+            itself_n_1 = torch.arange(len(points_N_F))[rows].unsqueeze(1)
+            squared_n_N.scatter_(1, itself_n_1, torch.inf)
             near_n_K = squared_n_N.topk(others, dim=1, largest=False).values
             mean_N[rows] = near_n_K.sqrt().mean(dim=1)
     return top_scoring(-mean_N, len(points_N_F))

@@ -4,11 +4,9 @@ import torch
 from torch import Tensor
 
 from models import uncertainty
-from models.acquisition.candidates import (
-    Candidates,
-    needing,
-)
+from models.acquisition.candidates import Candidates
 from models.acquisition.selection import top_scoring
+from models.acquisition.strategy import needing
 
 
 @needing("deterministic_N_C", ranks=True)

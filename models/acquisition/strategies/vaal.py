@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.acquisition.candidates import Candidates, OnStep, needing
+from models.acquisition.candidates import Candidates
 from models.acquisition.selection import top_scoring
+from models.acquisition.strategy import OnStep, needing
 from models.errors import DataError
 
-SIDE = 32  # pixels a side at which castings are looked at
+SIDE = 32  # pixels per side at which castings are looked at
 _LATENT = 16
 _MINIBATCH = 64
 _LEARNING_RATE = 1e-3
@@ -71,12 +72,12 @@ def vaal(
             discriminator(mean)[:, 0], torch.ones_like(is_labelled)
         )
         _descend(adams[0], error + _KL_WEIGHT * divergence + _ADVERSARY_WEIGHT * fooled)
-        told = discriminator(mean.detach())[:, 0]
-        _descend(adams[1], functional.binary_cross_entropy_with_logits(told, is_labelled))
+        logits = discriminator(mean.detach())[:, 0]
+        _descend(adams[1], functional.binary_cross_entropy_with_logits(logits, is_labelled))
         if on_step is not None:
             on_step(step, steps, error.item())
     with torch.no_grad():
-        latents = [autoencoder.encode(_shrunk(some))[0] for some in images_N.split(1024)]
+        latents = [autoencoder.encode(_shrunk(images))[0] for images in images_N.split(1024)]
         return top_scoring(-discriminator(torch.cat(latents))[:, 0], size)
 
 

@@ -35,12 +35,12 @@ def test_one_service_is_started_when_it_is_first_asked_for_and_stopped_at_the_en
     told: list[str] = []
 
     @contextmanager
-    def local_service(model_name: str) -> Iterator[SimpleNamespace]:
+    def local_service(model_name: str, _: object) -> Iterator[SimpleNamespace]:
         told.append(f"{model_name} started")
         yield SimpleNamespace(url="http://127.0.0.1:9", revive=lambda: None)
         told.append("stopped")
 
-    monkeypatch.setattr(context, "local_service", local_service)
+    monkeypatch.setattr("jobs.processes.local_service.local_service", local_service)
     with real_context() as opened:
         assert told == []
         first = opened.scoring_service(RunOptions(model_name="m"))

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from jobs.adapters.ledger import Ledger
 from jobs.adapters.migrations import NEWEST
 from jobs.campaign.ports import Asked
-from jobs.datasets.castings import Seen
+from jobs.datasets.ports import Seen
 from models.errors import CampaignError
 
 # written by the last program without versions: a campaign of two rounds, and labels of Ann's

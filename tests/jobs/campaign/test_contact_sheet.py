@@ -1,14 +1,17 @@
-"""The maps on a round's contact sheet."""
+"""A round's contact sheet, and the maps on it."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jobs.campaign import contact_sheet, train
+from jobs.campaign.contact_sheet import Thumbnail, draw_sheet
 from jobs.campaign.run import run
 from jobs.options import RunOptions
 from models.evaluation import figures
 from tests.jobs.fakes import FakeContext, tiny_fit
+from tests.rendering import assert_renders
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_at_most_the_castings_on_the_sheet_are_explained(
     sheets: list[list[contact_sheet.Thumbnail]],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(figures, "SHEET", 3)
+    monkeypatch.setattr(contact_sheet, "SHEET", 3)
     run(fake.open(), options(castings))
     assert len(fake.scorer.explained) == 3
     assert [one.beside is not None for one in sheets[0]] == [True, True, True, False]
@@ -65,3 +68,49 @@ def test_a_strategy_that_asks_nothing_of_the_model_gets_no_maps(
     run(fake.open(), options(castings, "random"))
     assert fake.scorer.explained == []
     assert [one.beside for one in sheets[0]] == [None] * 4
+
+
+# --- what is drawn -----------------------------------------------------------------------------
+
+
+def thumbnails(count: int, *, colour: bool = False) -> list[Thumbnail]:
+    shape = (20, 20, 3) if colour else (20, 20)
+    random = np.random.default_rng(0)
+    return [
+        Thumbnail(random.integers(0, 256, shape, dtype=np.uint8), f"#{i} def?")
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "colour"), [(7, False), (2, True), (0, False)], ids=["grey", "colour", "empty"]
+)
+def test_a_sheet_renders_the_same_each_time_and_leaves_pyplot_alone(count: int, *, colour: bool):
+    assert_renders(lambda: draw_sheet(thumbnails(count, colour=colour), "round 1 by bald"))
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (40, 40), (41, 40)])
+def test_a_contact_sheet_shows_at_most_forty_castings_in_order(count: int, shown: int):
+    figure = draw_sheet(thumbnails(count), "batch")
+    captions = [axis.get_title() for axis in figure.axes if axis.images]
+    assert captions == [f"#{i} def?" for i in range(shown)]
+    assert figure.get_suptitle() == ("batch (first 40 of 41)" if count == 41 else "batch")
+
+
+def test_a_contact_sheet_shows_pixels_as_they_are_not_stretched_to_full_contrast():
+    dim = Thumbnail(np.full((9, 9), 100, dtype=np.uint8), "dim")
+    (drawn,) = draw_sheet([dim], "batch").axes[0].images
+    assert drawn.get_clim() == (0, 255)
+
+
+def test_a_casting_stands_beside_its_map_where_there_is_one():
+    photo, under_map = thumbnails(2, colour=True)
+    pair = Thumbnail(photo.pixels, "#0", beside=under_map.pixels)
+    both, alone = (axis.images[0].get_array() for axis in draw_sheet([pair, photo], "").axes[:2])
+    assert np.array_equal(both, np.hstack([photo.pixels, under_map.pixels]))
+    assert np.array_equal(alone, photo.pixels)
+
+
+def test_dollar_signs_in_the_users_names_are_not_taken_for_mathematics():
+    name = r"part$\nonsense$"
+    assert figures.png(draw_sheet([Thumbnail(np.zeros((4, 4), np.uint8), name)], name))

@@ -35,9 +35,7 @@ def _fill(file: Path, labels: list[str], annotator: str = "ann") -> None:
     table.to_csv(file, index=False)
 
 
-def test_what_awaits_a_label_is_exported_with_paths_that_open(
-    awaiting: tuple[Session, Path],
-):
+def test_what_awaits_a_label_is_exported_with_paths_that_open(awaiting: tuple[Session, Path]):
     session, file = awaiting
     assert export_labels(session.reread(), file) == 6
     table = pd.read_csv(file)
@@ -46,9 +44,7 @@ def test_what_awaits_a_label_is_exported_with_paths_that_open(
     assert list(table["casting"]) == [a.casting for a in session.reread().state.asked]
 
 
-def test_labels_come_back_and_the_same_file_again_changes_nothing(
-    awaiting: tuple[Session, Path],
-):
+def test_labels_come_back_and_the_same_file_again_changes_nothing(awaiting: tuple[Session, Path]):
     session, file = awaiting
     export_labels(session.reread(), file)
     _fill(file, ["ok", "def"] * 3)
@@ -62,9 +58,7 @@ def test_labels_come_back_and_the_same_file_again_changes_nothing(
         export_labels(session.reread(), file)
 
 
-def test_a_file_filled_in_half_way_leaves_the_rest_for_later(
-    awaiting: tuple[Session, Path],
-):
+def test_a_file_filled_in_half_way_leaves_the_rest_for_later(awaiting: tuple[Session, Path]):
     session, file = awaiting
     export_labels(session.reread(), file)
     _fill(file, ["ok", "", "", "def", "", ""])
@@ -95,9 +89,7 @@ def test_labels_are_not_lost_when_the_ledger_is_busy(awaiting: tuple[Session, Pa
     assert len(session.reread().state.labels) == 6
 
 
-def test_a_file_that_people_have_filled_in_is_not_overwritten(
-    awaiting: tuple[Session, Path],
-):
+def test_a_file_that_people_have_filled_in_is_not_overwritten(awaiting: tuple[Session, Path]):
     session, file = awaiting
     now = session.reread()
     export_labels(now, file)
@@ -143,9 +135,7 @@ def test_a_wrong_line_refuses_the_whole_file(
     assert session.reread().state.labels == {}
 
 
-def test_lines_that_contradict_each_other_refuse_the_whole_file(
-    awaiting: tuple[Session, Path],
-):
+def test_lines_that_contradict_each_other_refuse_the_whole_file(awaiting: tuple[Session, Path]):
     session, file = awaiting
     casting = session.reread().state.asked[0].casting
     lines = ["casting,label,annotator", f"{casting},ok,ann", f"{casting},def,bob"]

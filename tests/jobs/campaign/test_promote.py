@@ -50,9 +50,7 @@ def test_a_version_that_became_current_meanwhile_is_not_displaced(
     version = other["rounds"][0]["version"]
     del fake.tracker.alias["casting-defects"]
     monkeypatch.setattr(
-        fake.tracker,
-        "prove",
-        lambda _: fake.tracker.alias.setdefault("casting-defects", version),
+        fake.tracker, "prove", lambda _: fake.tracker.alias.setdefault("casting-defects", version)
     )
     mine = run(fake.open(), small(castings, rounds=1))
     assert fake.tracker.alias["casting-defects"] == version

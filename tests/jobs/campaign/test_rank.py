@@ -8,7 +8,8 @@ import pytest
 from jobs.campaign import rank, train
 from jobs.campaign.run import run
 from jobs.options import RunOptions
-from models.acquisition.strategies.table import STRATEGIES, needs_of
+from models.acquisition.strategies.table import STRATEGIES, find_strategy
+from models.acquisition.strategy import needs_of
 from models.errors import DataError
 from models.images import Preprocessing, at_model_size
 from tests.jobs.fakes import FakeContext, tiny_fit
@@ -33,7 +34,7 @@ def test_a_strategy_is_sent_what_it_needs_and_nothing_more(
 ):
     result = run(fake.open(), replace(options, strategy=name))
     assert [r["labels"] for r in result["rounds"]] == [10, 16]
-    needs = set(needs_of(STRATEGIES[name.removeprefix("diverse-")]))
+    needs = set(needs_of(find_strategy(name.removeprefix("diverse-"))))
     if name.startswith("diverse-"):
         needs |= {"embeddings_N_F"}
     asked = {kind for request in fake.scorer.requests for kind in request.include}

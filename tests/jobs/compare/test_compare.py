@@ -9,7 +9,7 @@ import pytest
 
 from jobs.compare.compare import compare
 from jobs.compare.options import CompareOptions
-from jobs.compare.workers import RunAll, Ended
+from jobs.compare.workers import Ended, RunAll
 from jobs.options import RunOptions
 from models.errors import CampaignError, DataError
 from tests.jobs.fakes import FakeContext, FakeRun, pretend, write_castings

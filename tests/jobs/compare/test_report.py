@@ -14,7 +14,7 @@ from PIL import Image
 from jobs.compare.compare import compare
 from jobs.compare.options import CompareOptions
 from jobs.compare.report import markdown
-from jobs.compare.workers import RunAll, Ended
+from jobs.compare.workers import Ended, RunAll
 from jobs.options import RunOptions
 from tests.jobs.fakes import FakeContext, FakeRun, pretend
 

@@ -37,12 +37,12 @@ def campaigns(folder: Path, *seeds: int) -> list[RunOptions]:
     return [replace(RunOptions(data=str(folder), strategy="random"), seed=s) for s in seeds]
 
 
-def no_service(_: str) -> AbstractContextManager[Service]:
+def no_service(*_: object) -> AbstractContextManager[Service]:
     raise AssertionError("nobody asks it")
 
 
 def workers(said: list[str], count: int = 2) -> Workers:
-    return Workers(count, said.append, no_service, (sys.executable, "-c", WORKER))
+    return Workers(count, said.append, no_service, os.environ, (sys.executable, "-c", WORKER))
 
 
 def started(folder: Path, seed: int) -> list[int]:

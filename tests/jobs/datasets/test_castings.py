@@ -2,13 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.datasets.castings import (
-    Casting,
-    class_names,
-    duplicate_test_castings,
-    good_class,
-    merge,
-)
+from jobs.datasets.castings import Casting, class_names, duplicate_test_castings, good_class, merge
 from models.errors import DataError
 
 quick = settings(max_examples=60, deadline=None)

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.datasets.castings import (
-    Casting,
-)
+from jobs.datasets.castings import Casting
 from jobs.datasets.split import PartSide, leaked_test_castings, part_hash, place_parts
 from models.errors import DataError
 

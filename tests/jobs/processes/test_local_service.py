@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -34,7 +35,7 @@ Start = Callable[..., LocalService]
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts a service that is up within a moment."""
     started: list[subprocess.Popen[bytes]] = []
-    service = LocalService("casting-defects")
+    service = LocalService("casting-defects", os.environ)
 
     def start_with(*argument: str) -> LocalService:
         def start_child(
@@ -90,13 +91,11 @@ def test_one_that_died_is_started_again_where_it_was_and_one_that_answers_is_lef
 
 
 @pytest.mark.slow
-def test_a_service_that_cannot_start_is_an_error_with_its_log(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_a_service_that_cannot_start_is_an_error_with_its_log(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CASTING_PINNED", "not a number")
     monkeypatch.setattr(local_service, "STARTUP", 30.0)
     with (
         pytest.raises(ServiceError, match=r"(?s)(at its start|did not come up).*CASTING_PINNED"),
-        local_service.local_service("casting-defects") as service,
+        local_service.local_service("casting-defects", os.environ) as service,
     ):
         httpx.get(service.url)

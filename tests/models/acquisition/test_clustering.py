@@ -19,18 +19,15 @@ from models.acquisition.clustering import (
     nearest,
     nearest_to,
     normalised,
-    spaced,
 )
+from tests.models.acquisition import pools
+from tests.models.acquisition.pools import seeded
 
 quick = settings(max_examples=25, deadline=None)
 
 
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def points(count, seed=0, features=3):
-    return torch.randn(count, features, generator=seeded(seed), dtype=torch.float64)
+    return pools.points(count, seed, features)
 
 
 @pytest.fixture
@@ -45,14 +42,14 @@ def small_steps(monkeypatch):
 
 @pytest.mark.usefixtures("small_steps")
 def test_distances_are_those_of_scipy():
-    some, others = points(11), points(4, seed=1)
-    expected = cdist(some, others) ** 2
-    sliced = torch.cat([squared for _, squared in in_slices(some, others)])
+    cloud, others = points(11), points(4, seed=1)
+    expected = cdist(cloud, others) ** 2
+    sliced = torch.cat([squared for _, squared in in_slices(cloud, others)])
     assert np.allclose(sliced, expected)
     assert np.allclose(
-        euclidean(some)(slice(2, 9), torch.tensor([0, 5])), cdist(some, some)[2:9, [0, 5]] ** 2
+        euclidean(cloud)(slice(2, 9), torch.tensor([0, 5])), cdist(cloud, cloud)[2:9, [0, 5]] ** 2
     )
-    distance, index = nearest(some, others)
+    distance, index = nearest(cloud, others)
     assert np.allclose(distance, expected.min(axis=1))
     assert index.tolist() == expected.argmin(axis=1).tolist()
 
@@ -63,11 +60,11 @@ def test_with_nothing_to_be_near_to_the_distance_is_infinite():
 
 
 def test_points_made_comparable_keep_which_distance_is_larger_and_lose_offset_and_scale():
-    some, others = 1e3 + 50 * points(20), 1e3 + 50 * points(5, seed=1)
-    moved, with_them = comparable(some, others)
+    cloud, others = 1e3 + 50 * points(20), 1e3 + 50 * points(5, seed=1)
+    moved, with_them = comparable(cloud, others)
     assert torch.allclose(moved.mean(dim=0), torch.zeros(3, dtype=torch.float64), atol=1e-9)
     assert moved.square().sum(dim=1).mean().item() == pytest.approx(1)
-    ratio = cdist(moved, with_them) / cdist(some, others)
+    ratio = cdist(moved, with_them) / cdist(cloud, others)
     assert ratio == pytest.approx(np.full((20, 5), ratio[0, 0]))
 
 
@@ -76,21 +73,15 @@ def test_points_that_coincide_are_made_comparable_without_dividing_by_nothing():
 
 
 def test_normalised_points_have_length_one_and_the_origin_stays():
-    found = normalised(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-    assert torch.allclose(found, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
-
-
-def test_spaced_indices_are_all_there_are_or_spread_evenly():
-    assert spaced(3, 10).tolist() == [0, 1, 2]
-    assert spaced(10, 4).tolist() == [0, 2, 5, 7]
-    assert spaced(0, 4).tolist() == []
+    points_N_F = normalised(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    assert torch.allclose(points_N_F, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
 
 
 # --- farthest first -----------------------------------------------------------------------------
 
 
-def plainly_farthest_first(some, first, size):
-    squared = cdist(some, some) ** 2
+def plainly_farthest_first(cloud, first, size):
+    squared = cdist(cloud, cloud) ** 2
     chosen = [first]
     while len(chosen) < size:
         near = squared[:, chosen].min(axis=1).round(6)
@@ -102,12 +93,12 @@ def plainly_farthest_first(some, first, size):
 @quick
 @given(st.integers(0, 1000), st.integers(2, 30))
 def test_the_farthest_are_those_found_without_any_shortcut(seed, count):
-    some = points(count, seed)
+    cloud = points(count, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clustering, "_FRONT", 3)
-        between = euclidean(some)
-        found = farthest_first(count - 1, nearest_to([0], between, count), between)
-    assert found == plainly_farthest_first(some, 0, count)
+        between = euclidean(cloud)
+        chosen = farthest_first(count - 1, nearest_to([0], between, count), between)
+    assert chosen == plainly_farthest_first(cloud, 0, count)
 
 
 @pytest.mark.usefixtures("small_steps")
@@ -121,13 +112,13 @@ def test_among_equally_far_points_the_lower_index_is_first():
 
 @pytest.mark.usefixtures("small_steps")
 def test_each_is_drawn_in_proportion_to_its_squared_distance_from_the_nearest_before_it():
-    some = torch.tensor([[0.0], [1.0], [2.0], [4.0], [7.0]], dtype=torch.float64)
-    between, generator = euclidean(some), seeded(3)
+    cloud = torch.tensor([[0.0], [1.0], [2.0], [4.0], [7.0]], dtype=torch.float64)
+    between, generator = euclidean(cloud), seeded(3)
     chances = {}
     for triple in itertools.permutations(range(1, 5), 3):
         chance, chosen = 1.0, [0]
         for index in triple:
-            near = (cdist(some, some) ** 2)[:, chosen].min(axis=1)
+            near = (cdist(cloud, cloud) ** 2)[:, chosen].min(axis=1)
             chance *= near[index] / near.sum()
             chosen.append(index)
         chances[triple] = chance
@@ -143,21 +134,21 @@ def test_each_is_drawn_in_proportion_to_its_squared_distance_from_the_nearest_be
 
 @pytest.mark.usefixtures("small_steps")
 def test_points_on_one_drawn_are_drawn_last_by_index_and_none_twice():
-    some = torch.tensor([[0.0], [0.0], [5.0], [5.0], [5.0], [9.0]])
-    between = euclidean(some)
-    found = drawn_far_apart(5, nearest_to([0], between, 6), between, seeded())
-    assert sorted(found) == [1, 2, 3, 4, 5]
-    assert {float(some[i]) for i in found[:2]} == {5.0, 9.0}
-    assert found[2:] == sorted(found[2:])
+    cloud = torch.tensor([[0.0], [0.0], [5.0], [5.0], [5.0], [9.0]])
+    between = euclidean(cloud)
+    chosen = drawn_far_apart(5, nearest_to([0], between, 6), between, seeded())
+    assert sorted(chosen) == [1, 2, 3, 4, 5]
+    assert {float(cloud[i]) for i in chosen[:2]} == {5.0, 9.0}
+    assert chosen[2:] == sorted(chosen[2:])
 
 
 # --- k-means ------------------------------------------------------------------------------------
 
 
-def test_clusters_far_apart_are_found():
+def test_clusters_far_apart_are_told_apart():
     kinds = torch.arange(60) % 3
-    some = 50 * torch.eye(3)[kinds] + torch.rand(60, 3, generator=seeded())
-    labels = k_means(some, 3, seeded(1))
+    cloud = 50 * torch.eye(3)[kinds] + torch.rand(60, 3, generator=seeded())
+    labels = k_means(cloud, 3, seeded(1))
     assert len({(int(a), int(b)) for a, b in zip(kinds, labels, strict=True)}) == 3
 
 
@@ -165,25 +156,37 @@ def test_more_clusters_than_points_give_each_its_own():
     assert sorted(k_means(points(5), 9, seeded()).tolist()) == [0, 1, 2, 3, 4]
 
 
-def test_points_that_coincide_share_a_cluster():
+def test_points_that_coincide_share_a_cluster_and_others_stay_empty():
     assert len(k_means(torch.ones(6, 2), 3, seeded()).unique()) == 1
+    twice = points(4).repeat(5, 1)
+    labels = k_means(twice, 9, seeded())
+    assert labels.tolist() == labels[:4].repeat(5).tolist()
+    assert len(labels.unique()) == 4
 
 
-def test_one_seed_gives_one_clustering():
-    first, second = (k_means(points(200), 9, seeded(5)) for _ in range(2))
-    assert torch.equal(first, second)
+@quick
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 12), st.booleans())
+def test_any_points_are_clustered_without_a_warning(seed, count, clusters, single):
+    coarse = points(count, seed).round(decimals=seed % 3)  # the fewer digits, the more coincide
+    labels = k_means(coarse.float() if single else coarse, clusters, seeded(seed))
+    assert labels.shape == (count,)
+    assert labels.min() >= 0
+    assert labels.max() < clusters
 
 
-def test_rounds_of_lloyd_leave_points_no_farther_from_their_centres_than_scikit_learn_twice_over():
-    from sklearn.cluster import KMeans
+def test_one_seed_gives_one_clustering_whatever_the_number_of_threads():
+    shown, before = points(3000, features=20), torch.get_num_threads()
+    clusterings = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        clusterings.append(k_means(shown, 30, seeded(5)).tolist())
+    torch.set_num_threads(before)
+    assert clusterings[0] == clusterings[1] == clusterings[2]
+    assert clusterings[0] != k_means(shown, 30, seeded(6)).tolist()
 
-    some = points(400, features=2)
 
-    def spread(labels):
-        return sum(
-            (some[labels == c] - some[labels == c].mean(dim=0)).square().sum()
-            for c in labels.unique()
-        )
-
-    theirs = torch.from_numpy(KMeans(8, n_init=1, random_state=0).fit_predict(some.numpy()))
-    assert spread(k_means(some, 8, seeded())) < 1.2 * spread(theirs)
+def test_centres_of_a_large_pool_are_drawn_from_a_sample_of_it(monkeypatch):
+    monkeypatch.setattr(clustering, "_SEEDS_FROM", 30)
+    kinds = torch.arange(600) % 3
+    labels = k_means(50 * torch.eye(3)[kinds] + points(600).float(), 3, seeded(1))
+    assert len({(int(a), int(b)) for a, b in zip(kinds, labels, strict=True)}) == 3

@@ -2,20 +2,28 @@ import itertools
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
-from models.acquisition.selection import gumbel, one_per_part, top_scoring, uniform_order
+from models.acquisition.candidates import Candidates
+from models.acquisition.selection import (
+    choose_batch,
+    gumbel,
+    one_per_part,
+    spaced,
+    top_scoring,
+    uniform_order,
+)
+from models.acquisition.strategy import needing
+from models.errors import DataError
+from tests.models.acquisition.pools import seeded
 
 quick = settings(max_examples=60, deadline=None)
 parts_lists = st.lists(st.sampled_from("abcde"), max_size=14)
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 # --- worked by hand -----------------------------------------------------------------------------
@@ -62,9 +70,9 @@ def test_parts_open_again_when_each_has_one():
 def test_the_strategy_is_asked_again_for_what_is_missing_only():
     asked = []
 
-    def choose(candidates, size, _batch):
-        asked.append((list(candidates), size))
-        return candidates[:size]
+    def choose(eligible, size, _batch):
+        asked.append((list(eligible), size))
+        return eligible[:size]
 
     one_per_part(["a", "a", "b"], 2, choose)
     assert asked == [([0, 1, 2], 2), ([2], 1)]
@@ -73,6 +81,61 @@ def test_the_strategy_is_asked_again_for_what_is_missing_only():
 def test_nothing_is_chosen_from_an_empty_pool_or_for_an_empty_batch():
     assert one_per_part([], 3, prefix_of([])) == []
     assert one_per_part(["a"], 0, prefix_of([0])) == []
+
+
+def test_spaced_indices_are_all_there_are_or_spread_evenly():
+    assert spaced(3, 10).tolist() == [0, 1, 2]
+    assert spaced(10, 4).tolist() == [0, 2, 5, 7]
+    assert spaced(0, 4).tolist() == []
+
+
+def test_what_ranks_is_asked_once_for_its_whole_order():
+    asked = []
+
+    @needing(ranks=True)
+    def counting(candidates, size, generator):
+        asked.append(size)
+        return range(size)
+
+    assert choose_batch(counting, Candidates(6), list("aaabbc"), 4, seeded()) == [0, 3, 5, 1]
+    assert asked == [6]
+
+
+def test_what_does_not_rank_is_asked_again_and_told_what_the_batch_holds():
+    told = []
+
+    @needing("parts_N")
+    def first(candidates, size, generator):
+        told.append((size, candidates.picked and candidates.picked.parts_N))
+        return range(size)
+
+    parts = list("aaabbc")
+    candidates = Candidates(6, parts_N=parts)
+    assert choose_batch(first, candidates, parts, 4, seeded()) == [0, 3, 5, 1]
+    assert told == [(4, None), (1, ["a", "b"]), (1, ["a", "b", "c"])]
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [[0, 0], [0], [], [0, 1, 2], [0, 0, 1], [0, 3], [-1, 0]],
+    ids=["twice", "too few", "none", "too many", "too many with one twice", "beyond", "negative"],
+)
+def test_a_batch_that_is_not_what_was_asked_for_is_refused(returned):
+    @needing()
+    def wrong(_candidates, _size, _generator):
+        return returned
+
+    with pytest.raises(DataError, match="asked for 2 of 3 castings"):
+        choose_batch(wrong, Candidates(3), list("abc"), 2, seeded())
+
+
+def test_what_a_strategy_returns_may_be_a_tensor_a_list_or_numpy_integers():
+    for returned in (torch.tensor([2, 0]), [2, 0], np.array([2, 0])):
+        chosen = choose_batch(
+            lambda *_, returned=returned: returned, Candidates(3), list("abc"), 2, seeded()
+        )
+        assert chosen == [2, 0]
+        assert all(type(index) is int for index in chosen)
 
 
 # --- properties ---------------------------------------------------------------------------------
@@ -102,17 +165,17 @@ def test_a_uniform_order_is_distinct_and_follows_from_its_generator(count, size,
 @quick
 @given(parts_lists, st.integers(0, 16), st.randoms(use_true_random=False))
 def test_a_batch_is_full_distinct_and_keeps_parts_apart_as_long_as_it_can(parts, size, random):
-    def choose(candidates, wanted, _batch):
-        return random.sample(candidates, wanted)
+    def choose(eligible, wanted, _batch):
+        return random.sample(eligible, wanted)
 
     batch = one_per_part(parts, size, choose)
     assert len(batch) == len(set(batch)) == min(size, len(parts))
     first = [parts[i] for i in batch[: len(set(parts))]]
     assert len(first) == len(set(first))
     # never is a part ahead by two of another that still has castings to give
-    held, stock = Counter(parts[i] for i in batch), Counter(parts)
-    for behind in stock:
-        if held[behind] < stock[behind]:
+    held, there_are = Counter(parts[i] for i in batch), Counter(parts)
+    for behind in there_are:
+        if held[behind] < there_are[behind]:
             assert all(count <= held[behind] + 1 for count in held.values())
 
 
@@ -155,7 +218,7 @@ def test_the_noise_is_finite_even_where_the_uniform_draw_is_zero(monkeypatch):
 def prefix_of(ranking):
     """A strategy that ranks once and for all."""
 
-    def choose(candidates, size, _batch):
-        return [i for i in ranking if i in set(candidates)][:size]
+    def choose(eligible, size, _batch):
+        return [i for i in ranking if i in set(eligible)][:size]
 
     return choose

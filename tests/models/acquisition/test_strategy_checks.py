@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.acquisition.candidates import KNOWABLE, needing
-from models.acquisition.strategies.table import STRATEGIES, find_strategy
-from models.acquisition.strategy_checks import CHECKS, check_strategy, made_up
+from models.acquisition.strategies.bald import bald
+from models.acquisition.strategies.table import find_strategy
+from models.acquisition.strategy import KNOWABLE, needing
+from models.acquisition.strategy_checks import (
+    CHECKS,
+    check_strategy,
+    random_candidates,
+    require_checks,
+)
+from models.errors import DataError
 
 
 def failed(strategy):
-    return {found.name: found.wrong for found in check_strategy(strategy) if not found.passed}
+    return {check.name: check.wrong for check in check_strategy(strategy) if not check.passed}
 
 
 @needing("probs_N_K_C")
@@ -29,7 +36,7 @@ def unseeded(candidates, size, generator):
 
 @needing("deterministic_N_C")
 def scribbler(candidates, size, generator):
-    """Write into the verdicts."""
+    """Write into the probabilities."""
     candidates.deterministic().sort(dim=0)
     candidates.deterministic_N_C[:] = candidates.deterministic_N_C.sort(dim=0).values
     return torch.arange(size)
@@ -83,7 +90,7 @@ def breaks(candidates, size, generator):
         (reads_more, "reads only what it needs"),
         (unrounded, "chooses the same whatever the order of finding"),
         (last_first, "breaks ties by casting id"),
-        (blind, "refuses evidence that is not a number"),
+        (blind, "refuses what is not a number"),
         (blind, "says so when what it needs is missing"),
         (no_ranking, "ranks if it says so"),
     ],
@@ -117,11 +124,17 @@ def test_a_strategy_that_needs_what_there_is_not_is_told_what_there_is():
 
 
 def test_every_check_is_reported_in_order():
-    assert [found.name for found in check_strategy(STRATEGIES["bald"])] == list(CHECKS)
+    assert [check.name for check in check_strategy(bald)] == list(CHECKS)
 
 
-def test_the_made_up_castings_hold_every_kind_of_evidence():
-    candidates = made_up(5)
+def test_a_strategy_that_is_required_to_pass_is_refused_with_what_went_wrong():
+    assert require_checks(bald) == list(CHECKS)
+    with pytest.raises(DataError, match=r"^\d+ of 13 checks failed: .*division by zero"):
+        require_checks(breaks)
+
+
+def test_random_candidates_hold_all_that_can_be_known():
+    candidates = random_candidates(5)
     assert candidates.images.shape == (5, 1, 8, 8)
     assert len(candidates.labelled_images) == len(candidates.labelled_classes_M) == 7
 

@@ -11,15 +11,7 @@ from models.evaluation.operating_point import OperatingPoint
 
 quick = settings(max_examples=60, deadline=None)
 GOOD_HALF = OperatingPoint("ok", 0.5)
-ALL = {
-    "accuracy",
-    "macro_f1",
-    "nll",
-    "ece",
-    "auroc",
-    "escape_rate",
-    "overkill_rate",
-}
+ALL = {"accuracy", "macro_f1", "nll", "ece", "auroc", "escape_rate", "overkill_rate"}
 
 
 def two_class(defect):
@@ -34,7 +26,7 @@ def evaluated(defect, truth, parts=None, operating=GOOD_HALF):
     return evaluate(two_class(defect), targets, ("def", "ok"), operating, parts)
 
 
-def some(seed, count, classes):
+def random_probabilities(seed, count, classes):
     random = np.random.default_rng(seed)
     return random.dirichlet(np.ones(classes), count), random.integers(0, classes, count)
 
@@ -43,13 +35,13 @@ def some(seed, count, classes):
 
 
 def test_escapes_are_defects_passed_and_overkill_goods_rejected():
-    found = evaluated(
+    metrics = evaluated(
         [0.9, 0.8, 0.1, 0.7, 0.2, 0.3, 0.1], ["def", "def", "def", "ok", "ok", "ok", "ok"]
     )
-    assert found["escape_rate"] == pytest.approx(1 / 3)
-    assert found["overkill_rate"] == pytest.approx(1 / 4)
-    assert found["accuracy"] == pytest.approx(5 / 7)
-    assert set(found) == ALL
+    assert metrics["escape_rate"] == pytest.approx(1 / 3)
+    assert metrics["overkill_rate"] == pytest.approx(1 / 4)
+    assert metrics["accuracy"] == pytest.approx(5 / 7)
+    assert set(metrics) == ALL
 
 
 def test_a_casting_at_the_threshold_is_rejected():
@@ -62,18 +54,18 @@ def test_a_casting_at_the_threshold_is_rejected():
 
 
 def test_where_parts_are_known_a_rate_is_the_mean_over_parts_of_their_means():
-    found = evaluated(
+    metrics = evaluated(
         [0.1, 0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.9],
         ["def", "def", "def", "def", "def", "ok", "ok", "ok"],
         parts=["a", "a", "a", "a", "b", "c", "d", "d"],
     )
-    assert found["escape_rate"] == pytest.approx((1 / 4 + 1) / 2)  # per casting it were 2/5
-    assert found["overkill_rate"] == pytest.approx((0 + 1 / 2) / 2)
+    assert metrics["escape_rate"] == pytest.approx((1 / 4 + 1) / 2)  # per casting it were 2/5
+    assert metrics["overkill_rate"] == pytest.approx((0 + 1 / 2) / 2)
 
 
 def test_a_part_counts_for_escapes_by_its_defects_and_for_overkill_by_its_goods():
-    found = evaluated([0.1, 0.9], ["def", "ok"], parts=["both", "both"])
-    assert (found["escape_rate"], found["overkill_rate"]) == (1, 1)
+    metrics = evaluated([0.1, 0.9], ["def", "ok"], parts=["both", "both"])
+    assert (metrics["escape_rate"], metrics["overkill_rate"]) == (1, 1)
 
 
 def test_what_is_not_defined_is_left_out():
@@ -90,9 +82,9 @@ def test_nothing_is_known_without_test_castings():
 def test_of_several_defects_any_that_is_rejected_is_no_escape():
     probs = np.array([[0.3, 0.3, 0.4], [0.1, 0.1, 0.8], [0.0, 0.9, 0.1]])  # crack, pore, ok
     targets = np.array([0, 1, 2])
-    found = evaluate(probs, targets, ("crack", "pore", "ok"), GOOD_HALF, list("abc"))
-    assert found["escape_rate"] == pytest.approx(1 / 2)  # the first is rejected, by its sum
-    assert found["overkill_rate"] == 1
+    metrics = evaluate(probs, targets, ("crack", "pore", "ok"), GOOD_HALF, list("abc"))
+    assert metrics["escape_rate"] == pytest.approx(1 / 2)  # the first is rejected, by its sum
+    assert metrics["overkill_rate"] == 1
 
 
 def test_a_certain_mistake_costs_much_but_not_infinity():
@@ -127,13 +119,13 @@ def test_fewer_castings_than_bins_leave_no_bin_empty():
 def test_every_rate_lies_between_zero_and_one_and_no_input_is_written_to(
     seed, count, classes, parts
 ):
-    probs, targets = some(seed, count, classes)
+    probs, targets = random_probabilities(seed, count, classes)
     before = probs.copy(), targets.copy()
     names = [*(f"def-{i}" for i in range(classes - 1)), "ok"]
     belongs = [str(i % parts) for i in range(count)]
-    found = evaluate(probs, targets, names, GOOD_HALF, belongs)
-    assert found.pop("nll") >= 0
-    assert all(0 <= value <= 1 for value in found.values())
+    metrics = evaluate(probs, targets, names, GOOD_HALF, belongs)
+    assert metrics.pop("nll") >= 0
+    assert all(0 <= value <= 1 for value in metrics.values())
     assert np.array_equal(probs, before[0])
     assert np.array_equal(targets, before[1])
 
@@ -141,7 +133,7 @@ def test_every_rate_lies_between_zero_and_one_and_no_input_is_written_to(
 @quick
 @given(st.integers(0, 10_000), st.integers(1, 30), st.randoms(use_true_random=False))
 def test_the_order_of_the_castings_changes_no_metric(seed, count, random):
-    probs, targets = some(seed, count, 2)
+    probs, targets = random_probabilities(seed, count, 2)
     parts = [str(i % 4) for i in range(count)]
     order = random.sample(range(count), count)
     shuffled = evaluate(
@@ -154,7 +146,7 @@ def test_the_order_of_the_castings_changes_no_metric(seed, count, random):
 @quick
 @given(st.integers(0, 10_000), st.integers(2, 40))
 def test_a_stricter_threshold_never_lets_more_defects_escape(seed, count):
-    probs, targets = some(seed, count, 2)
+    probs, targets = random_probabilities(seed, count, 2)
     parts = [str(i) for i in range(count)]
     rates = [
         evaluate(probs, targets, ("def", "ok"), OperatingPoint("ok", t), parts)
@@ -172,7 +164,7 @@ def test_a_stricter_threshold_never_lets_more_defects_escape(seed, count):
 @quick
 @given(st.integers(0, 10_000), st.integers(1, 70), st.integers(2, 4))
 def test_the_calibration_error_is_that_of_a_loop_over_fifteen_bins(seed, count, classes):
-    probs, targets = some(seed, count, classes)
+    probs, targets = random_probabilities(seed, count, classes)
     rows = sorted(range(count), key=lambda i: (probs[i].max(), i))
     total, start = 0.0, 0
     for b in range(15):
@@ -188,29 +180,29 @@ def test_the_calibration_error_is_that_of_a_loop_over_fifteen_bins(seed, count, 
 @quick
 @given(st.integers(0, 10_000), st.integers(20, 60))
 def test_two_class_metrics_are_those_of_scikit_learn(seed, count):
-    probs, targets = some(seed, count, 2)
+    probs, targets = random_probabilities(seed, count, 2)
     targets[:2] = [0, 1]
-    found = evaluate(probs, targets, ("def", "ok"), GOOD_HALF, [str(i) for i in range(count)])
+    metrics = evaluate(probs, targets, ("def", "ok"), GOOD_HALF, [str(i) for i in range(count)])
     predicted = np.where(1 - probs[:, 1] >= 0.5, 0, 1)
-    assert found["accuracy"] == pytest.approx(accuracy_score(targets, predicted))
-    assert found["macro_f1"] == pytest.approx(f1_score(targets, predicted, average="macro"))
-    assert found["nll"] == pytest.approx(log_loss(targets, probs, labels=[0, 1]))
-    assert found["auroc"] == pytest.approx(roc_auc_score(targets == 0, probs[:, 0]))
+    assert metrics["accuracy"] == pytest.approx(accuracy_score(targets, predicted))
+    assert metrics["macro_f1"] == pytest.approx(f1_score(targets, predicted, average="macro"))
+    assert metrics["nll"] == pytest.approx(log_loss(targets, probs, labels=[0, 1]))
+    assert metrics["auroc"] == pytest.approx(roc_auc_score(targets == 0, probs[:, 0]))
 
 
 @quick
 @given(st.integers(0, 10_000), st.integers(20, 60))
 def test_with_more_classes_auroc_is_the_macro_mean_of_one_versus_rest(seed, count):
-    probs, targets = some(seed, count, 3)
+    probs, targets = random_probabilities(seed, count, 3)
     targets[:3] = [0, 1, 2]
-    found = evaluate(probs, targets, tuple("abc"), OperatingPoint(None), ["p"] * count)
+    metrics = evaluate(probs, targets, tuple("abc"), OperatingPoint(None), ["p"] * count)
     wanted = roc_auc_score(targets, probs, multi_class="ovr", average="macro")
-    assert found["auroc"] == pytest.approx(wanted)
+    assert metrics["auroc"] == pytest.approx(wanted)
 
 
 def test_a_class_that_the_test_side_lacks_is_left_out_of_the_macro_means():
     probs = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
     targets = np.array([0, 1, 1])
-    found = evaluate(probs, targets, tuple("abc"), OperatingPoint(None), list("xyz"))
-    assert found["auroc"] == pytest.approx(1.0)
-    assert found["macro_f1"] == pytest.approx((2 / 3 + 2 / 3) / 2)
+    metrics = evaluate(probs, targets, tuple("abc"), OperatingPoint(None), list("xyz"))
+    assert metrics["auroc"] == pytest.approx(1.0)
+    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 2 / 3) / 2)

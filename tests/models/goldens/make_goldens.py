@@ -51,17 +51,17 @@ CLASSES = 3
 
 
 def cases():
-    """Posterior `[30, 8, 3]`, verdicts `[30, 3]`, features of length 1 `[97, 8]` of ten kinds."""
+    """Posterior `[30, 8, 3]`, its mean `[30, 3]`, features of length 1 `[97, 8]` of ten kinds."""
     draw = np.random.default_rng(20240607)
     logits = 2 * draw.normal(size=(30, 1, CLASSES)) + 1.5 * draw.normal(size=(30, 8, CLASSES))
     posterior = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-    verdicts = posterior.mean(axis=1)
+    deterministic = posterior.mean(axis=1)
     kinds = np.repeat(np.arange(10), [16, 13, 11, 9, 8, 7, 6, 5, 12, 10])
     centres = draw.normal(size=(10, 8))
     features = centres[kinds] + 0.12 * draw.normal(size=(len(kinds), 8))
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     shuffled = draw.permutation(len(kinds))
-    return posterior, verdicts, features[shuffled], kinds[shuffled]
+    return posterior, deterministic, features[shuffled], kinds[shuffled]
 
 
 class Kinds:
@@ -77,19 +77,19 @@ class Kinds:
 class Known(ClassifierMixin, BaseEstimator):
     """A classifier that says of the castings, in order, what it was told to say."""
 
-    def __init__(self, verdicts=None):
-        self.verdicts = verdicts
+    def __init__(self, deterministic=None):
+        self.deterministic = deterministic
 
     def fit(self, X, y):
         self.classes_ = np.arange(CLASSES)
         return self
 
     def predict_proba(self, X):
-        return np.asarray(self.verdicts)[: len(X)]
+        return np.asarray(self.deterministic)[: len(X)]
 
 
 def main():
-    posterior, verdicts, features, kinds = cases()
+    posterior, deterministic, features, kinds = cases()
     torch.default_generator.manual_seed(0)  # baal draws from it
     log_probs = torch.from_numpy(posterior).log()
     for_baal = posterior.swapaxes(1, 2)
@@ -102,18 +102,19 @@ def main():
     y[labelled] = [0, 1, 2]
     cover = ProbCover(deltas=[DELTA], random_state=0)
     covered = cover.query(features, y, batch_size=1, return_utilities=True)
-    told = SklearnClassifier(Known(verdicts), classes=range(CLASSES)).fit(features[:3], [0, 1, 2])
+    known = SklearnClassifier(Known(deterministic), classes=range(CLASSES))
+    known.fit(features[:3], [0, 1, 2])
     gradients = Badge(random_state=0).query(
         features[:30],
         np.full(30, np.nan),
-        told,
+        known,
         fit_clf=False,
         batch_size=2,
         return_utilities=True,
     )
     goldens = {
         "posterior": posterior.tolist(),
-        "verdicts": verdicts.tolist(),
+        "deterministic": deterministic.tolist(),
         "features": features.tolist(),
         "labelled": labelled.tolist(),
         "kinds": kinds.tolist(),
@@ -125,7 +126,7 @@ def main():
         },
         "baal": {
             "bald": heuristics.BALD().compute_score(for_baal).tolist(),
-            "entropy": heuristics.Entropy().compute_score(verdicts).tolist(),
+            "entropy": heuristics.Entropy().compute_score(deterministic).tolist(),
             "epig": heuristics.EPIG().compute_score(for_baal, for_baal[:10]).tolist(),
             "batchbald": heuristics.BatchBALD(6, 2000).compute_score(for_baal).tolist(),
         },

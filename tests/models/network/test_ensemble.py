@@ -51,8 +51,8 @@ def test_it_is_kept_as_one_version(members, pixels, tmp_path):
     version_folder.write(predictor, pixels, tmp_path / "version")
     read = version_folder.read(tmp_path / "version")
     assert read.network.spec.members == 3
-    found, wanted = (p.score(pixels[:5], 9, 0).probs_N_K_C for p in (read, predictor))
-    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)
+    of_read, wanted = (p.score(pixels[:5], 9, 0).probs_N_K_C for p in (read, predictor))
+    torch.testing.assert_close(of_read, wanted, atol=1e-6, rtol=0)
 
 
 def test_a_spec_of_one_member_is_a_network(members):

@@ -1,4 +1,4 @@
-"""The backbone in whole numbers beside the same backbone in fp32, and beside a restatement of it."""
+"""The backbone in int8 beside the same backbone in fp32, and beside a restatement of it."""
 
 import pytest
 import torch
@@ -43,8 +43,8 @@ def images(count, channels=1, size=64, seed=1, levels=(0, 256)):
     return normalise(torch.randint(*levels, shape, generator=generator, dtype=torch.uint8), LOOK)
 
 
-def calibrated(network, shown):
-    network.calibrate(shown)
+def observed(network, shown):
+    network.observe_activations(shown)
     return network.for_inference(LOOK)
 
 
@@ -68,7 +68,7 @@ def off(found, expected):
 def test_features_are_those_of_fp32_but_for_rounding(backbone, channels, monkeypatch):
     network = lively(backbone, channels)
     shown = images(8, channels)
-    twin = calibrated(network, shown)
+    twin = observed(network, shown)
     assert twin.precision == "int8"
     expected = bare(network, monkeypatch)(shown)
     assert 0 < off(twin.features(shown), expected) < 0.05
@@ -85,16 +85,16 @@ def restated(backbone, given, largest_L):
     def rounded(x, scale):
         return (x / scale).round().clamp(0, 255) * scale
 
-    def whole(c, x):
+    def integer(c, x):
         weight = c.weight.double()
         scale = weight.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
         return conv2d(x, (weight / scale).round() * scale, c.bias.double(), c.stride, c.padding)
 
     def convolve(c, x):
-        return whole(c, rounded(x, scale_of[c]))
+        return integer(c, rounded(x, scale_of[c]))
 
     levels = (given.double() / LOOK.level + LOOK.black).round().clamp(0, 255) - round(LOOK.black)
-    x = backbone.maxpool(whole(backbone.conv1, levels * LOOK.level).relu())
+    x = backbone.maxpool(integer(backbone.conv1, levels * LOOK.level).relu())
     blocks = [b for n in (1, 2, 3, 4) for b in backbone.get_submodule(f"layer{n}")]
     for block in blocks:
         x = rounded(x, scale_of[block.conv1])
@@ -111,7 +111,7 @@ def restated(backbone, given, largest_L):
 def test_it_is_this_arithmetic(monkeypatch):
     network = lively("resnet18")
     shown = images(8)
-    twin = calibrated(network, shown)
+    twin = observed(network, shown)
     with monkeypatch.context() as context:
         context.setattr(torch.cpu, "get_capabilities", dict)
         folded = network.for_inference(LOOK).backbone
@@ -124,7 +124,7 @@ def test_it_is_this_arithmetic(monkeypatch):
 def test_what_it_is_given_stays_as_it_is():
     network = lively("resnet18")
     shown = images(4)
-    twin = calibrated(network, shown)
+    twin = observed(network, shown)
     before = shown.clone()
     first = twin.features(shown)
     assert torch.equal(shown, before)
@@ -134,7 +134,7 @@ def test_what_it_is_given_stays_as_it_is():
 @in_bytes
 def test_numbers_larger_than_any_before_are_kept_up_to_the_headroom(monkeypatch):
     network = lively("resnet18")
-    twin = calibrated(network, images(8, levels=(51, 180)))
+    twin = observed(network, images(8, levels=(51, 180)))
     harder = images(8, levels=(32, 199))  # 1.3 x the contrast
     assert off(twin.features(harder), bare(network, monkeypatch)(harder)) < 0.05
     assert torch.isfinite(twin.features(1e4 * harder)).all()
@@ -143,7 +143,7 @@ def test_numbers_larger_than_any_before_are_kept_up_to_the_headroom(monkeypatch)
 @in_bytes
 def test_a_convolution_that_was_given_nothing_makes_no_nan():
     network = lively("resnet18")
-    network.calibrate(images(4))
+    network.observe_activations(images(4))
     network.largest_inputs[3] = 0
     assert torch.isfinite(network.for_inference(LOOK).features(images(4))).all()
 
@@ -152,7 +152,7 @@ def test_a_convolution_that_was_given_nothing_makes_no_nan():
 def test_filters_of_nothing_make_no_nan():
     network = lively("resnet18")
     network.backbone.layer2[0].conv1.weight[5] = 0
-    assert torch.isfinite(calibrated(network, images(4)).features(images(4))).all()
+    assert torch.isfinite(observed(network, images(4)).features(images(4))).all()
 
 
 @pytest.mark.parametrize("size", [(7, 7), (8, 8), (1, 2), (2, 5)])
@@ -173,7 +173,7 @@ def test_pixels_are_the_bytes_that_they_were():
 # --- when it is used ----------------------------------------------------------------------------
 
 
-def test_a_network_that_saw_no_castings_is_not_run_so():
+def test_a_network_that_saw_no_castings_is_not_run_in_int8():
     network = build(NetworkSpec("resnet18", 1, 2), "scratch", torch.Generator().manual_seed(0))
     assert not network.largest_inputs.any()
     assert network.eval().for_inference(LOOK).precision != "int8"
@@ -182,7 +182,7 @@ def test_a_network_that_saw_no_castings_is_not_run_so():
 @pytest.mark.parametrize("capable", [{}, {"avx512_bf16": True}, {"avx512_vnni": True}])
 def test_nor_is_one_on_a_processor_without_it(capable, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capable)
-    twin = calibrated(lively("resnet18"), images(4))
+    twin = observed(lively("resnet18"), images(4))
     assert twin.precision == ("bf16" if "avx512_bf16" in capable else "fp32")
 
 

@@ -23,11 +23,11 @@ def some_head(castings, features, classes, seed=0):
     )
 
 
-def bits_are_those_of(found, expected):
+def bits_are_those_of(probs, expected):
     """What is promised where backbones run in bf16; elsewhere 1e-12 will do."""
     if precision(torch.device("cpu")) == "bf16":
-        return torch.equal(found, expected)
-    return torch.allclose(found, expected, atol=1e-12, rtol=0)
+        return torch.equal(probs, expected)
+    return torch.allclose(probs, expected, atol=1e-12, rtol=0)
 
 
 # --- worked by hand -----------------------------------------------------------------------------
@@ -116,8 +116,8 @@ def test_a_casting_has_the_same_numbers_in_any_chunk_and_order(castings, size, s
     use_threads(1 + seed % 2)
     again = posterior(features, weight, bias, masks)
     use_threads(threads)
-    for found in (torch.cat(chunks), backwards, again):
-        assert bits_are_those_of(found, whole)
+    for probs in (torch.cat(chunks), backwards, again):
+        assert bits_are_those_of(probs, whole)
 
 
 @quick
@@ -197,7 +197,4 @@ def test_seed_0_draws_the_masks_that_stored_goldens_rely_on():
     assert masks.tolist() == GOLDEN
 
 
-GOLDEN = [
-    [0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0],
-    [0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0],
-]
+GOLDEN = [[0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0], [0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]]

@@ -68,11 +68,11 @@ def test_the_mean_of_a_map_is_the_logit_of_the_verdict(castings, backbone, dilat
 
 
 @pytest.mark.usefixtures("in_fp32")
-def test_the_cells_of_the_trunks_own_map_stay_as_they_are(castings):
+def test_the_cells_of_the_backbones_own_map_stay_as_they_are(castings):
     predictor = predictor_of(network())
-    own = logit_maps(predictor, castings, dilated=())
+    coarse = logit_maps(predictor, castings, dilated=())
     fine = logit_maps(predictor, castings)[..., ::2, ::2]
-    torch.testing.assert_close(fine, own, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fine, coarse, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("in_fp32")
@@ -136,7 +136,7 @@ def test_cells_lie_around_every_sixteenth_pixel_of_the_input():
 
 
 @pytest.mark.parametrize("size", [32, 50, 100])
-def test_there_are_as_many_cells_as_the_trunk_gives(size):
+def test_there_are_as_many_cells_as_the_backbone_gives(size):
     predictor = replace(predictor_of(network()), preprocessing=Preprocessing(size))
     edge = logit_maps(predictor, torch.zeros(1, 1, size, size, dtype=torch.uint8)).shape[-1]
     assert int(nearest_cells(size, size)[-1]) <= edge - 1
@@ -185,8 +185,10 @@ def test_an_explanation_adds_up_to_its_verdict_in_any_precision(
 ):
     compute_in(name)
     for casting in pixels[:4]:
-        found = explain(predictor, casting)
+        explanation = explain(predictor, casting)
         (probs,) = predictor.deterministic(predictor.embed(casting.unsqueeze(0)))
         of = dict(zip(predictor.classes, probs, strict=True))
-        odds = (of[found.speaks_for] / of[found.against]).log()
-        torch.testing.assert_close(found.log_odds_HW.mean().double(), odds, atol=1e-4, rtol=1e-4)
+        odds = (of[explanation.speaks_for] / of[explanation.against]).log()
+        torch.testing.assert_close(
+            explanation.log_odds_HW.mean().double(), odds, atol=1e-4, rtol=1e-4
+        )

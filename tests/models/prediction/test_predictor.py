@@ -5,11 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from models import uncertainty
-from models.evaluation.operating_point import OperatingPoint, verdicts
+from models.evaluation.operating_point import OperatingPoint
 from models.images import normalise
 from models.network.device import use_threads
 from models.network.mc_dropout import pass_masks
@@ -29,7 +27,6 @@ FIELDS = [
     "bald_standard_error",
     "variation_ratio",
 ]
-quick = settings(max_examples=60, deadline=None)
 
 
 def doubles(values):
@@ -38,61 +35,14 @@ def doubles(values):
 
 def whole_and_chunked(predictor, pixels, size):
     """The scores of some castings among all seventy, and in chunks of their own."""
-    some = 10 if size == 1 else len(pixels)
+    count = 10 if size == 1 else len(pixels)
     whole = predictor.score(pixels, 5, 1)
-    parts = [predictor.score(chunk, 5, 1) for chunk in pixels[:some].split(size)]
+    parts = [predictor.score(chunk, 5, 1) for chunk in pixels[:count].split(size)]
     names = ("embeddings_N_F", "deterministic_N_C", "probs_N_K_C")
     return (
-        Scores(*(getattr(whole, name)[:some] for name in names)),
+        Scores(*(getattr(whole, name)[:count] for name in names)),
         Scores(*(torch.cat([getattr(part, name) for part in parts]) for name in names)),
     )
-
-
-# --- verdicts, worked by hand -------------------------------------------------------------------
-
-
-def test_from_the_threshold_on_a_casting_is_rejected():
-    probs = doubles([[0.24, 0.76], [0.25, 0.75], [0.26, 0.74]])  # defect, good
-    assert verdicts(probs, good=1, threshold=0.25).tolist() == [1, 0, 0]
-
-
-def test_a_rejected_casting_is_called_by_its_likeliest_defect_even_where_good_is_likelier():
-    probs = doubles([[0.5, 0.2, 0.3], [0.9, 0.06, 0.04]])  # good, crack, pore
-    assert verdicts(probs, good=0, threshold=0.4).tolist() == [2, 0]
-    assert verdicts(probs, good=0, threshold=0.05).tolist() == [2, 1]
-
-
-def test_a_threshold_of_zero_rejects_everything_and_one_above_one_nothing():
-    probs = doubles([[0.0, 1.0], [1.0, 0.0]])
-    assert verdicts(probs, good=1, threshold=0.0).tolist() == [0, 0]
-    assert verdicts(probs, good=1, threshold=1.1).tolist() == [1, 1]
-
-
-def test_without_a_good_class_the_likeliest_class_is_the_verdict():
-    probs = doubles([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3]])
-    assert verdicts(probs, good=None, threshold=0.1).tolist() == [1, 0]
-
-
-def test_equally_likely_classes_go_to_the_first():
-    assert verdicts(doubles([[0.5, 0.5]]), good=None, threshold=0.5).tolist() == [0]
-    assert verdicts(doubles([[0.3, 0.4, 0.3]]), good=1, threshold=0.5).tolist() == [0]
-
-
-def test_no_castings_have_no_verdicts():
-    for good in (None, 1):
-        assert verdicts(torch.empty(0, 2), good, 0.5).shape == (0,)
-
-
-@quick
-@given(st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), min_size=1), st.floats(0, 1))
-def test_with_a_good_class_rejection_is_one_minus_its_probability_against_the_threshold(
-    weights, threshold
-):
-    probs = doubles(weights) / doubles(weights).sum(dim=1, keepdim=True)
-    before = probs.clone()
-    found = verdicts(probs, good=2, threshold=threshold)
-    assert torch.equal(found != 2, 1 - probs[:, 2] >= threshold)
-    assert torch.equal(probs, before)
 
 
 # --- one computation, whatever the circumstances ------------------------------------------------
@@ -146,7 +96,7 @@ def test_fewer_bits_than_in_fp32_make_a_hundredth_at_most(predictor, pixels, com
 
 
 @pytest.mark.parametrize("name", ["int8", "bf16", "fp32"])
-def test_the_precision_told_is_that_of_the_trunk(predictor, compute_in, name):
+def test_the_precision_told_is_that_of_the_backbone(predictor, compute_in, name):
     compute_in(name)
     assert predictor.precision == name
 
@@ -267,8 +217,8 @@ def test_the_pass_without_dropout_is_the_softmax_of_the_networks_own_logits(pred
     network = predictor.network
     with torch.no_grad():
         logits = network(normalise(pixels[:6], predictor.preprocessing)).double()
-    found = predictor.score(pixels[:6], 1, 0).deterministic_N_C
-    torch.testing.assert_close(found, (logits / 1.5).softmax(dim=1), atol=1e-5, rtol=0)
+    plain = predictor.score(pixels[:6], 1, 0).deterministic_N_C
+    torch.testing.assert_close(plain, (logits / 1.5).softmax(dim=1), atol=1e-5, rtol=0)
 
 
 def test_pass_k_is_the_head_on_the_features_that_mask_k_keeps(predictor, pixels):

@@ -1,44 +1,16 @@
-"""Versions in MLflow's registry, the code packed with them, and the pyfunc that others load."""
+"""Versions in MLflow's registry, and as folders of MLflow."""
 
-import ast
-import io
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 from mlflow.models import Model
-from PIL import Image
 
-from models.errors import DataError, UnreadableImage, VersionError, VersionNotFound
-from models.registry import mlflow_registry, packing
-from models.registry.pyfunc import CastingModel
+from models.errors import VersionError, VersionNotFound
+from models.registry import mlflow_registry
 from models.registry.version import Version
-
-TAGS = {"campaign": "c", "round": "0", "strategy": "bald", "labels": "40", "labels_sha256": "ab"}
-NAME = "casting-defects"
-
-
-def new_run(client):
-    found = client.get_experiment_by_name("e")
-    experiment = found.experiment_id if found else client.create_experiment("e")
-    return client.create_run(experiment).info.run_id
-
-
-@pytest.fixture
-def publish(tracking_store, predictor, pixels):
-    def make(predictor=predictor, run_id=None, tags=TAGS):
-        run_id = run_id or new_run(tracking_store)
-        return mlflow_registry.publish(tracking_store, NAME, predictor, pixels, run_id, tags)
-
-    return make
+from tests.models.registry.versions import NAME, TAGS, new_run
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +30,8 @@ def test_a_published_version_is_found_and_gives_the_same_numbers(
     assert (made.name, made.number, dict(made.tags)) == (NAME, "1", TAGS)
     assert mlflow_registry.find(tracking_store, NAME, "1") == made
     loaded = mlflow_registry.load(NAME, "1")
-    found, wanted = (p.score(pixels[:9], 5, 1) for p in (loaded, predictor))
-    assert torch.equal(found.probs_N_K_C, wanted.probs_N_K_C)
+    read, wanted = (p.score(pixels[:9], 5, 1) for p in (loaded, predictor))
+    assert torch.equal(read.probs_N_K_C, wanted.probs_N_K_C)
     assert loaded.classes == predictor.classes
 
 
@@ -181,8 +153,8 @@ def test_a_version_whose_data_are_a_link_to_elsewhere_is_refused(exported, tmp_p
 def test_an_exported_folder_is_loaded_from_outside_and_from_inside(exported, predictor, pixels):
     wanted = predictor.score(pixels[:3], 4, 0).probs_N_K_C
     for folder in (exported, exported / "data" / "version"):
-        found = mlflow_registry.load_folder(folder).score(pixels[:3], 4, 0).probs_N_K_C
-        assert torch.equal(found, wanted)
+        read = mlflow_registry.load_folder(folder).score(pixels[:3], 4, 0).probs_N_K_C
+        assert torch.equal(read, wanted)
 
 
 def test_a_folder_that_is_no_version_is_refused(tmp_path):
@@ -197,7 +169,7 @@ def test_nothing_in_a_version_is_a_pickle(exported):
     assert [file.name for file in files if not file.suffix] == ["MLmodel"]
     assert not [file for file in files if file.read_bytes()[:1] == b"\x80"]
     flavour = Model.load(str(exported)).flavors["python_function"]
-    assert re.fullmatch(r"casting_model_[0-9a-f]{12}\.pyfunc", flavour["loader_module"])
+    assert re.fullmatch(r"casting_model_[0-9a-f]{12}\.registry\.pyfunc", flavour["loader_module"])
     assert "python_model" not in flavour
 
 
@@ -224,9 +196,9 @@ def test_an_exported_version_knows_where_it_came_from(publish, predictor, pixels
     mlflow_registry.export(made, tmp_path / "some" / "folder")
     shutil.rmtree(tmp_path / "mlruns")  # nothing outside is needed any more
     assert mlflow_registry.origin(tmp_path / "some" / "folder") == made
-    found = mlflow_registry.load_folder(tmp_path / "some" / "folder")
+    read = mlflow_registry.load_folder(tmp_path / "some" / "folder")
     wanted = predictor.score(pixels[:3], 4, 0).probs_N_K_C
-    assert torch.equal(found.score(pixels[:3], 4, 0).probs_N_K_C, wanted)
+    assert torch.equal(read.score(pixels[:3], 4, 0).probs_N_K_C, wanted)
 
 
 def test_an_export_never_writes_into_what_is_there(publish, tmp_path):
@@ -255,133 +227,3 @@ def test_a_folder_that_was_not_exported_says_nothing_and_a_damaged_note_is_refus
         (tmp_path / "exported.json").write_text(note)
         with pytest.raises(VersionError, match=r"exported\.json"):
             mlflow_registry.origin(tmp_path)
-
-
-# --- the packed code ----------------------------------------------------------------------------
-
-
-def test_the_packed_code_stands_on_itself_and_never_on_a_package_models(tmp_path):
-    package = packing.pack(tmp_path)
-    packed = {file.stem for file in (tmp_path / package).glob("*.py")} - {"__init__"}
-    for file in (tmp_path / package).glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module == package:
-                names = [f"{package}.{alias.name}" for alias in node.names]
-            else:
-                names = [node.module] if isinstance(node, ast.ImportFrom) else []
-            assert not [n for n in names if n.split(".")[0] in {"models", "jobs", "service"}]
-            own = {n.split(".")[1] for n in names if n.startswith(f"{package}.")}
-            assert own <= packed, file
-
-
-def test_the_packages_name_follows_from_the_code(tmp_path, monkeypatch):
-    first = packing.pack(tmp_path / "1")
-    assert packing.pack(tmp_path / "2") == first
-    assert re.fullmatch(r"casting_model_[0-9a-f]{12}", first)
-    changed(tmp_path, monkeypatch)
-    assert packing.pack(tmp_path / "3") != first
-
-
-def changed(tmp_path, monkeypatch):
-    """From here on another release of this project packs its code: its variation ratio is 42."""
-    release = tmp_path / "another_release"
-    shutil.copytree(Path(packing.__file__).parent, release)
-    with (release / "scores.py").open("a") as file:
-        file.write(
-            "\n\ndef variation_ratio(probs_N_K_C):\n    return probs_N_K_C[:, 0, 0] * 0 + 42\n"
-        )
-    monkeypatch.setattr(packing, "__file__", str(release / "packing.py"))
-
-
-# --- the pyfunc ---------------------------------------------------------------------------------
-
-
-def test_the_model_takes_bytes_and_paths_and_gives_the_services_rows(
-    predictor, photograph, tmp_path
-):
-    (tmp_path / "b.png").write_bytes(photograph(2))
-    frame = pd.DataFrame({"image": [photograph(1), str(tmp_path / "b.png"), photograph(3)]})
-    found = CastingModel(predictor).predict(frame, {"passes": 4, "seed": 2})
-    contents = [photograph(1), photograph(2), photograph(3)]
-    decoded = torch.stack([torch.from_numpy(pixels_of(data)) for data in contents])
-    wanted = predictor.answers(contents, predictor.score(decoded, 4, 2))
-    assert found.to_dict("records") == wanted
-
-
-def pixels_of(data):
-    return np.asarray(Image.open(io.BytesIO(data)))[None].copy()
-
-
-def test_no_castings_give_no_rows_but_the_columns(predictor):
-    found = CastingModel(predictor).predict(pd.DataFrame({"image": []}))
-    assert len(found) == 0
-    assert "bald" in found.columns
-
-
-def test_a_frame_without_images_is_refused(predictor):
-    with pytest.raises(DataError, match="a column 'image' is needed"):
-        CastingModel(predictor).predict(pd.DataFrame({"picture": [b""]}))
-
-
-def test_an_unreadable_image_is_refused(predictor):
-    with pytest.raises(UnreadableImage):
-        CastingModel(predictor).predict(pd.DataFrame({"image": [b"text"]}))
-
-
-STRANGER = """
-import json, sys
-import models
-assert models.WHOSE == "somebody else's"
-import mlflow
-import pandas as pd
-loaded = [mlflow.pyfunc.load_model(f"models:/casting-defects@{alias}")
-          for alias in ("current", "other")]
-frame = pd.DataFrame({"image": [open(sys.argv[1], "rb").read(), sys.argv[1]]})
-rows = [model.predict(frame, params={"passes": 6, "seed": 3}).to_dict("records")
-        for model in [*loaded, loaded[0]]]
-assert sys.modules["models"].WHOSE == "somebody else's"
-assert not [name for name in sys.modules if name.startswith("models.")]
-packages = sorted({name.split(".")[0] for name in sys.modules if "casting_model_" in name})
-print(json.dumps({"rows": rows, "packages": packages, "default": len(loaded[0].predict(frame))}))
-"""
-
-
-@pytest.mark.slow
-def test_a_stranger_loads_two_versions_beside_a_package_models_of_their_own(
-    tracking_store, publish, predictor, photograph, tmp_path, monkeypatch
-):
-    mlflow_registry.point(tracking_store, publish())
-    changed(tmp_path, monkeypatch)
-    tracking_store.set_registered_model_alias(NAME, "other", publish().number)
-    elsewhere = tmp_path / "elsewhere"
-    (elsewhere / "models").mkdir(parents=True)
-    (elsewhere / "models" / "__init__.py").write_text('WHOSE = "somebody else\'s"\n')
-    (elsewhere / "stranger.py").write_text(STRANGER)
-    (elsewhere / "casting.png").write_bytes(photograph(5))
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "stranger.py", "casting.png"],
-        cwd=elsewhere,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
-    first, other, first_again = said["rows"]
-    data = photograph(5)
-    decoded = torch.from_numpy(pixels_of(data))[None].repeat(2, 1, 1, 1)
-    wanted = predictor.answers([data, data], predictor.score(decoded, 6, 3))
-    for row, of_ours in zip(first, wanted, strict=True):
-        assert list(row) == list(of_ours)
-        assert row["casting"] == of_ours["casting"]
-        assert row["bald"] == pytest.approx(of_ours["bald"], abs=1e-4)
-        assert row["probabilities"] == pytest.approx(of_ours["probabilities"], abs=1e-4)
-    assert first_again == first
-    assert {row["variation_ratio"] for row in other} == {42}
-    assert 42 not in {row["variation_ratio"] for row in first}
-    assert len(said["packages"]) == 2
-    assert said["default"] == 2

@@ -1,47 +1,17 @@
-import io
 import json
-import re
-import shutil
-import struct
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from models.errors import VersionError
 from models.evaluation.operating_point import OperatingPoint
+from models.network.ensemble import Ensemble
 from models.registry import version_folder
+from tests.models.registry.versions import described, restored
 
 FILES = {"model.json", "weights.safetensors", "golden.safetensors"}
-
-
-@pytest.fixture(scope="module")
-def written(predictor, pixels, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("versions") / "deep" / "version"
-    version_folder.write(predictor, pixels, folder)
-    return folder
-
-
-@pytest.fixture
-def folder(written, tmp_path):
-    """A version of one's own, to be damaged."""
-    return shutil.copytree(written, tmp_path / "version")
-
-
-def described(folder, change):
-    """Change the description in place."""
-    path = folder / "model.json"
-    description = json.loads(path.read_text())
-    change(description)
-    path.write_text(json.dumps(description))
-
-
-def restored(folder, name, change):
-    """Change the tensors of a file in place."""
-    tensors = {key: value.clone() for key, value in load_file(folder / name).items()}
-    change(tensors)
-    save_file(tensors, folder / name)
 
 
 # --- round trip ---------------------------------------------------------------------------------
@@ -53,9 +23,9 @@ def test_a_version_read_again_gives_the_same_numbers(predictor, pixels, written)
     assert again.operating == predictor.operating
     assert again.preprocessing == predictor.preprocessing
     assert again.network.spec == predictor.network.spec
-    found, wanted = (p.score(pixels[:10], 6, 4) for p in (again, predictor))
-    assert torch.equal(found.embeddings_N_F, wanted.embeddings_N_F)
-    assert torch.equal(found.probs_N_K_C, wanted.probs_N_K_C)
+    read, wanted = (p.score(pixels[:10], 6, 4) for p in (again, predictor))
+    assert torch.equal(read.embeddings_N_F, wanted.embeddings_N_F)
+    assert torch.equal(read.probs_N_K_C, wanted.probs_N_K_C)
 
 
 def test_a_network_comes_back_in_eval_mode(written):
@@ -107,13 +77,55 @@ def test_writing_leaves_the_predictor_and_reading_the_global_generator_alone(
     assert torch.equal(torch.get_rng_state(), before)
 
 
+# --- formats ------------------------------------------------------------------------------------
+
+
+def in_format_3(folder):
+    """The folder as a version of before lay in it."""
+    described(folder, lambda d: d.update(format=3))
+    restored(folder, "weights.safetensors", call_the_backbone_trunk)
+
+
+def call_the_backbone_trunk(tensors):
+    for name in [name for name in tensors if "backbone." in name]:
+        tensors[name.replace("backbone.", "trunk.")] = tensors.pop(name)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_version_of_format_3_with_a_trunk_opens_with_the_same_bits(
+    make_predictor, pixels, tmp_path, members
+):
+    predictors = [make_predictor(seed=seed) for seed in range(members)]
+    predictor = predictors[0]
+    if members > 1:
+        networks = [predictor.network for predictor in predictors]
+        predictor = replace(predictor, network=Ensemble.of(networks))
+    version_folder.write(predictor, pixels, tmp_path)
+    in_format_3(tmp_path)
+    names = load_file(tmp_path / "weights.safetensors").keys()
+    prefix = "members.1.trunk." if members > 1 else "trunk."
+    assert f"{prefix}conv1.weight" in names
+    read, wanted = (p.score(pixels[:9], 5, 1) for p in (version_folder.read(tmp_path), predictor))
+    assert torch.equal(read.embeddings_N_F, wanted.embeddings_N_F)
+    assert torch.equal(read.probs_N_K_C, wanted.probs_N_K_C)
+
+
+def test_a_version_of_format_4_has_a_backbone_and_no_trunk(folder):
+    assert json.loads((folder / "model.json").read_text())["format"] == 4
+    restored(folder, "weights.safetensors", call_the_backbone_trunk)
+    with pytest.raises(VersionError, match="not a readable model version"):
+        version_folder.read(folder)
+
+
 # --- refusals -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [0, 1, "2", None])
+@pytest.mark.parametrize("number", [0, 2, "3", 5, None])
 def test_a_format_that_this_program_does_not_know_is_refused_with_both_numbers(folder, number):
     described(folder, lambda d: d.update(format=number))
-    with pytest.raises(VersionError, match=rf"format {number}, this program reads format 3"):
+    with pytest.raises(
+        VersionError, match=rf"format {number}, this program reads formats 3 and 4;"
+    ):
         version_folder.read(folder)
 
 
@@ -169,117 +181,6 @@ def test_a_version_written_in_one_precision_is_read_in_another(
     found = version_folder.read(tmp_path)
     assert found.precision == read
     assert torch.equal(found.embed(pixels), before) == (read == written)
-
-
-DAMAGES = {
-    "no such folder": shutil.rmtree,
-    "no description": lambda f: (f / "model.json").unlink(),
-    "no weights": lambda f: (f / "weights.safetensors").unlink(),
-    "no goldens": lambda f: (f / "golden.safetensors").unlink(),
-    "empty description": lambda f: (f / "model.json").write_text(""),
-    "description of bytes": lambda f: (f / "model.json").write_bytes(b"\xff\xfe\x00"),
-    "description that is a list": lambda f: (f / "model.json").write_text("[]"),
-    "weights that are text": lambda f: (f / "weights.safetensors").write_text("weights"),
-    "an unknown backbone": lambda f: described(f, lambda d: d["network"].update(backbone="vgg")),
-    "an unknown setting": lambda f: described(f, lambda d: d["network"].update(magic=1)),
-    "another backbone": lambda f: described(f, lambda d: d["network"].update(backbone="resnet34")),
-    "classes missing": lambda f: described(f, lambda d: d.pop("classes")),
-    "precision missing": lambda f: described(f, lambda d: d.pop("golden_precision")),
-    "a class too many": lambda f: described(f, lambda d: d["classes"].append("third")),
-    "a good class that is none": lambda f: described(f, lambda d: d["operating"].update(good="g")),
-    "a tensor missing": lambda f: restored(f, "weights.safetensors", lambda t: t.pop("head.bias")),
-    "a golden missing": lambda f: restored(f, "golden.safetensors", lambda t: t.pop("posterior")),
-    "golden castings in colour": lambda f: restored(
-        f, "golden.safetensors", lambda t: t.update(pixels=t["pixels"].repeat(1, 3, 1, 1))
-    ),
-    "goldens of another number": lambda f: restored(
-        f, "golden.safetensors", lambda t: t.update(posterior=t["posterior"][:3].clone())
-    ),
-    "no golden casting": lambda f: restored(
-        f, "golden.safetensors", lambda t: t.update({k: v[:0].clone() for k, v in t.items()})
-    ),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_version_is_refused_with_its_folder(folder, damage):
-    DAMAGES[damage](folder)
-    with pytest.raises(VersionError, match=str(folder)):
-        version_folder.read(folder)
-
-
-@pytest.mark.parametrize("name", sorted(FILES))
-@pytest.mark.parametrize("tenth", [1, 5, 9])
-def test_a_version_cut_short_is_refused(folder, name, tenth):
-    path = folder / name
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) * tenth // 10])
-    with pytest.raises(VersionError):
-        version_folder.read(folder)
-
-
-# --- what has no place in a version --------------------------------------------------------------
-
-RUNS_WHEN_UNPICKLED = b"cos\nsystem\n(S'touch unpickled'\ntR."
-
-
-@pytest.mark.parametrize(
-    "name", ["python_model.pkl", "weights.pt", "notes.txt", ".hidden", "more"]
-)
-def test_a_version_that_holds_anything_else_is_refused_by_name_and_nothing_is_opened(folder, name):
-    if name == "more":
-        (folder / name).mkdir()
-    else:
-        (folder / name).write_bytes(RUNS_WHEN_UNPICKLED)
-        (folder / name).chmod(0)
-    with pytest.raises(VersionError, match=f"and nothing else; remove {re.escape(name)}$"):
-        version_folder.read(folder)
-
-
-@pytest.mark.parametrize("name", sorted(FILES))
-def test_a_pickle_under_a_name_of_ours_is_refused_and_not_unpickled(folder, name, monkeypatch):
-    monkeypatch.chdir(folder.parent)
-    for content in (RUNS_WHEN_UNPICKLED, torch_pickle()):
-        (folder / name).write_bytes(content)
-        with pytest.raises(VersionError, match="not a readable model version"):
-            version_folder.read(folder)
-    assert [path.name for path in folder.parent.iterdir()] == ["version"]
-
-
-def torch_pickle():
-    file = io.BytesIO()
-    torch.save({"head.bias": torch.zeros(2)}, file)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize("name", sorted(FILES))
-def test_a_link_out_of_the_version_is_refused(folder, tmp_path, name):
-    outside = tmp_path / name
-    (folder / name).rename(outside)
-    (folder / name).symlink_to(outside)
-    with pytest.raises(VersionError, match=f"{name} is a link out of the version"):
-        version_folder.read(folder)
-
-
-def test_a_version_may_itself_be_reached_through_a_link(folder, tmp_path):
-    (tmp_path / "link").symlink_to(folder)
-    assert version_folder.read(tmp_path / "link").classes == ("def", "ok")
-
-
-@pytest.mark.parametrize("path", ["../../weights.safetensors", "/etc/passwd", "weights.pkl"])
-@pytest.mark.parametrize("where", ["network", "preprocessing", "operating"])
-def test_a_description_cannot_name_a_file(folder, where, path):
-    described(folder, lambda d: d[where].update(weights=path))
-    with pytest.raises(VersionError, match="not a readable model version"):
-        version_folder.read(folder)
-
-
-@pytest.mark.parametrize("length", [2**64 - 1, 2**63, 2**40, 0])
-def test_a_safetensors_header_that_lies_about_its_length_is_refused(folder, length):
-    path = folder / "weights.safetensors"
-    path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
-    with pytest.raises(VersionError, match="not a readable model version"):
-        version_folder.read(folder)
 
 
 def test_a_version_keeps_the_threshold_that_it_was_given(predictor, pixels, tmp_path):

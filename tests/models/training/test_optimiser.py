@@ -12,8 +12,14 @@ def filters(count, channels, size, scale=1.0):
 
 
 def orthogonal(given):
-    own = [blocks(tensor) for tensor in given]
-    return [root @ block for root, block in zip(orthogonalise(own), own, strict=True)]
+    given = [blocks(tensor) for tensor in given]
+    return [root @ block for root, block in zip(orthogonalise(given), given, strict=True)]
+
+
+def step(optimiser, learning_rate):
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+    optimiser.step()
 
 
 def flat(tensor):
@@ -24,12 +30,12 @@ def flat(tensor):
 def test_each_block_of_filters_has_nearly_orthonormal_rows(scale):
     given = [filters(2 * BLOCK, 32, 3, scale), filters(BLOCK, 1, 7, scale)]
     given[0][:5] *= 100
-    found = orthogonal(given)
-    assert [tuple(t.shape) for t in found] == [(2, BLOCK, 288), (1, BLOCK, 49)]
-    for block in found[0]:
+    orthonormal = orthogonal(given)
+    assert [tuple(t.shape) for t in orthonormal] == [(2, BLOCK, 288), (1, BLOCK, 49)]
+    for block in orthonormal[0]:
         values = torch.linalg.svdvals(block)
         assert 0.6 < values.min() <= values.max() < 1.3
-    assert torch.linalg.svdvals(found[1][0])[:49].min() > 0.5  # 49 pixels have rank 49
+    assert torch.linalg.svdvals(orthonormal[1][0])[:49].min() > 0.5  # 49 pixels have rank 49
 
 
 def test_a_gradient_of_zeros_makes_no_step():
@@ -44,10 +50,10 @@ def test_a_block_is_stepped_as_torch_does_it():
         [matrix], lr=0.02, weight_decay=0.1, momentum=0.9, adjust_lr_fn="match_rms_adamw"
     )
     start = matrix.detach().clone()
-    for step in range(3):
-        convolution.weight.grad = filters(BLOCK, 16, 3) * (step + 1)
+    for number in (1, 2, 3):
+        convolution.weight.grad = filters(BLOCK, 16, 3) * number
         matrix.grad = flat(convolution.weight.grad).clone()
-        ours.step(0.02)
+        step(ours, 0.02)
         theirs.step()
     moved = (matrix - start).norm()
     assert (flat(convolution.weight) - matrix).norm() < 0.02 * moved  # torch computes in bf16
@@ -60,8 +66,8 @@ def test_what_is_no_filter_is_stepped_by_adamw_and_not_decayed():
     theirs = torch.optim.AdamW([expected], lr=0.01, weight_decay=0.0)
     layer.weight.grad, expected.grad = torch.ones(2, 4), torch.ones(2, 4)
     layer.bias.grad = torch.zeros(2)
-    ours.step(0.01)
+    step(ours, 0.01)
     theirs.step()
     torch.testing.assert_close(layer.weight, expected)
     ours.zero_grad()
-    assert layer.weight.grad is None
+    assert all(parameter.grad is None for parameter in layer.parameters())

@@ -153,12 +153,14 @@ def test_an_error_reaches_those_who_shared_it_and_lanes_go_on(lanes):
     assert after == [7]
 
 
-def test_lanes_that_share_one_trunk_answer_each_casting_as_if_it_were_alone(monkeypatch):
+def test_lanes_that_share_one_backbone_answer_each_casting_as_if_it_were_alone(monkeypatch):
     predictor = tiny_predictor()
     look = predictor.preprocessing
     generator = torch.Generator().manual_seed(0)
     shown = torch.randint(256, (8, 1, look.size, look.size), generator=generator)
-    predictor.network.calibrate(normalise(shown, look))  # for bytes to be multiplied, if they can
+    predictor.network.observe_activations(
+        normalise(shown, look)
+    )  # for bytes to be multiplied, if they can
 
     def compute(model, asked):
         return answer_together(model, asked, MAX_PIXELS, lambda _: nullcontext())

@@ -1,5 +1,3 @@
-"""What may be asked of synthetic castings."""
-
 import pytest
 
 from jobs.datasets.synthetic.spec import SyntheticSpec

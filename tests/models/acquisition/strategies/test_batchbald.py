@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from models.acquisition.candidates import Candidates
 from models.acquisition.selection import choose_batch
 from models.acquisition.strategies import batchbald as module
+from models.acquisition.strategies.bald import bald
 from models.acquisition.strategies.batchbald import Joint, batchbald
-from models.acquisition.strategies.table import STRATEGIES
 
 quick = settings(max_examples=25, deadline=None)
 
@@ -86,14 +86,14 @@ def test_a_copy_of_a_picked_casting_has_less_to_tell_than_another():
     four = torch.cat([half, half.flip(1)], dim=1)
     four[2] = torch.tensor([[0.8, 0.2], [0.8, 0.2], [0.2, 0.8], [0.2, 0.8]])
     assert chosen(four, 2) == [0, 2]
-    assert STRATEGIES["bald"](Candidates(4, probs_N_K_C=four), 2, seeded()).tolist() == [0, 1]
+    assert bald(Candidates(4, probs_N_K_C=four), 2, seeded()).tolist() == [0, 1]
 
 
 def test_the_first_pick_is_that_of_bald():
     for seed in range(10):
         probs = posterior(20, seed)
-        bald = STRATEGIES["bald"](Candidates(20, probs_N_K_C=probs), 1, seeded())
-        assert chosen(probs, 1) == bald.tolist()
+        first = bald(Candidates(20, probs_N_K_C=probs), 1, seeded())
+        assert chosen(probs, 1) == first.tolist()
 
 
 def test_impossible_outcomes_are_no_trouble():
@@ -109,7 +109,7 @@ def test_sampled_outcomes_come_near_the_exact_information(monkeypatch):
     probs = posterior(7, 3, passes=5, classes=3)
     exact = information(probs, list(range(6))) - information(probs, list(range(5)))
     monkeypatch.setattr(module, "OUTCOMES", 80)
-    found = []
+    gains = []
     for seed in range(40):
         generator, one = seeded(seed), torch.ones(1, dtype=torch.float64)
         table = Joint(one, torch.full((1, 5), 0.2, dtype=torch.float64))
@@ -117,9 +117,9 @@ def test_sampled_outcomes_come_near_the_exact_information(monkeypatch):
             table = table.with_casting(probs[casting], generator)
         assert len(table.shares_S) <= 80
         assert float(table.shares_S.sum()) == pytest.approx(1)
-        found.append(float(table.gains(probs[5:6])))
-    error = np.std(found) / math.sqrt(len(found))
-    assert np.mean(found) == pytest.approx(exact, abs=4 * error)
+        gains.append(float(table.gains(probs[5:6])))
+    error = np.std(gains) / math.sqrt(len(gains))
+    assert np.mean(gains) == pytest.approx(exact, abs=4 * error)
     assert error < 0.02
 
 

@@ -1,9 +1,11 @@
 import pytest
 import torch
 
-from models.acquisition.candidates import Candidates, needs_of, wants_members
+from models.acquisition.candidates import Candidates
 from models.acquisition.selection import choose_batch
-from models.acquisition.strategies.table import STRATEGIES, find_strategy, needing
+from models.acquisition.strategies.diverse import diverse
+from models.acquisition.strategies.table import find_strategy
+from models.acquisition.strategy import needing, needs_of, wants_members
 from models.errors import DataError
 
 
@@ -23,7 +25,7 @@ def in_three_kinds(margins, kinds):
 
 def test_the_best_of_each_cluster_among_the_best_is_taken():
     candidates = in_three_kinds([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0, 0, 0, 1, 1, 2])
-    assert STRATEGIES["margin"](candidates, 3, seeded()).tolist() == [0, 1, 2]
+    assert find_strategy("margin")(candidates, 3, seeded()).tolist() == [0, 1, 2]
     assert find_strategy("diverse-margin")(candidates, 3, seeded()).tolist() == [0, 3, 5]
 
 
@@ -56,8 +58,6 @@ def test_what_ranks_is_asked_once_a_batch():
         """Count."""
         asked.append(size)
         return torch.arange(size)
-
-    from models.acquisition.strategies.diverse import diverse
 
     candidates = in_three_kinds([0.1] * 6, [0, 0, 0, 1, 1, 2])
     batch = choose_batch(diverse("it", counting), candidates, list("aaaabc"), 4, seeded())

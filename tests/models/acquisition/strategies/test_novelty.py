@@ -76,5 +76,5 @@ def test_rare_synthetic_defects_are_among_the_first():
     castings = list(draw_castings(spec))
     images = torch.stack([torch.from_numpy(c.image).reshape(1, 32, 32) for c in castings])
     defects = {i for i, casting in enumerate(castings) if casting.label != "ok"}
-    found = defects & set(chosen(images, 40))
-    assert len(found) >= len(defects) / 2  # by chance a tenth
+    seen_first = defects & set(chosen(images, 40))
+    assert len(seen_first) >= len(defects) / 2  # by chance a tenth

@@ -7,7 +7,7 @@ from models.acquisition.candidates import Candidates
 from models.acquisition.selection import choose_batch
 from models.acquisition.strategies.table import find_strategy
 from models.acquisition.strategies.vaal import steps_for, vaal
-from models.acquisition.strategy_checks import made_up
+from models.acquisition.strategy_checks import random_candidates
 from models.errors import DataError
 
 
@@ -45,7 +45,7 @@ def test_colour_and_any_size_will_do():
 
 
 def test_with_nothing_labelled_it_names_strategies_that_start_cold():
-    candidates = made_up(4)
+    candidates = random_candidates(4)
     with pytest.raises(DataError, match="of which there are 0; start cold with typiclust"):
         vaal(replace(candidates, labelled_images=candidates.labelled_images[:0]), 2, seeded())
 
@@ -54,7 +54,7 @@ def test_with_nothing_labelled_it_names_strategies_that_start_cold():
 def test_it_is_trained_once_a_batch_however_often_parts_collide(name):
     told = []
     parts = ["one"] * 9 + ["two", "three"]
-    candidates = made_up(11)
+    candidates = random_candidates(11)
     batch = choose_batch(
         find_strategy(name),
         candidates,
