@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from jobs.adapters import ledger_tables
+from jobs.adapters import ledger_tables as tables
 from jobs.adapters.migrations import bring_up_to_date
 from jobs.campaign.ports import ORACLE, Asked, CampaignRow, Label, Trained, Use
 from jobs.datasets.ports import Seen
@@ -49,7 +49,7 @@ class Ledger:
         at = _now()
         with self.engine.begin() as connection:
             connection.execute(
-                ledger_tables.campaigns.insert().values(
+                tables.campaigns.insert().values(
                     name=row.name,
                     options=json.dumps(dict(row.options), sort_keys=True),
                     channels=row.channels,
@@ -57,7 +57,7 @@ class Ledger:
                 )
             )
             connection.execute(
-                ledger_tables.lengths.insert().values(campaign=row.name, rounds=row.rounds, at=at)
+                tables.lengths.insert().values(campaign=row.name, rounds=row.rounds, at=at)
             )
         return replace(row, run_id=None, begun=at)
 
@@ -65,11 +65,11 @@ class Ledger:
         """Record which MLflow run is the campaign's, once."""
         row = self.campaign(name)
         if row is not None and row.run_id is None:
-            self._insert(ledger_tables.runs, [{"campaign": name, "run_id": run_id}])
+            self._insert(tables.runs, [{"campaign": name, "run_id": run_id}])
 
     def lengthen(self, name: str, rounds: int) -> None:
         """Record how many rounds the campaign shall have from now on."""
-        self._insert(ledger_tables.lengths, [{"campaign": name, "rounds": rounds, "at": _now()}])
+        self._insert(tables.lengths, [{"campaign": name, "rounds": rounds, "at": _now()}])
 
     def campaign(self, name: str) -> CampaignRow | None:
         """A campaign by name."""
@@ -77,45 +77,33 @@ class Ledger:
 
     def campaigns(self) -> list[CampaignRow]:
         """All campaigns, oldest first."""
-        with self.engine.connect() as connection:
-            rows = (
-                connection.execute(
-                    sa.select(ledger_tables.campaigns, ledger_tables.runs.c.run_id)
-                    .outerjoin(
-                        ledger_tables.runs,
-                        ledger_tables.runs.c.campaign == ledger_tables.campaigns.c.name,
-                    )
-                    .order_by(ledger_tables.campaigns.c.at)
-                )
-                .mappings()
-                .all()
+        runs = tables.runs.c.campaign == tables.campaigns.c.name
+        query = sa.select(tables.campaigns, tables.runs.c.run_id).outerjoin(tables.runs, runs)
+        rows = self._rows(query.order_by(tables.campaigns.c.at))
+        query = sa.select(tables.lengths).order_by(tables.lengths.c.id)
+        # read last: whatever campaign was seen, its length was written with it
+        lengths = {row.campaign: row.rounds for row in self._rows(query)}
+        return [
+            CampaignRow(
+                name=row.name,
+                options=json.loads(row.options),
+                rounds=lengths[row.name],
+                channels=row.channels,
+                run_id=row.run_id,
+                begun=row.at,
             )
-            query = sa.select(ledger_tables.lengths.c.campaign, ledger_tables.lengths.c.rounds)
-            by_age = query.order_by(ledger_tables.lengths.c.id)
-            # read last: whatever campaign was seen, its length was written with it
-            lengths = dict(connection.execute(by_age).tuples().all())
-            return [
-                CampaignRow(
-                    name=row["name"],
-                    options=json.loads(row["options"]),
-                    rounds=lengths[row["name"]],
-                    channels=row["channels"],
-                    run_id=row["run_id"],
-                    begun=row["at"],
-                )
-                for row in rows
-            ]
+            for row in rows
+        ]
 
     # castings and sides
 
     def seen(self, data: str | None = None) -> dict[str, Seen]:
         """Every casting ever seen in a data set, or anywhere."""
-        table = ledger_tables.castings
+        table = tables.castings
         query = sa.select(table.c.casting, table.c.path, table.c.unreadable).order_by(table.c.id)
         if data is not None:
             query = query.where(table.c.data == data)
-        with self.engine.connect() as connection:
-            return {row.casting: Seen(*row[1:]) for row in connection.execute(query)}
+        return {row.casting: Seen(*row[1:]) for row in self._rows(query)}
 
     def record_seen(self, data: str, castings: Mapping[str, Seen]) -> None:
         """Record what was seen in a data set; the latest word counts."""
@@ -125,15 +113,14 @@ class Ledger:
             for casting, seen in castings.items()
             if known.get(casting) != seen
         ]
-        self._insert(ledger_tables.castings, rows)
+        self._insert(tables.castings, rows)
 
     def sides(self, data: str, split: str) -> dict[str, PartSide]:
         """The side of every part of a data set that was placed before, by part."""
-        query = sa.select(
-            ledger_tables.sides.c.part, ledger_tables.sides.c.stratum, ledger_tables.sides.c.side
-        ).where(ledger_tables.sides.c.data == data, ledger_tables.sides.c.split == split)
-        with self.engine.connect() as connection:
-            return {row.part: PartSide(*row) for row in connection.execute(query)}
+        table = tables.sides
+        query = sa.select(table.c.part, table.c.stratum, table.c.side)
+        query = query.where(table.c.data == data, table.c.split == split)
+        return {row.part: PartSide(*row) for row in self._rows(query)}
 
     def record_sides(self, data: str, split: str, parts: Iterable[PartSide]) -> None:
         """Record the side of parts; those known already stay where they are."""
@@ -147,7 +134,7 @@ class Ledger:
     )
     def _insert_new_sides(self, data: str, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
         known = self.sides(data, split)
-        self._insert(ledger_tables.sides, [row for row in rows if row["part"] not in known])
+        self._insert(tables.sides, [row for row in rows if row["part"] not in known])
 
     # batches and labels
 
@@ -159,25 +146,24 @@ class Ledger:
             {"campaign": campaign, "round": number, "rank": rank, "casting": casting, "use": use}
             for rank, (casting, use) in enumerate(castings)
         ]
-        self._insert(ledger_tables.batches, rows)
+        self._insert(tables.batches, rows)
 
     def asked(self, campaign: str) -> list[Asked]:
         """Everything the campaign has asked for, in order."""
-        table = ledger_tables.batches
+        table = tables.batches
         query = (
             sa.select(table.c.round, table.c.rank, table.c.casting, table.c.use)
             .where(table.c.campaign == campaign)
             .order_by(table.c.round, table.c.rank)
         )
-        with self.engine.connect() as connection:
-            return [Asked(*row) for row in connection.execute(query)]
+        return [Asked(*row) for row in self._rows(query)]
 
-    def record_labels(self, labels: Sequence[Label]) -> int:
+    def record_labels(self, labels: Iterable[Label]) -> int:
         """Record who calls castings what, in order and at once; returns how many are news.
 
         What an annotator said last about a casting and says again is no news.
         """
-        castings_of = defaultdict(set)
+        labels, castings_of = list(labels), defaultdict(set)
         for casting, _, annotator in labels:
             castings_of[annotator].add(casting)
         said = {by: self._labels_by(by, sorted(castings)) for by, castings in castings_of.items()}
@@ -187,37 +173,34 @@ class Ledger:
             if said[annotator].get(casting) != label:
                 said[annotator][casting] = label
                 news.append({"casting": casting, "label": label, "annotator": annotator, "at": at})
-        self._insert(ledger_tables.labels, news)
+        self._insert(tables.labels, news)
         return len(news)
 
     def labels(self) -> dict[str, str]:
         """The label of every casting that has one; the latest counts."""
-        table = ledger_tables.labels
+        table = tables.labels
         query = sa.select(table.c.casting, table.c.label).order_by(table.c.id)
-        with self.engine.connect() as connection:
-            return dict(connection.execute(query).tuples().all())
+        return {row.casting: row.label for row in self._rows(query)}
 
     def labelled_by_people(self) -> set[str]:
         """The castings whose latest label is not the oracle's."""
-        table = ledger_tables.labels
+        table = tables.labels
         query = sa.select(table.c.casting, table.c.annotator).order_by(table.c.id)
-        with self.engine.connect() as connection:
-            latest = {row.casting: row.annotator for row in connection.execute(query)}
+        latest = {row.casting: row.annotator for row in self._rows(query)}
         return {casting for casting, annotator in latest.items() if annotator != ORACLE}
 
     def _labels_by(self, annotator: str, castings: Sequence[str]) -> dict[str, str]:
         """What an annotator last called each of these castings that they have labelled."""
-        table = ledger_tables.labels
+        table = tables.labels
         query = sa.select(table.c.casting, table.c.label).order_by(table.c.id)
         query = query.where(table.c.annotator == annotator)
-        with self.engine.connect() as connection:
-            return {
-                row.casting: row.label
-                for start in range(0, len(castings), _VARIABLES)
-                for row in connection.execute(
-                    query.where(table.c.casting.in_(castings[start : start + _VARIABLES]))
-                )
-            }
+        return {
+            row.casting: row.label
+            for start in range(0, len(castings), _VARIABLES)
+            for row in self._rows(
+                query.where(table.c.casting.in_(castings[start : start + _VARIABLES]))
+            )
+        }
 
     # rounds
 
@@ -227,17 +210,20 @@ class Ledger:
             return
         metrics = json.dumps(dict(trained.metrics), sort_keys=True)
         row = vars(trained) | {"campaign": campaign, "metrics": metrics, "at": _now()}
-        self._insert(ledger_tables.rounds, [row])
+        self._insert(tables.rounds, [row])
 
     def rounds(self, campaign: str) -> list[Trained]:
         """The finished trainings of a campaign, in order."""
-        table = ledger_tables.rounds
+        table = tables.rounds
         query = sa.select(table).where(table.c.campaign == campaign).order_by(table.c.round)
+        return [
+            Trained(t.round, t.run_id, t.version, t.labels_total, json.loads(t.metrics))
+            for t in self._rows(query)
+        ]
+
+    def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self.engine.connect() as connection:
-            return [
-                Trained(t.round, t.run_id, t.version, t.labels_total, json.loads(t.metrics))
-                for t in connection.execute(query)
-            ]
+            return connection.execute(query).all()
 
     def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:

@@ -78,8 +78,8 @@ class MlflowTracker(MlflowRegistry):
         """The nested run of that name below `parent`."""
         experiment = self._client.get_run(parent).info.experiment_id
         where = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`mlflow.runName` = '{name}'"
-        found = self._client.search_runs([experiment], where)
-        rounds = [run for run in found if "continues" not in run.data.tags]
+        named = self._client.search_runs([experiment], where)
+        rounds = [run for run in named if "continues" not in run.data.tags]
         if rounds:
             run_id = str(rounds[0].info.run_id)
         else:
@@ -92,10 +92,10 @@ class MlflowTracker(MlflowRegistry):
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Log those points that are not there yet, in one batch."""
-        now = int(time.time() * 1000)
+        at = int(time.time() * 1000)
         known = self._client.get_run(run_id).data.metrics
         points = [
-            Metric(key, value, now, step)
+            Metric(key, value, at, step)
             for key, value in _allowed(metrics).items()
             if key not in known
             or all(p.step != step for p in self._client.get_metric_history(run_id, key))
@@ -142,13 +142,13 @@ class MlflowTracker(MlflowRegistry):
         """The run that a job made or took over just before it died, in whichever experiment."""
         experiments = [e.experiment_id for e in self._client.search_experiments()]
         where, order = f"tags.begun = '{begun}'", ["attributes.start_time ASC"]
-        found: Sequence[Run] = self._client.search_runs(experiments, where, order_by=order)
-        return str(found[0].info.run_id) if found else None
+        runs: Sequence[Run] = self._client.search_runs(experiments, where, order_by=order)
+        return str(runs[0].info.run_id) if runs else None
 
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         try:
             return str(self._client.create_experiment(EXPERIMENT))
         except MlflowException as error:

@@ -1,8 +1,9 @@
-"""A small context in memory: a tracker and a scorer that behave, and castings to try them on."""
+"""A small context in memory: a tracker and a service that behave, and castings to try them on."""
 
 import io
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from jobs import progress
 from jobs.adapters.ledger import Ledger
 from jobs.campaign.ports import CampaignRow, Context, Request, Scored, Trained
 from jobs.options import RunOptions
-from models.errors import ServiceError, UnreadableImage, VersionNotFound
+from models.errors import ServiceError, UnreadableImage, VersionError, VersionNotFound
 from models.images import decode
 from models.network.network import Network
 from models.network.spec import NetworkSpec
@@ -28,6 +29,7 @@ class FakeRun:
     tags: dict[str, str] = field(default_factory=dict)
     points: list[tuple[str, int, float]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    data: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     status: str = "RUNNING"
     parent: str | None = None
     name: str = ""
@@ -54,26 +56,27 @@ class FakeTracker:
         made = [r for r, run in self.runs.items() if run.tags.get("begun") == tags["begun"]]
         again = "-again" if f"run-of-{name}" in self.runs else ""
         run_id = recorded or next(iter(made), f"run-of-{name}{again}")
-        run = self.runs.setdefault(run_id, FakeRun(name=name))
-        run.params |= {k: str(v) for k, v in params.items()}
-        run.tags |= tags
-        run.status = "RUNNING"
-        return run_id
+        return self._open(run_id, FakeRun(name=name), params, tags)
 
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> str:
-        run_id = f"{parent}/{name}"
-        run = self.runs.setdefault(run_id, FakeRun(parent=parent, name=name))
-        run.status = "RUNNING"
-        run.params |= {k: str(v) for k, v in params.items()}
+        return self._open(f"{parent}/{name}", FakeRun(parent=parent, name=name), params, tags)
+
+    def _open(
+        self, run_id: str, new: FakeRun, params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> str:
+        run = self.runs.setdefault(run_id, new)
+        run.params = {k: str(v) for k, v in params.items()} | run.params
         run.tags |= tags
+        run.status = "RUNNING"
         return run_id
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         run = self.runs[run_id]
         known = {(key, at) for key, at, _ in run.points}
-        run.points += [(k, step, v) for k, v in metrics.items() if (k, step) not in known]
+        named = {re.sub(r"[^\w\-. :/]", "_", key): value for key, value in metrics.items()}
+        run.points += [(k, step, v) for k, v in named.items() if (k, step) not in known]
 
     def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
         self.runs[run_id].files |= files
@@ -81,7 +84,7 @@ class FakeTracker:
     def log_data_set(
         self, run_id: str, source: str, digest: str, counts: Mapping[str, int]
     ) -> None:
-        self.runs[run_id].tags["data"] = f"{source} {digest[:8]} {sorted(counts.items())}"
+        self.runs[run_id].data[Path(source).name, digest[:32]] = dict(counts)
 
     def close_run(self, run_id: str, *, failed: bool = False) -> None:
         self.runs[run_id].status = "FAILED" if failed else "FINISHED"
@@ -98,25 +101,29 @@ class FakeTracker:
         tags: Mapping[str, str],
     ) -> Version:
         assert len(golden_N) > 0
-        for version, _ in self.versions:
-            if version.run_id == run_id and version.name == name:
-                return version
-        version = Version(name, str(len(self.versions) + 1), run_id, dict(tags))
+        ours = [version for version, _ in self.versions if version.name == name]
+        latest = [version for version in ours if version.run_id == run_id][-1:]
+        if latest and latest[0].tags["labels_sha256"] == tags["labels_sha256"]:
+            return replace(latest[0], tags=dict(latest[0].tags))
+        version = Version(name, str(len(ours) + 1), run_id, dict(tags))
         self.versions.append((version, predictor))
-        return version
+        return replace(version, tags=dict(tags))
 
     def current(self, name: str) -> Version | None:
         return self.find(name, self.alias[name]) if name in self.alias else None
 
     def find(self, name: str, number: str) -> Version:
-        return self._entry(name, number)[0]
+        version = self._entry(name, number)[0]
+        return replace(version, tags=dict(version.tags))
 
     def load(self, version: Version) -> Predictor:
         return self._entry(version.name, version.number)[1]
 
     def export(self, version: Version, folder: Path) -> None:
         self._entry(version.name, version.number)
-        folder.mkdir()
+        if folder.exists():
+            raise VersionError(f"{folder} exists; remove it or name another folder")
+        folder.mkdir(parents=True)
 
     def promote(self, version: Version) -> None:
         before = self.alias.get(version.name)
@@ -131,7 +138,8 @@ class FakeTracker:
         self.alias[version.name] = version.number
 
     def _tag(self, version: Version, key: str, value: str) -> None:
-        version.tags[key] = value  # type: ignore[index] -- ours are dictionaries
+        tags = self._entry(version.name, version.number)[0].tags
+        tags[key] = value  # type: ignore[index] -- ours are dictionaries
 
     def predictor(self, name: str, number: str) -> Predictor:
         return self._entry(name, number)[1]
@@ -144,7 +152,7 @@ class FakeTracker:
 
 
 @dataclass
-class FakeScorer:
+class FakeScoringService:
     """The service without HTTP: it computes with the versions that the tracker holds."""
 
     tracker: FakeTracker
@@ -159,12 +167,18 @@ class FakeScorer:
         self.explained.append((image[0], version))
         if not self.explains:
             raise ServiceError("the service answers 404: Not Found")
+        try:
+            decode(image[1], self._predictor(version).preprocessing)
+        except UnreadableImage as error:
+            raise ServiceError(f"the service answers 400: {error}") from error
         return image[1]  # a picture of the casting, if not of its map
 
     def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
         self.requests.append(request)
         self.sent += [len(data) for _, data in images]
-        predictor = self.tracker.predictor(self.name, request.version)
+        predictor = self._predictor(request.version)
+        if self.tracker.find(self.name, request.version).run_id != request.run_id:
+            raise ServiceError(f"the service has no version {request.version} of {request.run_id}")
         contents, pixels, refused = [], [], {}
         for position, (casting, data) in enumerate(images):
             if casting in self.refuse:
@@ -182,6 +196,12 @@ class FakeScorer:
         kept = {name: tensors[name] for name in request.include}
         return Scored([dict(a) for a in predictor.answers(contents, results)], kept, refused)
 
+    def _predictor(self, version: str) -> Predictor:
+        try:
+            return self.tracker.predictor(self.name, version)
+        except VersionNotFound as error:
+            raise ServiceError(f"the service answers 404: {error}") from error
+
 
 @dataclass
 class FakeContext:
@@ -192,7 +212,7 @@ class FakeContext:
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.scorer = FakeScorer(self.tracker)
+        self.scorer = FakeScoringService(self.tracker)
         self.ledger = Ledger(f"sqlite:///{self.folder / 'ledger.db'}")
 
     def open(self) -> Context:

@@ -79,7 +79,7 @@ def fragile(context: Context, fate: Fate) -> Context:
         context,
         ledger=Fragile(context.ledger, fate),  # type: ignore[arg-type]
         tracker=Fragile(context.tracker, fate),  # type: ignore[arg-type]
-        scorer=lambda options: Fragile(context.scoring_service(options), fate),  # type: ignore[arg-type,return-value]
+        scoring_service=lambda options: Fragile(context.scoring_service(options), fate),  # type: ignore[arg-type,return-value]
     )
 
 

@@ -1,7 +1,8 @@
-import os
-
 import pytest
-from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.environment_variables import (
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT,
+    MLFLOW_TRACKING_URI,
+)
 
 from jobs.adapters import environment
 
@@ -15,7 +16,7 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_variables_all_is_in_the_working_directory(monkeypatch: pytest.MonkeyPatch):
     environment.prepare_mlflow()
-    assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///mlflow.db"
+    assert MLFLOW_TRACKING_URI.get() == "sqlite:///mlflow.db"
     assert environment.ledger_url() == "sqlite:///ledger.db"
     assert environment.handed_run() is None
 
@@ -24,7 +25,7 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking")
     monkeypatch.setenv("CASTING_LEDGER", "postgresql+psycopg://ledger")
     environment.prepare_mlflow()
-    assert os.environ["MLFLOW_TRACKING_URI"] == "http://tracking"
+    assert MLFLOW_TRACKING_URI.get() == "http://tracking"
     assert environment.ledger_url() == "postgresql+psycopg://ledger"
 
 

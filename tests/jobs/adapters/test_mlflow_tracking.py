@@ -1,22 +1,14 @@
-"""The tracker on a real MLflow store."""
+"""What only the tracker on a real MLflow store does; the rest is in `test_ports`."""
 
 import pytest
-import torch
 from mlflow import MlflowClient
 from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 
 from jobs.adapters.mlflow_tracking import EXPERIMENT, MlflowTracker, why_away
-from models.errors import VersionNotFound
-from models.evaluation.operating_point import OperatingPoint
-from models.images import Preprocessing
-from models.network.spec import NetworkSpec
-from models.network.weights import build
-from models.prediction.predictor import Predictor
 
 TAGS = {"campaign": "a", "strategy": "bald", "seed": "0", "begun": "2026-11-24T08:00:00.1"}
-LABELS = {"labels": "40", "labels_sha256": "x"}
 
 
 @pytest.fixture
@@ -88,76 +80,13 @@ def test_a_campaign_continued_by_another_run_goes_on_in_its_own(tracking_store: 
     assert run.info.status == "FINISHED"
 
 
-def test_a_round_is_nested_once(tracker: MlflowTracker, tracking_store: MlflowClient):
-    parent = tracker.open_campaign("a", None, {}, TAGS)
-    run_id = tracker.open_round(parent, "round-00", {"batch": 20}, TAGS | {"round": "0"})
-    assert tracker.open_round(parent, "round-00", {"batch": 20}, TAGS | {"round": "0"}) == run_id
-    run = tracking_store.get_run(run_id)
-    assert run.data.tags["mlflow.parentRunId"] == parent
-    assert run.info.run_name == "round-00"
-
-
-def test_a_campaign_that_fails_leaves_no_round_running(
+def test_the_counts_of_a_data_set_are_its_profile(
     tracker: MlflowTracker, tracking_store: MlflowClient
 ):
-    parent = tracker.open_campaign("a", None, {}, TAGS)
-    done = tracker.open_round(parent, "round-00", {}, TAGS)
-    tracker.close_run(done)
-    broken = tracker.open_round(parent, "round-01", {}, TAGS)
-    tracker.close_run(parent, failed=True)
-    states = [tracking_store.get_run(run).info.status for run in (parent, done, broken)]
-    assert states == ["FAILED", "FINISHED", "FAILED"]
-
-
-def test_no_metric_point_is_logged_twice(tracker: MlflowTracker, tracking_store: MlflowClient):
     run_id = tracker.open_campaign("a", None, {}, TAGS)
-    tracker.log_metrics(run_id, {"test/accuracy": 0.5, "labels/share_a,b": 1.0}, 40)
-    tracker.log_metrics(run_id, {"test/accuracy": 0.9, "test/nll": 1.0}, 40)
-    tracker.log_metrics(run_id, {"test/accuracy": 0.7}, 60)
-    history = tracking_store.get_metric_history(run_id, "test/accuracy")
-    assert [(p.step, p.value) for p in history] == [(40, 0.5), (60, 0.7)]
-    metrics = tracking_store.get_run(run_id).data.metrics
-    assert set(metrics) == {"test/accuracy", "labels/share_a_b", "test/nll"}
-
-
-def test_files_become_artifacts(tracker: MlflowTracker, tracking_store: MlflowClient):
-    run_id = tracker.open_campaign("a", None, {}, TAGS)
-    tracker.log_files(run_id, {"acquired.csv": b"casting\n"})
-    assert [f.path for f in tracking_store.list_artifacts(run_id)] == ["acquired.csv"]
-
-
-def test_the_data_set_is_an_input_of_the_run(tracker: MlflowTracker, tracking_store: MlflowClient):
-    run_id = tracker.open_campaign("a", None, {}, TAGS)
-    for _ in range(2):
-        tracker.log_data_set(run_id, "/data/castings", "d" * 64, {"train_castings": 7})
-    (found,) = tracking_store.get_run(run_id).inputs.dataset_inputs
-    assert found.dataset.name == "castings"
-    assert found.dataset.profile == '{"train_castings": 7}'
-
-
-def test_a_run_publishes_one_version_and_promotion_remembers_the_one_before(
-    tracker: MlflowTracker, tracking_store: MlflowClient
-):
-    parent = tracker.open_campaign("a", None, {}, TAGS)
-    network = build(NetworkSpec("resnet18", 1, 2), "scratch", torch.Generator().manual_seed(0))
-    predictor = Predictor(network.eval(), Preprocessing(32), ("def", "ok"), OperatingPoint("ok"))
-    pixels_N = torch.randint(0, 255, (3, 1, 32, 32), dtype=torch.uint8)
-    versions = []
-    for number in range(2):
-        run_id = tracker.open_round(parent, f"round-{number:02d}", {}, TAGS)
-        version = tracker.publish("m", predictor, pixels_N, run_id, TAGS | LABELS)
-        assert tracker.publish("m", predictor, pixels_N, run_id, TAGS | LABELS) == version
-        tracker.promote(version)
-        versions.append(version.number)
-    assert versions == ["1", "2"]
-    current = tracker.current("m")
-    assert current is not None
-    assert current.number == "2"
-    assert current.tags["previous"] == "1"
-    assert tracker.find("m", "1").tags["previous"] == "none"
-    assert tracker.current("nothing") is None
-    with pytest.raises(VersionNotFound, match="m has no version 9"):
-        tracker.find("m", "9")
+    tracker.log_data_set(run_id, "/data/castings", "d" * 64, {"train_castings": 7})
+    (noted,) = tracking_store.get_run(run_id).inputs.dataset_inputs
+    assert noted.dataset.profile == '{"train_castings": 7}'
 
 
 @pytest.mark.parametrize(
