@@ -20,7 +20,7 @@ from service.http import page, schemas
 from service.http.deadline import ANSWER_SECONDS, by, while_there
 from service.http.explain import PNG, only_image, picture
 from service.http.form import EXPLAIN_FIELDS, FIELDS, read_form
-from service.http.intake import Intake
+from service.http.admission import Intake
 from service.http.negotiation import BINARY, JSON, wants_binary
 from service.http.openapi import (
     EXPLAIN_BODY,
@@ -30,7 +30,7 @@ from service.http.openapi import (
     complete,
     errors,
 )
-from service.metrics import exposition
+from service.http import exposition
 from service.metrics.counters import Counters
 from service.middleware.request_log import note
 from service.refusals import NotNow, Refusal, TooSlow

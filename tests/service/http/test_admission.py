@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.http import schemas
-from service.http.intake import Intake
+from service.http.admission import Intake
 from service.refusals import NotNow
 from tests.service.fakes import multipart, named
 
