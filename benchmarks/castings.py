@@ -46,7 +46,8 @@ def untrained(seed: int, size: int = 128) -> Predictor:
 
 
 def side_by_side(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
-    """Do the work on `MAX_MINIBATCH` items at a time, a thread of one torch thread on each core."""
-    chunks = [items[start : start + MAX_MINIBATCH] for start in range(0, len(items), MAX_MINIBATCH)]
+    """Do the work on `MAX_MINIBATCH` items at a time, in a thread of one torch thread per core."""
+    size = MAX_MINIBATCH
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
     with ThreadPoolExecutor(torch.get_num_threads(), "", use_threads, (1,)) as threads:
         return list(threads.map(work, chunks))

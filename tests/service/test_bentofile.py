@@ -41,16 +41,20 @@ def test_it_keeps_clear_of_what_bentoml_trips_over(bentofile):
     assert not {"conda", "models"} & set(bentofile)
 
 
-def test_it_takes_every_file_of_the_service_along(bentofile):
-    left = [
+def test_it_takes_every_file_of_models_and_service_along_and_no_test(bentofile):
+    taken = {
         path
-        for path in (ROOT / "service").rglob("*.*")
+        for pattern in bentofile["include"]
+        for path in ROOT.glob(pattern.removeprefix("/"))
+        if path.is_file()
+    }
+    files = {
+        path
+        for package in ("models", "service")
+        for path in (ROOT / package).rglob("*.*")
         if path.suffix != ".pyc"
-        and not any(
-            Path("/", path.relative_to(ROOT)).match(pattern) for pattern in bentofile["include"]
-        )
-    ]
-    assert left == []
+    }
+    assert taken - set((ROOT / "version").rglob("*")) == files
 
 
 @pytest.fixture
@@ -109,6 +113,10 @@ def test_a_bento_carries_its_version_and_serves_it_without_mlflow(
     source = bento / "src"
     assert {path.name for path in source.iterdir() if path.is_dir()} >= {"models", "service"}
     assert not list(source.rglob("*.pyc"))
+    assert not list(source.rglob("test_*"))
+    for package in ("models", "service"):
+        modules = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
+        assert {path.relative_to(source) for path in (source / package).rglob("*.py")} == modules
     written = (bento / "env" / "python" / "requirements.txt").read_text().splitlines()
     packages = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]["packages"]
     assert set(packages) <= set(written)
