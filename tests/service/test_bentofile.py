@@ -17,8 +17,7 @@ import yaml
 from models.images import decode
 from models.registry import mlflow_registry
 from tests.processes import eventually
-from tests.service.real import free_port, publish
-from tests.service.test_inspector import answers
+from tests.service.real import answers, free_port, publish
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -84,6 +83,7 @@ def bento_home(tracking_store, predictors, tmp_path) -> Path:
 def served(bento_home, tmp_path) -> Iterator[httpx.Client]:
     """The Bento, served from another folder, with its tracking server gone."""
     port, log, elsewhere = free_port(), tmp_path / "log", tmp_path / "elsewhere"
+    url = f"http://127.0.0.1:{port}"
     elsewhere.mkdir()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CASTING_")} | {
         "BENTOML_HOME": str(bento_home),
@@ -97,8 +97,8 @@ def served(bento_home, tmp_path) -> Iterator[httpx.Client]:
             command, cwd=elsewhere, env=environment, stdout=file, stderr=file
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            assert eventually(lambda: answers(client), 60), log.read_text()
+        with httpx.Client(base_url=url, timeout=30) as client:
+            assert eventually(lambda: answers(url), 60), log.read_text()
             yield client
     finally:
         server.send_signal(signal.SIGTERM)
