@@ -18,7 +18,7 @@ from models.network.device import use_threads
 from models.network.spec import NetworkSpec
 from models.network.weights import build
 from models.prediction.predictor import Predictor
-from service.scoring.batch_scheduler import SHARED
+from service.scoring.batch_scheduler import MAX_MINIBATCH
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,7 +47,8 @@ def untrained(seed: int, size: int = 128) -> Predictor:
 
 
 def side_by_side(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
-    """Do the work on `SHARED` items at a time, a thread of one torch thread on each core."""
-    chunks = [items[start : start + SHARED] for start in range(0, len(items), SHARED)]
+    """Do the work on `MAX_MINIBATCH` items at a time, in a thread of one torch thread per core."""
+    size = MAX_MINIBATCH
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
     with ThreadPoolExecutor(torch.get_num_threads(), "", use_threads, (1,)) as threads:
         return list(threads.map(work, chunks))

@@ -31,12 +31,12 @@ from models.network.network import Network
 from models.network.spec import NetworkSpec
 from models.training.fit import fit
 from models.training.recipe import Recipe
-from service.scoring.batch_scheduler import SHARED
+from service.scoring.batch_scheduler import MAX_MINIBATCH
 
 Engine = Callable[[Tensor], Tensor]
 LOOK = Preprocessing(128)
 LABELS, TURNS, SECONDS = 250, 5, 2.0
-WORK = f"backbone at {LOOK.size} px, minibatches of {SHARED}"
+WORK = f"backbone at {LOOK.size} px, minibatches of {MAX_MINIBATCH}"
 BOUNDS = {"int8": Bound(least=1.9, unit=" x eager bf16")}
 
 
@@ -134,7 +134,7 @@ def rows(network: Network, pool: Tensor, truth_N: Tensor) -> Iterator[Row]:
             start = time.perf_counter()
             engine = make(network, cores)
             with torch.inference_mode():
-                engine(pool[:SHARED])
+                engine(pool[:MAX_MINIBATCH])
             ready = time.perf_counter() - start
             turns = [
                 (throughput(engine, pool, cores), throughput(network.features, pool, cores))
@@ -160,7 +160,7 @@ def judged(
 ) -> tuple[Tensor, float]:
     """BALD of the pool by an engine's features, and the share whose class they tell."""
     with torch.inference_mode():
-        features = torch.cat([engine(chunk).float() for chunk in pool.split(SHARED)])
+        features = torch.cat([engine(chunk).float() for chunk in pool.split(MAX_MINIBATCH)])
     weight, bias = network.readout()
     masks = pass_masks(50, network.feature_count, 0.5, 0)
     class_N = (features @ weight.T + bias).argmax(dim=1)
@@ -175,8 +175,8 @@ def throughput(engine: Engine, pool: Tensor, cores: int) -> float:
         done, end = 0, time.perf_counter() + seconds
         with torch.inference_mode():
             while done == 0 or time.perf_counter() < end:
-                engine(pool[:SHARED])
-                done += SHARED
+                engine(pool[:MAX_MINIBATCH])
+                done += MAX_MINIBATCH
         return done
 
     with ThreadPoolExecutor(cores, "", use_threads, (1,)) as threads:

@@ -21,26 +21,26 @@ from service.runtime import configure_libraries
 _SECONDS = round(ANSWER_SECONDS) + 5
 
 
-class Shell(Starlette):
-    """The app that BentoML mounts when this module is imported, and a worker fills later.
+class DeferredApp(Starlette):
+    """The app that BentoML mounts when this module is imported, and a worker opens later.
 
     The parent of the workers imports the module too: without torch in it, it stays small.
     """
 
-    filling: Starlette | None = None
+    opened: Starlette | None = None
     api_key: str | None = None
 
     @property
     def routes(self) -> list[BaseRoute]:
         """The routes by which BentoML decides what is ours."""
-        return super().routes if self.filling is None else self.filling.routes
+        return super().routes if self.opened is None else self.opened.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand requests to what fills it."""
-        await (self.filling or super().__call__)(scope, receive, send)
+        """Hand requests to the opened app."""
+        await (self.opened or super().__call__)(scope, receive, send)
 
 
-app = Shell()
+app = DeferredApp()
 
 
 @bentoml.service(
@@ -62,12 +62,12 @@ class CastingInspector:
         from service.http.app import open_app
         from service.settings import Settings
 
-        settings = Settings.read(os.environ)
-        app.filling = filling = open_app(settings)  # its lanes have counted the cores
+        settings = Settings.read()
+        app.opened = opened = open_app(settings)  # it has counted the cores
         use_threads(1)  # a second team of threads anywhere, and OpenMP lets both sleep at barriers
         app.api_key = settings.api_key
-        worker = filling.state.worker
-        self._host, self._scorer = worker.host, worker.bench
+        state = opened.state.inspector
+        self._host, self._scorer = state.host, state.scorer
         self._host.start(settings.poll_seconds)
 
     def __is_ready__(self) -> bool:
@@ -90,10 +90,11 @@ class CastingInspector:
 def _log_to_stderr() -> None:
     """Our own lines as JSON, and everything on stderr, where BentoML's workers use stdout.
 
-    Pillow and python-multipart warn about what clients send: those are told in the answer, and may
-    not fill the log.
+    Libraries warn about images, forms and ids that clients send: those are told in the answer, and
+    may not fill the log.
     """
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    for name in ("python_multipart", "asgi_correlation_id"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"PIL\.")
     ours, lines = logging.getLogger("casting"), logging.StreamHandler()
     lines.setFormatter(JsonLines())
@@ -112,5 +113,8 @@ CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
 )
 CastingInspector.add_asgi_middleware(RequestLog)  # type: ignore[attr-defined]
 CastingInspector.add_asgi_middleware(  # type: ignore[attr-defined]
-    ApiKey, key=lambda: app.api_key
+    ApiKey,
+    key=lambda: app.api_key,
+    # the page's files hold nothing secret, and a browser could not send a key with them
+    open_paths=frozenset((*PROBES, *page.PATHS)),
 )

@@ -1,4 +1,4 @@
-"""What a client is told instead of an answer; `service.http.app` turns each into its HTTP response.
+"""What a client is told instead of an answer; `service.http.app` makes each an HTTP response.
 
 ServiceError
 └── Refusal             status and body

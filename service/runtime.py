@@ -2,9 +2,9 @@
 
 from collections.abc import MutableMapping
 
-# What the libraries underneath want to be told. A dead tracking server must not hold a worker for
-# minutes, and nobody asked for usage reports or progress bars. OpenMP's threads wait spinning, for
-# some 0.3 ms: that spans the layers of a backbone pass, and leaves the core to the event loop soon.
+# A dead tracking server must not hold a worker for minutes, and nobody asked for usage reports or
+# progress bars. OpenMP's threads wait spinning, for some 0.3 ms: that spans the layers of a
+# backbone pass, and leaves the core to the event loop soon.
 _LIBRARIES = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",

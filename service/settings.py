@@ -1,8 +1,10 @@
 """What the environment says about the service, read once, when a worker starts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import ServiceError
 from models.images import MAX_PIXELS
@@ -10,83 +12,77 @@ from models.images import MAX_PIXELS
 PACKED = Path(__file__).resolve().parent.parent / "version"  # what `make bento` packs
 _MEBIBYTE = 2**20
 
+# The descriptions are what an error says is needed.
+_Count = Annotated[int, Field(ge=0, description="a whole number, at least 0,")]
+_Size = Annotated[int, Field(ge=1, description="a whole number, at least 1,")]
+_Seconds = Annotated[
+    float, Field(gt=0, allow_inf_nan=False, description="a number of seconds above 0")
+]
 
-@dataclass(frozen=True)
-class Settings:
-    """How a worker serves.
+
+def _default_model() -> str:
+    return str(PACKED) if PACKED.is_dir() else "models:/casting-defects@current"
+
+
+def _default_in_flight(others: dict[str, int]) -> int:
+    return max(512 * _MEBIBYTE, others.get("max_body_bytes", 0))
+
+
+class Settings(BaseSettings):
+    """How a worker serves: each attribute by its variable, `CASTING_PINNED` for `pinned`.
+
+    An empty variable counts as unset.
 
     Attributes:
-        model: `models:/NAME@ALIAS`, `models:/NAME/NUMBER`, or a folder with an exported version.
+        model: `models:/NAME@ALIAS`, `models:/NAME/NUMBER`, or a folder with an exported version;
+            by default the version that a Bento carries, where there is one.
         pinned: versions kept loaded beside the current one.
         api_key: what clients send as `Authorization: Bearer`; None asks for nothing.
         poll_seconds: time between two looks at the registry.
         max_waiting: requests that may wait while one is computed.
-        max_images: images a request.
-        max_body: bytes a request.
-        max_in_flight: bytes of all requests that are being received or computed.
-        max_pixels: pixels an image, judged by its header.
+        max_images: images per request.
+        max_body_bytes: bytes per request.
+        max_in_flight_bytes: bytes of all requests that are being received or computed.
+        max_pixels: pixels per image, judged by its header.
     """
 
-    model: str = "models:/casting-defects@current"
-    pinned: int = 2
-    api_key: str | None = field(default=None, repr=False)
-    poll_seconds: float = 5.0
-    max_waiting: int = 64
-    max_images: int = 256
-    max_body: int = 64 * _MEBIBYTE
-    max_in_flight: int = 512 * _MEBIBYTE
-    max_pixels: int = MAX_PIXELS
+    model_config = SettingsConfigDict(env_prefix="CASTING_", env_ignore_empty=True, frozen=True)
+
+    model: str = Field(default_factory=_default_model)
+    pinned: _Count = 2
+    api_key: str | None = Field(default=None, repr=False)
+    poll_seconds: _Seconds = 5.0
+    max_waiting: _Count = 64
+    max_images: _Size = 256
+    max_body_bytes: _Size = 64 * _MEBIBYTE
+    max_in_flight_bytes: _Size = Field(default_factory=_default_in_flight)
+    max_pixels: _Size = MAX_PIXELS
 
     @classmethod
-    def read(cls, environment: Mapping[str, str], packed: Path = PACKED) -> "Settings":
-        """Take the `CASTING_...` variables; an empty one counts as unset.
-
-        Args:
-            environment: the variables.
-            packed: folder of the version that a Bento carries; the default of `CASTING_MODEL`
-                where it exists.
+    def read(cls) -> "Settings":
+        """The settings of this process's environment.
 
         Raises:
             ServiceError: a variable is not a number, or is too small.
         """
-        number = _Numbers(environment)
-        max_body = number.whole("CASTING_MAX_BODY_BYTES", cls.max_body)
-        return cls(
-            model=environment.get("CASTING_MODEL")
-            or (str(packed) if packed.is_dir() else cls.model),
-            pinned=number.whole("CASTING_PINNED", cls.pinned, least=0),
-            api_key=environment.get("CASTING_API_KEY", "").strip() or None,
-            poll_seconds=number.seconds("CASTING_POLL_SECONDS", cls.poll_seconds),
-            max_waiting=number.whole("CASTING_MAX_WAITING", cls.max_waiting, least=0),
-            max_images=number.whole("CASTING_MAX_IMAGES", cls.max_images),
-            max_body=max_body,
-            max_in_flight=number.whole(
-                "CASTING_MAX_IN_FLIGHT_BYTES", max(cls.max_in_flight, max_body), least=max_body
-            ),
-            max_pixels=number.whole("CASTING_MAX_PIXELS", cls.max_pixels),
-        )
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    environment: Mapping[str, str]
-
-    def whole(self, name: str, default: int, least: int = 1) -> int:
-        text = self.environment.get(name) or str(default)
         try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
+            return cls()
+        except ValidationError as invalid:
+            error = invalid.errors()[0]
+            name = str(error["loc"][0])
+            needed = error.get("ctx", {}).get("error") or cls.model_fields[name].description
+            text = f"CASTING_{name.upper()}={error['input']}: {needed} is needed"
+            raise ServiceError(text) from None
+
+    @field_validator("api_key")
+    @classmethod
+    def _stripped(cls, key: str | None) -> str | None:
+        return (key or "").strip() or None
+
+    @field_validator("max_in_flight_bytes")
+    @classmethod
+    def _lets_one_in(cls, value: int, others: ValidationInfo) -> int:
+        least = others.data.get("max_body_bytes", 0)
         if value < least:
-            raise ServiceError(f"{name}={text}: a whole number, at least {least}, is needed")
-        return value
-
-    def seconds(self, name: str, default: float) -> float:
-        text = self.environment.get(name) or str(default)
-        try:
-            value = float(text)
-        except ValueError:
-            value = 0.0
-        if not 0 < value < float("inf"):
-            raise ServiceError(f"{name}={text}: a number of seconds above 0 is needed")
+            raise ValueError(f"a whole number, at least {least},")
         return value

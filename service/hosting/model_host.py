@@ -24,7 +24,6 @@ from service.hosting.sources import Source
 from service.hosting.version_cache import RETRY_SECONDS, Served, VersionCache
 from service.metrics.counters import Counters
 from service.refusals import NoSuchVersion, NotNow
-from service.scoring.batch_scheduler import SHARED
 
 REFUSED_FOR = timedelta(minutes=1)  # a version that failed its self-check is not loaded every look
 _WARM_PASSES = 2
@@ -63,12 +62,27 @@ def _now() -> datetime:
 
 
 class ModelHost:
-    """Holds versions and follows the registry; every method may be called from any thread."""
+    """Holds versions and follows the registry; every method may be called from any thread.
+
+    Args:
+        source: where versions come from.
+        pinned: versions held beside the current one.
+        max_minibatch: castings of the largest minibatch that a version will score; it scores one
+            before a client waits for it.
+        counters: told of swaps, and of versions that are refused.
+        clock: the time, in UTC.
+    """
 
     def __init__(
-        self, source: Source, pinned: int, counters: Counters, clock: Callable[[], datetime] = _now
+        self,
+        source: Source,
+        pinned: int,
+        max_minibatch: int,
+        counters: Counters,
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         self._source = source
+        self._max_minibatch = max_minibatch
         self._counters = counters
         self._clock = clock
         self._current: Served | None = None
@@ -78,7 +92,7 @@ class ModelHost:
         self._closing = threading.Event()
         self._cache = VersionCache(pinned, self._find_and_load)
         self._looker = ThreadPoolExecutor(1, "look", use_threads, (1,))
-        self._asked_to_look: Future[None] | None = None
+        self._requested_look: Future[None] | None = None
 
     def start(self, poll_seconds: float) -> None:
         """Look once, so that a worker begins with its model, then keep looking in a thread."""
@@ -136,9 +150,9 @@ class ModelHost:
 
     def look_now(self) -> "Future[None]":
         """Look, and try a refused version again: once for all who ask meanwhile."""
-        if self._asked_to_look is None or self._asked_to_look.done():
-            self._asked_to_look = self._looker.submit(self.look, insist=True)
-        return self._asked_to_look
+        if self._requested_look is None or self._requested_look.done():
+            self._requested_look = self._looker.submit(self.look, insist=True)
+        return self._requested_look
 
     def look(self, *, insist: bool = False) -> None:
         """Look at the registry now, and swap if it names another version.
@@ -210,15 +224,15 @@ class ModelHost:
 
     def _load(self, version: Version) -> Served:
         predictor = self._source.load(version)
-        _warm(predictor)
+        _warm(predictor, self._max_minibatch)
         return Served(version, predictor, self._clock())
 
 
-def _warm(predictor: Predictor) -> None:
+def _warm(predictor: Predictor, most: int) -> None:
     """Pay the first call's memory layout and kernel choices before a client waits for them."""
     form = predictor.preprocessing
-    blank = torch.zeros(SHARED, form.channels, form.size, form.size, dtype=torch.uint8)
-    for castings in (1, SHARED):
+    blank = torch.zeros(most, form.channels, form.size, form.size, dtype=torch.uint8)
+    for castings in (1, most):
         predictor.score(blank[:castings], _WARM_PASSES, seed=0)
 
 

@@ -55,7 +55,7 @@ class VersionCache:
         return future
 
     def release(self, number: str) -> Served | None:
-        """Take a version off the shelf, waiting where it is being loaded; None where it is not."""
+        """Take a version out, waiting where it is being loaded; None where it is not held."""
         with self._lock:
             future = self._futures.pop(number, None)
         if future is None:
@@ -75,7 +75,7 @@ class VersionCache:
         self._loader.shutdown(wait=False, cancel_futures=True)
 
     def _tidy(self) -> None:
-        """Drop what failed, so that it can be tried again, and what is more than the shelf takes.
+        """Drop what failed, so that it can be tried again, and what is more than fits.
 
         What is still loading counts once it is loaded.
         """

@@ -1,4 +1,4 @@
-"""The HTTP routes. What they need hangs at `app.state.worker`, put there when a worker starts."""
+"""The HTTP routes. A worker that starts puts what they need at `app.state.inspector`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -16,11 +16,11 @@ from models.prediction.predictor import Answer
 from service.hosting.model_host import ModelHost
 from service.hosting.sources import Source, open_source
 from service.hosting.version_cache import Served
-from service.http import page, schemas
+from service.http import exposition, page, schemas
+from service.http.admission import Admission
 from service.http.deadline import ANSWER_SECONDS, by, while_there
 from service.http.explain import PNG, only_image, picture
 from service.http.form import EXPLAIN_FIELDS, FIELDS, read_form
-from service.http.intake import Intake
 from service.http.negotiation import BINARY, JSON, wants_binary
 from service.http.openapi import (
     EXPLAIN_BODY,
@@ -30,10 +30,10 @@ from service.http.openapi import (
     complete,
     errors,
 )
-from service.metrics import exposition
 from service.metrics.counters import Counters
 from service.middleware.request_log import note
 from service.refusals import NotNow, Refusal, TooSlow
+from service.scoring.batch_scheduler import MAX_MINIBATCH
 from service.scoring.request import ScoreRequest
 from service.scoring.scorer import Scorer
 from service.settings import Settings
@@ -47,15 +47,15 @@ class AppState:
     host: ModelHost
     scorer: Scorer
     counters: Counters
-    intake: Intake
+    admission: Admission
 
 
-async def _desk(request: Request) -> AppState:  # async, or it would be run in a thread
-    worker: AppState = request.app.state.worker
-    return worker
+async def _state(request: Request) -> AppState:  # async, or it would be run in a thread
+    state: AppState = request.app.state.inspector
+    return state
 
 
-State = Annotated[AppState, Depends(_desk)]
+State = Annotated[AppState, Depends(_state)]
 
 
 class InspectorApp(FastAPI):
@@ -69,7 +69,7 @@ class InspectorApp(FastAPI):
 
 
 def create_app() -> InspectorApp:
-    """The app without its worker."""
+    """The app without its state."""
     app = InspectorApp(
         title="casting-inspector",
         version="1",
@@ -107,76 +107,77 @@ def create_app() -> InspectorApp:
 
 
 def open_app(settings: Settings) -> InspectorApp:
-    """The app of a worker, with its worker."""
+    """The app of a worker, with its state."""
     app = create_app()
-    app.state.worker = furnish(settings, open_source(settings.model))
+    app.state.inspector = open_state(settings, open_source(settings.model))
     return app
 
 
-def furnish(settings: Settings, source: Source) -> AppState:
-    """The worker of a worker that serves versions of that source."""
+def open_state(settings: Settings, source: Source) -> AppState:
+    """The state of a worker that serves versions of that source."""
     counters = Counters()
-    host = ModelHost(source, settings.pinned, counters)
-    scorer = Scorer(settings.max_waiting, settings.max_pixels, counters)
-    return AppState(settings, host, scorer, counters, Intake(settings.max_in_flight))
+    host = ModelHost(source, settings.pinned, MAX_MINIBATCH, counters)
+    scorer = Scorer(settings.max_pixels, counters)
+    admission = Admission(settings.max_waiting, settings.max_in_flight_bytes)
+    return AppState(settings, host, scorer, counters, admission)
 
 
-async def score(request: Request, worker: State) -> Response:
+async def score(request: Request, state: State) -> Response:
     """Score castings with the current version, or another one of the same model."""
     binary = wants_binary(request.headers.get("accept", ""))
-    async with _attending(request, worker, FIELDS) as form:
-        served, content, rows = await while_there(request, _score(worker, form, binary=binary))
-    worker.counters.scored(served.version.number, rows)
+    async with _form_in_time(request, state, FIELDS) as form:
+        served, content, rows = await while_there(request, _score(state, form, binary=binary))
+    state.counters.scored(served.version.number, rows)
     note(version=served.version.number, castings=len(rows))
     return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
 
 
 async def _score(
-    worker: AppState, form: ScoreRequest, *, binary: bool
+    state: AppState, form: ScoreRequest, *, binary: bool
 ) -> tuple[Served, bytes, list[Answer]]:
     """Who scored, the body of the answer, and the rows in it."""
-    served = await _choose(worker.host, form)
-    return served, *await worker.scorer.score(served, form, binary=binary)
+    served = await _wanted_version(state.host, form)
+    return served, *await state.scorer.score(served, form, binary=binary)
 
 
-async def explain(request: Request, worker: State) -> Response:
+async def explain(request: Request, state: State) -> Response:
     """Show where on one casting the verdict comes from."""
-    async with _attending(request, worker, EXPLAIN_FIELDS) as form:
-        served, content, headers = await while_there(request, _explain(worker, form))
+    async with _form_in_time(request, state, EXPLAIN_FIELDS) as form:
+        served, content, headers = await while_there(request, _explain(state, form))
     note(version=served.version.number)
     return Response(content, media_type=PNG, headers=headers)
 
 
-async def _explain(worker: AppState, form: ScoreRequest) -> tuple[Served, bytes, dict[str, str]]:
+async def _explain(state: AppState, form: ScoreRequest) -> tuple[Served, bytes, dict[str, str]]:
     """Who explained, the picture, and its headers."""
     image = only_image(form)
-    served = await _choose(worker.host, form)
-    content, headers = await worker.scorer.compute(
-        lambda: picture(served, image, worker.settings.max_pixels)
+    served = await _wanted_version(state.host, form)
+    content, headers = await state.scorer.compute(
+        lambda: picture(served, image, state.settings.max_pixels)
     )
     return served, content, headers
 
 
 @asynccontextmanager
-async def _attending(
-    request: Request, worker: AppState, fields: Sequence[str]
+async def _form_in_time(
+    request: Request, state: AppState, fields: Sequence[str]
 ) -> AsyncIterator[ScoreRequest]:
-    """The form of a request that has a place in the line; its answer is made in the block.
+    """The form of a request that is let in; its answer is made in the block.
 
     Raises:
-        Refusal: there is no place, or no time is left.
+        Refusal: it is not let in, or no time is left.
     """
     deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
-    with worker.scorer.place(), worker.intake.counting(request.stream()) as body:
+    with state.admission.admit(request.stream()) as body:
         slow = TooSlow(f"the body has not come within {ANSWER_SECONDS:.0f} s; send less at a time")
         async with by(deadline, slow):
-            form = await read_form(request.headers, body, worker.settings, fields)
+            form = await read_form(request.headers, body, state.settings, fields)
         late = NotNow(f"no answer within {ANSWER_SECONDS:.0f} s; send fewer castings at a time", 1)
         async with by(deadline, late):
             yield form
 
 
-async def _choose(host: ModelHost, form: ScoreRequest) -> Served:
+async def _wanted_version(host: ModelHost, form: ScoreRequest) -> Served:
     """The version that the request finishes on, whatever is swapped meanwhile."""
     if form.model_version is None:
         return host.current()
@@ -184,21 +185,21 @@ async def _choose(host: ModelHost, form: ScoreRequest) -> Served:
     return await asyncio.shield(asyncio.wrap_future(host.take(form.model_version)))
 
 
-async def model(worker: State) -> schemas.ModelBody:
+async def model(state: State) -> schemas.ModelBody:
     """What is served, since when, and what is known of the registry."""
-    return _describe(worker.host)
+    return _describe(state.host)
 
 
-async def reload(worker: State) -> schemas.ModelBody:
+async def reload(state: State) -> schemas.ModelBody:
     """Look at the registry now; other workers follow within the polling interval."""
-    await asyncio.shield(asyncio.wrap_future(worker.host.look_now()))
-    return _describe(worker.host)
+    await asyncio.shield(asyncio.wrap_future(state.host.look_now()))
+    return _describe(state.host)
 
 
-async def scrape(worker: State) -> Response:
+async def scrape(state: State) -> Response:
     """Metrics for Prometheus."""
     content, media_type = await asyncio.to_thread(
-        exposition.exposition, worker.host, worker.scorer, worker.counters
+        exposition.exposition, state.host, state.admission, state.counters
     )
     return Response(content, headers={"Content-Type": media_type})
 
@@ -227,8 +228,8 @@ def _describe(host: ModelHost) -> schemas.ModelBody:
 
 async def _refuse(request: Request, refusal: Refusal) -> Response:
     """A refusal as its response."""
-    worker: AppState = request.app.state.worker
-    worker.counters.refused(type(refusal).__name__)
+    state: AppState = request.app.state.inspector
+    state.counters.refused(type(refusal).__name__)
     note(refusal=str(refusal))
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     images = [asdict(image) for image in refusal.images]

@@ -1,8 +1,9 @@
 """The multipart form of `POST /score` and `POST /explain`, read strictly.
 
-Parts are collected here, on python-multipart's callbacks, rather than by Starlette's form: that
-one takes a body cut off in the middle for a complete one, and turns a part without a file name
-into text, which no image survives.
+By hand, on python-multipart's callbacks, rather than by Starlette's form or BentoML's: the first
+takes a body cut off in the middle for a complete one, and turns a part without a file name into
+text, which no image survives; the second answers 500 to forms that are damaged or too large, and
+downloads a URL that is sent as a file.
 """
 
 import re
@@ -52,11 +53,11 @@ async def read_form(
     """
     parts = _Parts(settings.max_images, fields)
     parser = _parser(headers.get("content-type", ""), parts)
-    _check_size(headers.get("content-length", ""), settings.max_body)
+    _check_size(headers.get("content-length", ""), settings.max_body_bytes)
     received = 0
     async for chunk in body:
         received += len(chunk)
-        _check_size(str(received), settings.max_body)
+        _check_size(str(received), settings.max_body_bytes)
         try:
             parser.write(chunk)
         except FormParserError as error:
@@ -139,7 +140,7 @@ class _Parts:
         self._file_name = _text(options[b"filename"]) if b"filename" in options else None
         if self._name == "images":
             if len(self.images) == self.max_images:
-                raise TooLarge(f"at most {self.max_images} images a request; send several")
+                raise TooLarge(f"at most {self.max_images} images per request; send several")
         elif self._name not in self.allowed:
             raise BadInput(f"unknown field {self._name!r}; there are {', '.join(self.allowed)}")
         elif self._name in self.fields:

@@ -46,8 +46,8 @@ SCORE_BODY = {
 SCORE_RESPONSE: Responses = {
     200: {
         "model": schemas.ScoreBody,
-        "description": f"A row a casting. With Accept: {BINARY} it is a safetensors file of the "
-        f"included tensors (float32), with the {JSON} body under the metadata key json.",
+        "description": f"One row per casting. With Accept: {BINARY} it is a safetensors file "
+        f"of the included tensors (float32), with the {JSON} body under the metadata key json.",
         "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}},
     }
 }

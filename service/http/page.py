@@ -1,20 +1,27 @@
-"""The page for people at `/`: its files, and the headers they go out with."""
+"""The page for people at `/`: Starlette's StaticFiles, and the headers that its files go out with.
 
-from collections.abc import Awaitable, Callable
+Every file has a route of its own, since a `Mount` would serve the page a second time, as
+`/page/index.html`, and send whoever asks for `/page` on to a path where nothing is.
+"""
+
 from pathlib import Path
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-_FOLDER = Path(__file__).parents[1] / "page"
-_MEDIA_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
-_FILES = {
-    "/" if file.name == "index.html" else f"/page/{file.name}": file.name
-    for file in sorted(_FOLDER.iterdir())
+_SERVICE = Path(__file__).parents[1]
+_START = "page/index.html"
+_FILES = sorted(str(file.relative_to(_SERVICE)) for file in (_SERVICE / "page").iterdir())
+PATHS = tuple("/" if file == _START else f"/{file}" for file in _FILES)
+
+# not the machine's own table, which need not know that a module is text/javascript
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
 }
-PATHS = tuple(_FILES)
-
 _HEADERS = {
     # nothing from anywhere else; blob: and data: are the castings that were dropped, and the icon
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -25,21 +32,18 @@ _HEADERS = {
 }
 
 
+class _PageFiles(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        file = _START if path == "." else path
+        response = await super().get_response(file, scope)
+        response.headers.update(_HEADERS | {"Content-Type": _MEDIA_TYPES[Path(file).suffix]})
+        return response
+
+
 def routes() -> list[BaseRoute]:
-    """A route for each file, which is read here, once.
+    """A route per file.
 
     They stay out of the OpenAPI document, which is about what programs call.
     """
-    return [
-        Route(path, _sending(_FOLDER / name), methods=["GET"], include_in_schema=False)
-        for path, name in _FILES.items()
-    ]
-
-
-def _sending(file: Path) -> Callable[[Request], Awaitable[Response]]:
-    content, media_type = file.read_bytes(), _MEDIA_TYPES[file.suffix]
-
-    async def send(_: Request) -> Response:
-        return Response(content, media_type=media_type, headers=_HEADERS)
-
-    return send
+    files = _PageFiles(directory=_SERVICE)
+    return [Route(path, files, include_in_schema=False) for path in PATHS]

@@ -122,7 +122,7 @@ SCORE_FORM: dict[str, Any] = {
             "type": "array",
             "minItems": 1,
             "items": {"type": "string", "format": "binary"},
-            "description": "the part is repeated, once an image",
+            "description": "the part is repeated, once per image",
         },
         "passes": {
             "type": "integer",

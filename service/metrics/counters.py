@@ -5,6 +5,7 @@ Requests by route and status, their latencies and those under way are BentoML's 
 """
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -53,9 +54,9 @@ class Counters:
         """Count a minibatch of the backbone."""
         self._minibatch.observe(castings)
 
-    def stage(self, name: str, seconds: float) -> None:
-        """Count the time that a request spent in a stage."""
-        self._stage.labels(name).observe(seconds)
+    def stage(self, name: str) -> AbstractContextManager[object]:
+        """Count the time that a minibatch spends in a stage, the block."""
+        return self._stage.labels(name).time()
 
     def refused(self, reason: str) -> None:
         """Count a request that was refused."""

@@ -1,16 +1,11 @@
 """The API key: asked for in front of everything that BentoML and the app serve."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from service.http import page
-
-# The page's files hold nothing secret, and a browser could not send a key with them.
-_OPEN = frozenset({"/livez", "/readyz", "/healthz", *page.PATHS})
 
 
 class ApiKey:
@@ -20,15 +15,20 @@ class ApiKey:
         app: what is behind it.
         key: gives the key, None where none is asked for; a function, since middleware is set up
             before the environment is read.
+        open_paths: those that need no key.
     """
 
-    def __init__(self, app: ASGIApp, key: Callable[[], str | None]) -> None:
+    def __init__(
+        self, app: ASGIApp, key: Callable[[], str | None], open_paths: Container[str] = ()
+    ) -> None:
         self._app = app
         self._key = key
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let it pass, or not."""
-        if scope["type"] != "http" or scope["path"] in _OPEN or self._admits(Headers(scope=scope)):
+        is_open = scope["type"] != "http" or scope["path"] in self._open_paths
+        if is_open or self._admits(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         refusal = JSONResponse(

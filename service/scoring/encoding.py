@@ -21,7 +21,7 @@ def body(
     *,
     binary: bool,
 ) -> bytes:
-    """The answer to a request, from its rows and the tensors asked for, given in parts."""
+    """The answer to a request, from its rows and the tensors asked for, given in chunks."""
     answer: dict[str, Any] = {
         "model": {
             "name": served.version.name,
@@ -33,7 +33,7 @@ def body(
         "seed": request.seed,
         "castings": rows,
     }
-    tensors = {name: torch.cat([part[name] for part in included]) for name in included[0]}
+    tensors = {name: torch.cat([chunk[name] for chunk in included]) for name in included[0]}
     if binary:
         return save(tensors, metadata={"json": _json(answer)})
     lists = {name: tensor.tolist() for name, tensor in tensors.items()}

@@ -1,12 +1,11 @@
-"""What a lane computes: castings of several requests, from their bytes to the rows of answers.
+"""A minibatch: castings of several requests, from their bytes to the rows of answers.
 
 The backbone is run once for all of them, the rest once for those of the same passes and seed: in a
 load of one-image requests the many small steps behind the backbone would cost as much as it does.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,85 +14,59 @@ from torch import Tensor
 from models.errors import UnreadableImage
 from models.images import Preprocessing, decode
 from models.prediction.predictor import Answer, Predictor
+from service.metrics.counters import Counters
 from service.refusals import BadImage
-from service.scoring.request import ScoreRequest, Upload
-
-Timed = Callable[[str], AbstractContextManager[None]]  # measures a stage of a minibatch
+from service.scoring.request import Chunk
 
 
 @dataclass(frozen=True)
-class Question:
-    """Castings of one request, all or some, and what it wants to know.
-
-    Attributes:
-        request: whose they are.
-        images: at least one.
-        first: the position of the first of them in the request.
-    """
-
-    request: ScoreRequest
-    images: Sequence[Upload]
-    first: int
-
-    @property
-    def draws(self) -> tuple[int, int]:
-        """Passes and seed: whatever has both in common has one posterior."""
-        return self.request.passes, self.request.seed
-
-
-@dataclass(frozen=True)
-class Part:
-    """What became of a question: rows and the tensors asked for, or the images that are none."""
+class ChunkResult:
+    """What became of a chunk: rows and the tensors asked for, or the images that are none."""
 
     rows: Sequence[Answer] = ()
     included: dict[str, Tensor] = field(default_factory=dict)
     bad: Sequence[BadImage] = ()
 
 
-def questions(request: ScoreRequest, shares: int, most: int) -> list[Question]:
-    """The castings of a request in `shares` questions, in more where one would exceed `most`."""
-    images = request.images
-    size = min(most, -(-len(images) // shares))
-    return [
-        Question(request, images[first : first + size], first)
-        for first in range(0, len(images), size)
-    ]
+def score_minibatch(
+    predictor: Predictor, chunks: Sequence[Chunk], *, max_pixels: int, counters: Counters
+) -> list[ChunkResult]:
+    """Decode, run the backbone, and write the rows of every chunk, in their order.
 
-
-def answer_together(
-    predictor: Predictor, asked: Sequence[Question], max_pixels: int, timed: Timed
-) -> list[Part]:
-    """Decode, run the backbone, and write the rows of every question, in their order."""
-    with timed("decode"):
-        decoded = [_decode(question, predictor.preprocessing, max_pixels) for question in asked]
-    parts: dict[int, Part] = {}
-    pixels: dict[int, Tensor] = {}
-    for index, (readable, bad) in enumerate(decoded):
-        if bad:
-            parts[index] = Part(bad=bad)
-        else:
-            pixels[index] = torch.stack(readable)
+    Args:
+        predictor: scores all of them.
+        chunks: of any requests.
+        max_pixels: of an image, judged by its header; a larger one is bad.
+        counters: told how many castings there are, and how long each stage takes.
+    """
+    counters.minibatch(sum(len(chunk.images) for chunk in chunks))
+    with counters.stage("decode"):
+        decoded = [_decode(chunk, predictor.preprocessing, max_pixels) for chunk in chunks]
+    results = {index: ChunkResult(bad=bad) for index, (_, bad) in enumerate(decoded) if bad}
+    pixels = {
+        index: torch.stack(readable) for index, (readable, bad) in enumerate(decoded) if not bad
+    }
     if pixels:
-        with timed("backbone"):
+        with counters.stage("backbone"):
             features_N_F = predictor.embed(torch.cat(list(pixels.values())))
-        features = features_N_F.split([len(some) for some in pixels.values()])
-        with timed("answer"):
+        features = features_N_F.split([len(pixels_N) for pixels_N in pixels.values()])
+        with counters.stage("answer"):
             by_draws = defaultdict(list)
-            for index, own in zip(pixels, features, strict=True):
-                by_draws[asked[index].draws].append((index, own))
+            for index, chunk_features in zip(pixels, features, strict=True):
+                by_draws[chunks[index].draws].append((index, chunk_features))
             for alike in by_draws.values():
-                indices, owns = zip(*alike, strict=True)
-                found = _answer(predictor, [asked[index] for index in indices], owns)
-                parts.update(zip(indices, found, strict=True))
-    return [parts[index] for index in range(len(asked))]
+                indices, alike_features = zip(*alike, strict=True)
+                answered = _answer(predictor, [chunks[index] for index in indices], alike_features)
+                results.update(zip(indices, answered, strict=True))
+    return [results[index] for index in range(len(chunks))]
 
 
 def _decode(
-    question: Question, preprocessing: Preprocessing, max_pixels: int
+    chunk: Chunk, preprocessing: Preprocessing, max_pixels: int
 ) -> tuple[list[Tensor], list[BadImage]]:
     readable: list[Tensor] = []
     bad: list[BadImage] = []
-    for index, image in enumerate(question.images, question.first):
+    for index, image in enumerate(chunk.images, chunk.first):
         try:
             readable.append(decode(image.data, preprocessing, max_pixels))
         except UnreadableImage as error:
@@ -102,20 +75,20 @@ def _decode(
 
 
 def _answer(
-    predictor: Predictor, alike: Sequence[Question], features: Sequence[Tensor]
-) -> list[Part]:
-    """Parts of questions that have passes and seed in common."""
+    predictor: Predictor, alike: Sequence[Chunk], features: Sequence[Tensor]
+) -> list[ChunkResult]:
+    """Results of chunks that have passes and seed in common."""
     scores = predictor.score_embeddings(torch.cat(list(features)), *alike[0].draws)
-    contents = [image.data for question in alike for image in question.images]
+    contents = [image.data for chunk in alike for image in chunk.images]
     rows = predictor.answers(contents, scores)
-    parts, start = [], 0
-    for question, own in zip(alike, features, strict=True):
-        stop, wanted = start + len(own), question.request.include
+    results, start = [], 0
+    for chunk, chunk_features in zip(alike, features, strict=True):
+        stop, include = start + len(chunk_features), chunk.request.include
         included = {}
-        if "posterior" in wanted:
+        if "posterior" in include:
             included["posterior"] = scores.probs_N_K_C[start:stop].float()
-        if "embedding" in wanted:
-            included["embedding"] = own
-        parts.append(Part(rows[start:stop], included))
+        if "embedding" in include:
+            included["embedding"] = chunk_features
+        results.append(ChunkResult(rows[start:stop], included))
         start = stop
-    return parts
+    return results

@@ -1,5 +1,6 @@
-"""What a client asks to be scored."""
+"""What a client asks to be scored, and the chunks in which minibatches take it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 DEFAULT_PASSES = 50
@@ -34,3 +35,31 @@ class ScoreRequest:
     seed: int = DEFAULT_SEED
     model_version: str | None = None
     include: frozenset[str] = frozenset()
+
+    def chunks(self, shares: int, most: int) -> list["Chunk"]:
+        """The castings in `shares` chunks, in more where one would exceed `most`."""
+        size = min(most, -(-len(self.images) // shares))
+        return [
+            Chunk(self, self.images[first : first + size], first)
+            for first in range(0, len(self.images), size)
+        ]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Castings of one request, all or some, that stay together in a minibatch.
+
+    Attributes:
+        request: whose they are.
+        images: at least one.
+        first: the position of the first of them in the request.
+    """
+
+    request: ScoreRequest
+    images: Sequence[Upload]
+    first: int
+
+    @property
+    def draws(self) -> tuple[int, int]:
+        """Passes and seed: whatever has both in common has one posterior."""
+        return self.request.passes, self.request.seed

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from models.prediction.predictor import Predictor
-from service.http.app import AppState, create_app, furnish
+from service.http.app import AppState, create_app, open_state
 from service.settings import Settings
 from tests.service.fakes import Client, FakeRegistry, photo, tiny_predictor
 
@@ -31,21 +31,20 @@ def registry(predictors: dict[str, Predictor]) -> FakeRegistry:
 @pytest.fixture
 def serve(registry: FakeRegistry) -> Iterator[Callable[..., Client]]:
     """Serve the fake registry under some settings."""
-    desks: list[AppState] = []
+    states: list[AppState] = []
 
     def start(**settings: int) -> Client:
-        chosen = Settings(**settings)
         app = create_app()
-        app.state.worker = furnish(chosen, registry)
-        app.state.worker.host.look()
-        desks.append(app.state.worker)
+        app.state.inspector = open_state(Settings(**settings), registry)
+        app.state.inspector.host.look()
+        states.append(app.state.inspector)
         return Client(app)
 
     yield start
     registry.may_load.set()
-    for worker in desks:
-        worker.host.close()
-        worker.scorer.close()
+    for state in states:
+        state.host.close()
+        state.scorer.close()
 
 
 @pytest.fixture

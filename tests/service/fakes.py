@@ -105,6 +105,10 @@ class Client:
             "POST", "/score", files=files, data=fields, headers={"Accept": accept}
         )
 
+    async def crowd(self, size: int, images: list[bytes]) -> list[httpx.Response]:
+        """So many clients at once, all with these images."""
+        return await asyncio.gather(*(self.scoring(images) for _ in range(size)))
+
     async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -17,8 +17,7 @@ import yaml
 from models.images import decode
 from models.registry.mlflow_registry import MlflowRegistry
 from tests.processes import eventually
-from tests.service.real import free_port, publish
-from tests.service.test_inspector import answers
+from tests.service.real import answers, free_port, publish
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -41,16 +40,20 @@ def test_it_keeps_clear_of_what_bentoml_trips_over(bentofile):
     assert not {"conda", "models"} & set(bentofile)
 
 
-def test_it_takes_every_file_of_the_service_along(bentofile):
-    left = [
+def test_it_takes_every_file_of_models_and_service_along_and_no_test(bentofile):
+    taken = {
         path
-        for path in (ROOT / "service").rglob("*.*")
+        for pattern in bentofile["include"]
+        for path in ROOT.glob(pattern.removeprefix("/"))
+        if path.is_file()
+    }
+    files = {
+        path
+        for package in ("models", "service")
+        for path in (ROOT / package).rglob("*.*")
         if path.suffix != ".pyc"
-        and not any(
-            Path("/", path.relative_to(ROOT)).match(pattern) for pattern in bentofile["include"]
-        )
-    ]
-    assert left == []
+    }
+    assert taken - set((ROOT / "version").rglob("*")) == files
 
 
 @pytest.fixture
@@ -80,6 +83,7 @@ def bento_home(tracking_store, predictors, tmp_path) -> Path:
 def served(bento_home, tmp_path) -> Iterator[httpx.Client]:
     """The Bento, served from another folder, with its tracking server gone."""
     port, log, elsewhere = free_port(), tmp_path / "log", tmp_path / "elsewhere"
+    url = f"http://127.0.0.1:{port}"
     elsewhere.mkdir()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CASTING_")} | {
         "BENTOML_HOME": str(bento_home),
@@ -93,8 +97,8 @@ def served(bento_home, tmp_path) -> Iterator[httpx.Client]:
             command, cwd=elsewhere, env=environment, stdout=file, stderr=file
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            assert eventually(lambda: answers(client), 60), log.read_text()
+        with httpx.Client(base_url=url, timeout=30) as client:
+            assert eventually(lambda: answers(url), 60), log.read_text()
             yield client
     finally:
         server.send_signal(signal.SIGTERM)
@@ -109,6 +113,10 @@ def test_a_bento_carries_its_version_and_serves_it_without_mlflow(
     source = bento / "src"
     assert {path.name for path in source.iterdir() if path.is_dir()} >= {"models", "service"}
     assert not list(source.rglob("*.pyc"))
+    assert not list(source.rglob("test_*"))
+    for package in ("models", "service"):
+        modules = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
+        assert {path.relative_to(source) for path in (source / package).rglob("*.py")} == modules
     written = (bento / "env" / "python" / "requirements.txt").read_text().splitlines()
     packages = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]["packages"]
     assert set(packages) <= set(written)

@@ -1,18 +1,14 @@
 """The third rung: a real `bentoml serve` on a real registry."""
 
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from mlflow import MlflowClient
 
-from jobs.processes.child_process import end_children, start_child
 from service.http import page
 from tests.processes import eventually
-from tests.service.real import free_port, publish
+from tests.service.real import publish, serving
 
 KEY = "geheim"
 
@@ -35,25 +31,13 @@ def store(tmp_path_factory, predictors) -> tuple[str, MlflowClient]:
 @pytest.fixture(scope="module")
 def client(store, tmp_path_factory) -> Iterator[httpx.Client]:
     uri, _ = store
-    port = free_port()
-    log = tmp_path_factory.mktemp("log") / "log"
-    environment = {
-        **os.environ,
-        "MLFLOW_TRACKING_URI": uri,
-        "CASTING_POLL_SECONDS": "0.5",
-        "CASTING_API_KEY": KEY,
-        "BENTOML_DO_NOT_TRACK": "True",
-    }
-    bentoml = Path(sys.executable).with_name("bentoml")
-    command = [str(bentoml), "serve", "service.inspector:CastingInspector"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    with log.open("w") as file:
-        server = start_child(command, environment, file)
-    headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
-        assert eventually(lambda: answers(client), 60), log.read_text()
+    variables = {"MLFLOW_TRACKING_URI": uri, "CASTING_API_KEY": KEY}
+    folder, headers = tmp_path_factory.mktemp("served"), {"Authorization": f"Bearer {KEY}"}
+    with (
+        serving(folder, CASTING_POLL_SECONDS="0.5", **variables) as service,
+        httpx.Client(base_url=service.url, headers=headers, timeout=30) as client,
+    ):
         yield client
-    end_children(server)
 
 
 def test_a_real_server_from_its_first_answer_to_a_scrape(store, client, photos):
@@ -87,10 +71,3 @@ def test_a_real_server_from_its_first_answer_to_a_scrape(store, client, photos):
     assert "casting_model_version 1.0" in scraped
     assert scraped.count("# TYPE casting_castings_scored_total counter") == 1
     assert 'casting_bald_nats_count{version="2"}' in scraped
-
-
-def answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/readyz").is_success
-    except httpx.TransportError:
-        return False

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.errors import VersionError
+from models.prediction.predictor import Predictor
 from service.hosting.model_host import REFUSED_FOR, ModelHost, _tidy_memory
 from service.metrics.counters import Counters
 from service.refusals import NoSuchVersion, NotNow
@@ -31,7 +32,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def host(registry: FakeRegistry, clock: Clock) -> Iterator[ModelHost]:
-    host = ModelHost(registry, pinned=2, counters=Counters(), clock=clock)
+    host = ModelHost(registry, 2, max_minibatch=32, counters=Counters(), clock=clock)
     host.look()
     yield host
     registry.may_load.set()
@@ -51,6 +52,19 @@ def test_serves_what_the_alias_points_at_and_follows_it(registry, host, clock):
     assert number(host) == "2"
     assert host.current().since == clock.now
     assert first.predictor is registry.predictors["1"]  # what a request took stays whole
+
+
+def test_a_version_has_scored_one_casting_and_a_full_minibatch_before_it_is_served(
+    registry, monkeypatch
+):
+    sizes = []
+    monkeypatch.setattr(
+        Predictor, "score", lambda _, pixels_N, passes, seed: sizes.append(len(pixels_N))
+    )
+    host = ModelHost(registry, pinned=2, max_minibatch=5, counters=Counters())
+    host.look()
+    assert sizes == [1, 5]
+    host.close()
 
 
 def test_looking_again_loads_nothing(registry, host):
@@ -132,7 +146,7 @@ def test_an_alias_that_is_taken_away_changes_nothing_but_the_report(registry, ho
 
 def test_without_a_current_version_there_is_no_default_but_pinned_versions_are_had(registry):
     registry.alias = None
-    host = ModelHost(registry, pinned=1, counters=Counters())
+    host = ModelHost(registry, pinned=1, max_minibatch=32, counters=Counters())
     host.look()
     with pytest.raises(NotNow, match=r"no model is served: .* alias current"):
         host.current()
@@ -144,29 +158,6 @@ def test_without_a_current_version_there_is_no_default_but_pinned_versions_are_h
 def test_the_current_version_asked_by_number_is_not_loaded_twice(registry, host):
     assert host.take("1").result(0) is host.current()
     assert registry.loads == ["1"]
-
-
-def test_the_least_recently_used_pinned_version_goes_first(registry, host):
-    for asked in ("2", "3", "2", "4"):
-        host.take(asked).result(10)
-    assert host.pinned == ["2", "4"]
-    assert registry.loads == ["1", "2", "3", "4"]
-
-
-def test_no_pinned_version_is_kept_where_none_may_be(registry):
-    host = ModelHost(registry, pinned=0, counters=Counters())
-    assert host.take("2").result(10).version.number == "2"
-    assert eventually(lambda: host.pinned == [])
-    host.close()
-
-
-def test_no_more_versions_are_loaded_at_a_time_than_may_be_kept_and_one(registry, host):
-    registry.may_load.clear()
-    loading = [host.take(number) for number in ("2", "3", "4")]
-    with pytest.raises(NotNow, match="3 versions are loaded now"):
-        host.take("5").result(0)
-    registry.may_load.set()
-    assert [future.result(10).version.number for future in loading] == ["2", "3", "4"]
 
 
 def test_who_asks_for_a_look_while_one_is_awaited_shares_it(registry, host):
@@ -213,7 +204,7 @@ def test_a_pinned_version_that_becomes_current_is_not_loaded_again(registry, hos
 def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(
     registry, monkeypatch
 ):
-    host = ModelHost(registry, pinned=2, counters=Counters())
+    host = ModelHost(registry, pinned=2, max_minibatch=32, counters=Counters())
     tidied = []
     monkeypatch.setattr(
         "service.hosting.model_host._tidy_memory", lambda: tidied.append(number(host))
@@ -232,7 +223,7 @@ def test_polling_follows_the_alias_and_survives_whatever_the_registry_raises(
 
 def test_a_folder_is_not_polled_and_has_no_registry(registry, monkeypatch):
     registry.changes = False
-    host = ModelHost(registry, pinned=2, counters=Counters())
+    host = ModelHost(registry, pinned=2, max_minibatch=32, counters=Counters())
     tidied = []
     monkeypatch.setattr(
         "service.hosting.model_host._tidy_memory", lambda: tidied.append(number(host))

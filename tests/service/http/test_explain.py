@@ -93,7 +93,7 @@ def test_a_refusal_says_what_is_wrong(client, images, fields, status, error):
 
 
 def test_other_media_types_and_large_bodies_are_refused_as_by_score(serve, photos):
-    client = serve(max_body=50)
+    client = serve(max_body_bytes=50)
     assert client.post("/explain", json={}).status_code == 415
     assert explain(client, photos[0]).status_code == 413
 

@@ -23,7 +23,7 @@ def read(
 
     if content_type is not None:
         headers["content-type"] = content_type
-    settings = Settings(max_images=3, max_body=10_000)
+    settings = Settings(max_images=3, max_body_bytes=10_000)
     return asyncio.run(read_form(headers, pieces(), settings))
 
 

@@ -50,20 +50,49 @@ def test_a_browser_is_told_to_load_nothing_from_elsewhere(client, path):
 
 def test_the_page_names_only_files_that_are_served():
     for file in FOLDER.iterdir():
-        found = re.findall(r'(?:href|src|from|import)[= ]"(page/|\./)([^"]+)"', file.read_text())
-        assert {f"/page/{name}" for _, name in found} <= set(page.PATHS), file.name
+        links = re.findall(r'(?:href|src|from|import)[= ]"(page/|\./)([^"]+)"', file.read_text())
+        assert {f"/page/{name}" for _, name in links} <= set(page.PATHS), file.name
 
 
 @pytest.mark.parametrize(
-    "path", ["/page", "/page/", "/page/page.py", "/page/..%2fapp.py", "/page/index.html"]
+    "path",
+    [
+        "/page",
+        "/page/",
+        "/page/page.py",
+        "/page/..%2fhttp/app.py",
+        "/page/../http/app.py",
+        "/page/index.html",
+        "/page/main.js%0a",
+        "/%0a",
+        "/page%2fmain.js%00",
+        "/http/app.py",
+    ],
 )
 def test_no_other_file_is_served(client, path):
     assert client.get(path).status_code == 404
 
 
+@pytest.mark.parametrize("path", page.PATHS)
+def test_files_can_only_be_read(client, path):
+    head = asyncio.run(client.send("HEAD", path))
+    assert (head.status_code, head.content) == (200, b"")
+    for method in ("POST", "PUT", "DELETE"):
+        refused = asyncio.run(client.send(method, path))
+        assert refused.status_code == 405
+        assert refused.json()["images"] == []
+
+
+def test_who_has_a_file_is_told_that_it_is_the_same(client):
+    tag = client.get("/page/main.js").headers["etag"]
+    again = asyncio.run(client.send("GET", "/page/main.js", headers={"If-None-Match": tag}))
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == "no-cache"
+
+
 def test_its_files_need_no_key_and_what_they_call_does():
     async def statuses() -> dict[str, int]:
-        transport = httpx.ASGITransport(ApiKey(create_app(), key=lambda: "geheim"))
+        transport = httpx.ASGITransport(ApiKey(create_app(), lambda: "geheim", page.PATHS))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             paths = (*page.PATHS, "/page/main.js.map", "/model", "/score")
             return {path: (await client.get(path)).status_code for path in paths}

@@ -1,26 +1,29 @@
-from contextlib import contextmanager
-
 import pytest
 
 from models.prediction import predictor as predictor_module
-from service.scoring.minibatch import Part, answer_together, questions
+from service.metrics.counters import Counters
+from service.scoring.minibatch import ChunkResult, score_minibatch
 from service.scoring.request import ScoreRequest, Upload
 from service.settings import MAX_PIXELS
 
 
 @pytest.fixture
-def stages():
-    return []
+def counters():
+    return Counters()
 
 
 @pytest.fixture
-def answered(predictors, stages):
-    @contextmanager
-    def timed(stage):
-        stages.append(stage)
-        yield
+def scored(predictors, counters):
+    return lambda chunks: score_minibatch(
+        predictors["1"], chunks, max_pixels=MAX_PIXELS, counters=counters
+    )
 
-    return lambda asked: answer_together(predictors["1"], asked, MAX_PIXELS, timed)
+
+def stages(counters):
+    """How often each stage has been timed."""
+    name = "casting_stage_seconds_count"
+    samples = (sample for metric in counters.registry.collect() for sample in metric.samples)
+    return {sample.labels["stage"]: sample.value for sample in samples if sample.name == name}
 
 
 def request(*images, **fields):
@@ -30,57 +33,49 @@ def request(*images, **fields):
 
 
 def whole(asked):
-    (question,) = questions(asked, shares=1, most=64)
-    return question
+    (chunk,) = asked.chunks(shares=1, most=64)
+    return chunk
 
 
-def test_castings_are_shared_out_evenly_and_in_order():
-    asked = request(*(b"" for _ in range(70)))
-    found = questions(asked, shares=2, most=32)
-    assert [len(question.images) for question in found] == [32, 32, 6]
-    assert [question.first for question in found] == [0, 32, 64]
-    assert [q.first for q in questions(request(b"", b"", b""), shares=2, most=32)] == [0, 2]
-
-
-def test_each_question_is_answered_as_if_it_were_alone(answered, photos):
-    asked = [
+def test_each_chunk_is_answered_as_if_it_were_alone(scored, photos):
+    chunks = [
         whole(request(*photos[:2], include=frozenset({"posterior"}))),
         whole(request(photos[2], passes=3)),
         whole(request(photos[3], seed=7, include=frozenset({"embedding"}))),
         whole(request(*photos)),
     ]
-    together = answered(asked)
-    for question, part in zip(asked, together, strict=True):
-        (alone,) = answered([question])
-        assert part.rows == alone.rows
-        assert {n: t.tolist() for n, t in part.included.items()} == {
+    together = scored(chunks)
+    for chunk, result in zip(chunks, together, strict=True):
+        (alone,) = scored([chunk])
+        assert result.rows == alone.rows
+        assert {n: t.tolist() for n, t in result.included.items()} == {
             n: t.tolist() for n, t in alone.included.items()
         }
     assert together[0].included["posterior"].shape[:2] == (2, 50)
 
 
-def test_the_trunk_is_run_once_and_each_posterior_once(answered, stages, monkeypatch, photos):
+def test_the_backbone_is_run_once_and_each_posterior_once(scored, counters, monkeypatch, photos):
     draws = []
     score = predictor_module.Predictor.score_embeddings
     monkeypatch.setattr(
         predictor_module.Predictor,
         "score_embeddings",
-        lambda self, found, *draw: draws.append((len(found), *draw)) or score(self, found, *draw),
+        lambda self, rows, *draw: draws.append((len(rows), *draw)) or score(self, rows, *draw),
     )
-    answered([whole(request(photo, passes=passes)) for photo in photos for passes in (2, 3)])
+    scored([whole(request(photo, passes=passes)) for photo in photos for passes in (2, 3)])
     assert sorted(draws) == [(5, 2, 0), (5, 3, 0)]
-    assert stages == ["decode", "backbone", "answer"]
+    assert stages(counters) == {"decode": 1, "backbone": 1, "answer": 1}
+    assert counters.registry.get_sample_value("casting_minibatch_castings_sum") == 10
 
 
-def test_images_that_are_none_are_named_by_their_place_and_hurt_nobody_else(answered, photos):
+def test_images_that_are_none_are_named_by_their_place_and_hurt_nobody_else(scored, photos):
     many = request(*photos[:3], b"no image", b"")
-    asked = [*questions(many, shares=2, most=32), whole(request(photos[0]))]
-    fine, bad, other = answered(asked)
+    fine, bad, other = scored([*many.chunks(shares=2, most=32), whole(request(photos[0]))])
     assert (len(fine.rows), len(other.rows)) == (3, 1)
     assert [(image.index, image.name) for image in bad.bad] == [(3, "3.png"), (4, "4.png")]
 
 
-def test_nothing_is_computed_where_nothing_can_be_read(answered, stages):
-    (part,) = answered([whole(request(b"no image"))])
-    assert part == Part(bad=part.bad)
-    assert stages == ["decode"]
+def test_nothing_is_computed_where_nothing_can_be_read(scored, counters):
+    (result,) = scored([whole(request(b"no image"))])
+    assert result == ChunkResult(bad=result.bad)
+    assert stages(counters) == {"decode": 1}

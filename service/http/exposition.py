@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: BentoML's own series, and the model's state."""
+"""What Prometheus scrapes: BentoML's own series, the counters, and the state of the model."""
 
 from collections.abc import Iterable
 
@@ -9,16 +9,16 @@ from prometheus_client.registry import Collector
 from prometheus_client.values import MutexValue, ValueClass
 
 from service.hosting.model_host import ModelHost
+from service.http.admission import Admission
 from service.metrics.counters import Counters
-from service.scoring.scorer import Scorer
 
 
 class _ModelState(Collector):
     """Gauges that are read off the worker when somebody asks."""
 
-    def __init__(self, host: ModelHost, scorer: Scorer) -> None:
+    def __init__(self, host: ModelHost, admission: Admission) -> None:
         self._host = host
-        self._scorer = scorer
+        self._admission = admission
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges, of the worker that answers."""
@@ -38,17 +38,20 @@ class _ModelState(Collector):
                 "1 when something else is served than the registry asks for",
                 registry.error is not None,
             ),
-            "casting_requests_waiting": ("requests behind the computed one", self._scorer.waiting),
+            "casting_requests_waiting": (
+                "requests behind the computed one",
+                self._admission.waiting,
+            ),
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(name, text, value=float(value))
 
 
-def exposition(host: ModelHost, scorer: Scorer, counters: Counters) -> tuple[bytes, str]:
+def exposition(host: ModelHost, admission: Admission, counters: Counters) -> tuple[bytes, str]:
     """Everything there is to scrape, and its media type."""
     client = BentoMLContainer.metrics_client.get()
     registry = CollectorRegistry()
-    registry.register(_ModelState(host, scorer))
+    registry.register(_ModelState(host, admission))
     content: bytes = generate_latest(registry)
     if ValueClass is MutexValue:  # no `bentoml serve`, which makes series that workers share
         content += generate_latest(counters.registry)

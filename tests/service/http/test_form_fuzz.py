@@ -54,7 +54,7 @@ def outcome(body: bytes, cuts: Sequence[int], content_type: str) -> ScoreRequest
         for start, stop in itertools.pairwise(edges):
             yield body[start:stop]
 
-    limits = Settings(max_images=3, max_body=5000)
+    limits = Settings(max_images=3, max_body_bytes=5000)
     try:
         return asyncio.run(read_form({"content-type": content_type}, pieces(), limits))
     except Refusal as refusal:

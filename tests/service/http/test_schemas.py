@@ -1,0 +1,30 @@
+from typing import get_type_hints
+
+import pytest
+from pydantic import ValidationError
+
+from models.prediction.predictor import Answer
+from service.http import schemas
+from service.http.form import EXPLAIN_FIELDS, FIELDS
+from service.scoring.request import ScoreRequest, Upload
+
+
+def test_the_row_that_is_documented_is_the_row_of_the_predictor():
+    assert set(schemas.CastingRow.model_fields) == set(get_type_hints(Answer))
+
+
+def test_the_forms_that_are_documented_are_the_forms_that_are_read():
+    assert tuple(schemas.SCORE_FORM["properties"]) == FIELDS
+    assert tuple(schemas.EXPLAIN_FORM["properties"]) == EXPLAIN_FIELDS
+
+
+def test_the_defaults_that_are_documented_are_those_of_a_request():
+    request = ScoreRequest((Upload("a.png", b""),))
+    for name in ("passes", "seed"):
+        assert schemas.SCORE_FORM["properties"][name]["default"] == getattr(request, name)
+
+
+def test_a_field_that_is_not_documented_is_not_valid():
+    schemas.ErrorBody(error="no", images=[])
+    with pytest.raises(ValidationError, match="extra"):
+        schemas.ErrorBody(error="no", images=[], stack="trace")

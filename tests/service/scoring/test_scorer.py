@@ -1,0 +1,91 @@
+import asyncio
+
+import pytest
+
+from tests.service.fakes import photo
+
+
+@pytest.fixture
+def counted(client):
+    return client.app.state.inspector.counters.registry.get_sample_value
+
+
+def rows(response):
+    assert response.status_code == 200, response.text
+    return response.json()["castings"]
+
+
+def close(one, other):
+    """Equal, numbers within 1e-5."""
+    return all(
+        a == b if isinstance(a, str) else a == pytest.approx(b, abs=1e-5)
+        for x, y in zip(one, other, strict=True)
+        for a, b in zip(x.values(), y.values(), strict=True)
+    )
+
+
+def test_numbers_do_not_depend_on_chunks_or_order(client):
+    photos = [photo(seed) for seed in range(67)]  # minibatches, and a remainder
+    whole = rows(client.score(photos, passes="7", seed="1"))
+    alone = [
+        row for data in photos[:3] for row in rows(client.score([data], passes="7", seed="1"))
+    ]
+    turned = rows(client.score(photos[::-1], passes="7", seed="1"))[::-1]
+    assert close(whole[:3], alone)
+    assert close(whole, turned)
+
+
+def test_requests_that_share_minibatches_each_get_the_answer_that_they_get_alone(
+    client, counted, photos
+):
+    """Whatever their passes, seed, version or number of castings."""
+    requests = [
+        (
+            photos[i % 3 : i % 3 + 1 + i % 2],
+            {"passes": str(1 + i % 4), "seed": str(i % 3), "model_version": str(1 + i // 2 % 2)},
+        )
+        for i in range(24)
+    ]
+    alone = [client.score(images, **fields).json() for images, fields in requests]
+    before = counted("casting_minibatch_castings_count")
+
+    async def together():
+        return await asyncio.gather(
+            *(client.scoring(images, **fields) for images, fields in requests)
+        )
+
+    assert [response.json() for response in asyncio.run(together())] == alone
+    assert before == len(requests)
+    assert counted("casting_minibatch_castings_count") - before < len(requests) / 2
+
+
+def test_the_event_loop_stays_free_while_a_request_is_computed(client, photos):
+    scorer, computing = client.app.state.inspector.scorer, asyncio.Event()
+    score = scorer.score
+
+    async def note_and_score(served, request, *, binary):
+        computing.set()
+        return await score(served, request, binary=binary)
+
+    scorer.score = note_and_score
+
+    async def both():
+        scoring = asyncio.create_task(client.scoring(photos * 20, passes="1000"))
+        await asyncio.wait_for(computing.wait(), 10)
+        described = await client.send("GET", "/model")
+        return described.status_code, scoring.done(), await scoring
+
+    status, done, scored = asyncio.run(both())
+    assert (status, done, scored.status_code) == (200, False, 200)
+
+
+def test_work_of_other_kinds_has_the_threads_too_and_its_errors_come_back(client):
+    scorer = client.app.state.inspector.scorer
+
+    async def story():
+        assert await scorer.compute(lambda: 7) == 7
+        with pytest.raises(ZeroDivisionError):
+            await scorer.compute(lambda: 1 // 0)
+        return await asyncio.gather(*(scorer.compute(lambda n=n: n) for n in range(20)))
+
+    assert asyncio.run(story()) == list(range(20))
