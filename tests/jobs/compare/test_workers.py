@@ -1,4 +1,4 @@
-"""The in_process with small programs for workers; `tests/test_compare_end_to_end.py` has real ones."""
+"""Worker processes that run campaigns: how many, in which order, and what becomes of failures."""
 
 import os
 import sys
