@@ -49,15 +49,11 @@ _UPRIGHT = {
 class Preprocessing:
     """What is done to a photograph before the network sees it; part of every model version.
 
-    Attributes:
-        size: edge of the square image in pixels; other shapes are stretched to it.
-        channels: 1 (grey) or 3 (colour).
-        mean: subtracted from pixels in 0..1, the same for each channel.
-        std: the remainder is divided by it.
+    It is stretched to a square, and `mean` taken from pixels in 0..1 before `std` divides them.
     """
 
     size: int = 128
-    channels: int = 1
+    channels: int = 1  # grey; 3 for colour
     mean: float = 0.45
     std: float = 0.25
 
@@ -110,11 +106,7 @@ def at_model_size(data: bytes, preprocessing: Preprocessing) -> bytes:
 
 
 def upright(data: bytes, edge: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read one photograph for people: uint8 `[height, width, 3]`, its longer side `edge` pixels.
-
-    Raises:
-        UnreadableImage: as `decode`.
-    """
+    """Read one photograph for people: uint8 `[height, width, 3]`, the longer side `edge` long."""
     with _reading(data, max_pixels) as image:
         flat = _flat(image, "RGB", edge)
         scale = edge / max(flat.size)
@@ -123,11 +115,7 @@ def upright(data: bytes, edge: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.
 
 
 def is_colour(data: bytes) -> bool:
-    """Whether the channels of this photograph differ; false for grey stored as RGB.
-
-    Raises:
-        UnreadableImage: as `decode`.
-    """
+    """Whether the channels of this photograph differ; false for grey stored as RGB."""
     red, green, blue = decode(data, Preprocessing(size=64, channels=3)).int()
     return bool(((red - green).abs().max() > 16) | ((green - blue).abs().max() > 16))  # noqa: PLR2004 -- JPEG noise
 
@@ -139,7 +127,6 @@ def normalise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 @contextmanager
 def _reading(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """Open the image."""
     if not data:
         raise UnreadableImage("empty file")
     try:

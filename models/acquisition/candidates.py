@@ -48,32 +48,28 @@ class Candidates:
 
     def posterior(self) -> Tensor:
         """`probs_N_K_C`, for a strategy that needs it."""
-        return _present(self.probs_N_K_C, "probs_N_K_C")
+        return _given(self.probs_N_K_C, "probs_N_K_C")
 
     def deterministic(self) -> Tensor:
         """`deterministic_N_C`, for a strategy that needs it."""
-        return _present(self.deterministic_N_C, "deterministic_N_C")
+        return _given(self.deterministic_N_C, "deterministic_N_C")
 
     def embeddings(self) -> Tensor:
         """`embeddings_N_F`, for a strategy that needs it."""
-        return _present(self.embeddings_N_F, "embeddings_N_F")
+        return _given(self.embeddings_N_F, "embeddings_N_F")
 
     def classes(self) -> Tensor:
         """`labelled_classes_M`, for a strategy that needs it."""
-        return _present(self.labelled_classes_M, "labelled_classes_M")
+        return _given(self.labelled_classes_M, "labelled_classes_M")
 
     def parts(self) -> Sequence[str]:
         """`parts_N`, for a strategy that needs it."""
         return _given(self.parts_N, "parts_N")
 
     def known_embeddings(self) -> Tensor:
-        """Embeddings `[M + picked, F]` of what is labelled or will be, in that order.
-
-        Raises:
-            DataError: labelled castings and pool have different numbers of features.
-        """
+        """Embeddings `[M + picked, F]` of what is labelled or will be, in that order."""
         pool_N_F = self.embeddings()
-        labelled_M_F = _present(self.labelled_embeddings_M_F, "labelled_embeddings_M_F")
+        labelled_M_F = _given(self.labelled_embeddings_M_F, "labelled_embeddings_M_F")
         if labelled_M_F.shape[1] != pool_N_F.shape[1]:
             raise DataError(
                 f"the labelled castings have {labelled_M_F.shape[1]} features, those of the pool "
@@ -84,37 +80,23 @@ class Candidates:
 
     def pixels(self) -> tuple[Tensor, Tensor]:
         """`images` and `labelled_images`, for a strategy that needs `images`."""
-        return _present(self.images, "images"), _present(self.labelled_images, "images")
+        return _given(self.images, "images"), _given(self.labelled_images, "images")
 
     def rows(self, indices: Sequence[int]) -> "Candidates":
         """The candidates at these indices; what is labelled or picked stays."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-
-        def of(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor[chosen]
-
-        return replace(
-            self,
-            count=len(indices),
-            probs_N_K_C=of(self.probs_N_K_C),
-            deterministic_N_C=of(self.deterministic_N_C),
-            embeddings_N_F=of(self.embeddings_N_F),
-            parts_N=None if self.parts_N is None else [self.parts_N[i] for i in indices],
-            images=of(self.images),
-            places_N=of(self.places_N),
-        )
+        per_casting = ("probs_N_K_C", "deterministic_N_C", "embeddings_N_F", "images", "places_N")
+        known = {name: getattr(self, name) for name in per_casting}
+        rows = {name: tensor[chosen] for name, tensor in known.items() if tensor is not None}
+        parts = None if self.parts_N is None else [self.parts_N[i] for i in indices]
+        return replace(self, count=len(indices), parts_N=parts, **rows)
 
 
 def _given(value: _Value | None, name: str) -> _Value:
     if value is None:
         raise DataError(f"the strategy reads {name} but does not name it in its `needs`")
-    return value
-
-
-def _present(value: Tensor | None, name: str) -> Tensor:
-    tensor = _given(value, name)
-    if tensor.is_floating_point():
-        missing = int(tensor.isnan().flatten(1).any(dim=1).sum())
+    if isinstance(value, Tensor) and value.is_floating_point():
+        missing = int(value.isnan().flatten(1).any(dim=1).sum())
         if missing:
-            raise DataError(f"{name} is NaN for {missing} of {len(tensor)} castings")
-    return tensor
+            raise DataError(f"{name} is NaN for {missing} of {len(value)} castings")
+    return value

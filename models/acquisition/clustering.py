@@ -43,12 +43,6 @@ def comparable(points_N_F: Tensor, *others: Tensor) -> list[Tensor]:
     return [centred_N_F.div_(scale), *((other - mean_F) / scale for other in others)]
 
 
-def normalised(points_N_F: Tensor) -> Tensor:
-    """Points of length 1; a point at the origin stays there."""
-    lengths_N: Tensor = torch.linalg.vector_norm(points_N_F, dim=1, keepdim=True)
-    return points_N_F / lengths_N.clamp(min=1e-12)
-
-
 def euclidean(points_N_F: Tensor) -> Between:
     """Squared distances between points."""
     squares_N = _squares(points_N_F)
@@ -68,43 +62,37 @@ def in_slices(points_N_F: Tensor, others_P_F: Tensor) -> Iterator[tuple[slice, T
         yield rows, squared_n_P.add_(_squares(points_N_F[rows])[:, None]).clamp_(min=0)
 
 
-def nearest(points_N_F: Tensor, others_P_F: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distance `[N]` to the nearest of the others, and its index `[N]`.
-
-    Where there are no others the distance is infinite, and the index 0.
-    """
+def nearest(points_N_F: Tensor, others_P_F: Tensor) -> Tensor:
+    """Squared distance `[N]` to the nearest of the others; infinite where there are none."""
     distance_N = points_N_F.new_full((len(points_N_F),), torch.inf)
-    index_N = torch.zeros(len(points_N_F), dtype=torch.int64)
-    if not len(others_P_F):
-        return distance_N, index_N
-    halves_P = _squares(others_P_F) / 2
-    for rows in _slices(len(points_N_F), len(others_P_F)):
-        half_n_P = torch.addmm(halves_P, points_N_F[rows], others_P_F.T, alpha=-1)
-        half_n, index_N[rows] = half_n_P.min(dim=1)
-        distance_N[rows] = (2 * half_n + _squares(points_N_F[rows])).clamp_(min=0)
-    return distance_N, index_N
+    if len(others_P_F):
+        for rows, squared_n_P in in_slices(points_N_F, others_P_F):
+            distance_N[rows] = squared_n_P.amin(dim=1)
+    return distance_N
 
 
-def nearest_to(chosen: list[int], between: Between, count: int) -> Tensor:
-    """Squared distances `[count]` to the nearest of the chosen, themselves not to be chosen."""
-    return _nearer(torch.full((count,), torch.inf), chosen, between)
+def nearer(nearest_N: Tensor, chosen: list[int], between: Between) -> Tensor:
+    """Squared distances to the nearest `[N]` when these are chosen, themselves never again."""
+    if not chosen:
+        return nearest_N.clone()
+    others = torch.tensor(chosen)
+    near = [between(rows, others).amin(dim=1) for rows in _slices(len(nearest_N), len(chosen))]
+    nearest_N = torch.minimum(nearest_N, torch.cat(near))
+    nearest_N[others] = -torch.inf
+    return nearest_N
 
 
 def farthest_first(size: int, nearest_N: Tensor, between: Between) -> list[int]:
     """Greedy k-centre: each time the one whose nearest chosen one is farthest.
 
-    A distance to the nearest only falls. So only the 2,048 farthest are kept exact, and all are
-    brought up to date when one of the others might be farther.
-
-    Args:
-        size: how many to choose.
-        nearest_N: squared distance to the nearest of what there is; negative: not to be chosen.
-        between: squared distances.
+    `nearest_N` is negative for what is not to be chosen. A distance to the nearest only falls. So
+    only the 2,048 farthest are kept exact, and all are brought up to date when one of the others
+    might be farther.
     """
     chosen: list[int] = []
     recent: list[int] = []
     while len(chosen) < size:
-        nearest_N = _nearer(nearest_N, recent, between)
+        nearest_N = nearer(nearest_N, recent, between)
         bounds_N = _rounded(nearest_N)
         order = bounds_N.argsort(descending=True, stable=True)[: _FRONT + 1]
         rest = float(bounds_N[order[_FRONT]]) if len(order) > _FRONT else -torch.inf
@@ -129,12 +117,7 @@ def drawn_far_apart(
     Arthur & Vassilvitskii 2007. It is drawn by the distances as they were some draws ago, and kept
     with the chance by which its own has fallen since: the same distribution, and all distances
     need be known only now and then. Where all that are left lie on one drawn, the lowest index.
-
-    Args:
-        size: how many to draw.
-        nearest_N: squared distance to the nearest of what there is; negative: not to be drawn.
-        between: squared distances.
-        generator: draws.
+    What is not to be drawn has a negative one in `nearest_N`.
     """
     drawn: list[int] = []
     recent: list[int] = []
@@ -142,7 +125,7 @@ def drawn_far_apart(
     up_to_N = nearest_N
     while len(drawn) < size:
         if refused == _REFUSED or len(recent) > min(len(drawn) // 2, _RECENT):
-            nearest_N = _nearer(nearest_N, recent, between)
+            nearest_N = nearer(nearest_N, recent, between)
             up_to_N, recent, refused = _rounded(nearest_N).clamp_(min=0).cumsum(dim=0), [], 0
         if up_to_N[-1] == 0:
             index = int((nearest_N >= 0).byte().argmax())
@@ -184,17 +167,6 @@ def k_means(points_N_F: Tensor, clusters: int, generator: torch.Generator) -> Te
 def _squares(points_N_F: Tensor) -> Tensor:
     squares_N: Tensor = torch.linalg.vecdot(points_N_F, points_N_F)
     return squares_N
-
-
-def _nearer(nearest_N: Tensor, chosen: list[int], between: Between) -> Tensor:
-    """Squared distances to the nearest `[N]` when these are chosen, themselves never again."""
-    if not chosen:
-        return nearest_N.clone()
-    others = torch.tensor(chosen)
-    near = [between(rows, others).amin(dim=1) for rows in _slices(len(nearest_N), len(chosen))]
-    nearest_N = torch.minimum(nearest_N, torch.cat(near))
-    nearest_N[others] = -torch.inf
-    return nearest_N
 
 
 def _slices(rows: int, columns: int) -> Iterator[slice]:

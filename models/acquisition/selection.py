@@ -34,22 +34,16 @@ def top_scoring(scores_N: Tensor, size: int) -> Tensor:
     return rounded_N.argsort(descending=True, stable=True)[:size]
 
 
-def uniform_order(count: int, size: int, generator: torch.Generator) -> Tensor:
-    """Draw `size` of `count` indices uniformly, without repetition."""
-    return torch.randperm(count, generator=generator)[:size]
-
-
 def spaced(count: int, size: int) -> Tensor:
     """At most `size` of `count` indices, evenly spaced: in order of a hash, a random sample."""
     size = min(size, count)
     return torch.arange(size) * count // max(1, size)
 
 
-def gumbel(count: int, scale: float, generator: torch.Generator) -> Tensor:
-    """Draw Gumbel(0, `scale`) noise `[count]`, float64."""
+def gumbel(count: int, generator: torch.Generator) -> Tensor:
+    """Draw Gumbel(0, 1) noise `[count]`, float64."""
     uniform_N = torch.rand(count, generator=generator, dtype=torch.float64)
-    tiny = torch.finfo(torch.float64).tiny
-    return -scale * torch.log(-torch.log(uniform_N.clamp(min=tiny)))
+    return -torch.log(-torch.log(uniform_N.clamp(min=torch.finfo(torch.float64).tiny)))
 
 
 def one_per_part(
@@ -59,12 +53,8 @@ def one_per_part(
 
     `choose(eligible, size, batch)` returns `size` of the eligible in order of choice, knowing
     what the batch holds already. It is asked again for what is missing, without the castings of
-    parts already in the batch; when every part has one, the parts open again.
-
-    Args:
-        parts_N: the part of each casting; a casting without one is a part of its own.
-        size: castings wanted; more than there are gives all.
-        choose: the strategy, over indices into `parts_N`.
+    parts already in the batch; when every part has one, the parts open again. More than there are
+    gives all.
 
     >>> one_per_part(["a", "a", "b"], 3, lambda eligible, size, _: eligible[:size])
     [0, 2, 1]
@@ -98,18 +88,9 @@ def choose_batch(
     """Let the strategy choose, at most one casting per part while parts remain.
 
     A strategy that `ranks` is asked once, for its whole order. Any other is asked again where
-    parts collide, for what is missing, and finds in `candidates.picked` what the batch holds.
-
-    Args:
-        strategy: the strategy.
-        candidates: what it needs to know about the pool.
-        parts_N: the part of each casting.
-        size: castings wanted.
-        generator: the strategy's draws.
-        on_step: told (step, steps, loss) by a strategy that takes it, as `vaal` does.
-
-    Raises:
-        DataError: the strategy returned the wrong number of castings, or one twice.
+    parts collide, for what is missing, and finds in `candidates.picked` what the batch holds. One
+    that takes `on_step`, as `vaal` does, is handed it. Another number of castings than asked for,
+    or one twice, is a DataError.
     """
 
     def choices(of: Strategy, among: Candidates, wanted: int) -> list[int]:

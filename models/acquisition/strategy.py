@@ -53,11 +53,7 @@ def needing(
 
 
 def needs_of(strategy: Strategy) -> tuple[str, ...]:
-    """What a strategy needs, default `probs_N_K_C`.
-
-    Raises:
-        DataError: it asks for something that there is not.
-    """
+    """What a strategy needs, default `probs_N_K_C`; DataError for what there is not."""
     needs = tuple(getattr(strategy, "needs", ("probs_N_K_C",)))
     unknown = sorted(set(needs) - KNOWABLE)
     if unknown:

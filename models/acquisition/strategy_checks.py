@@ -5,8 +5,7 @@ are drawn at random and few; nothing is read or written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from types import MappingProxyType
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,44 +16,30 @@ from models.acquisition.strategy import KNOWABLE, Strategy, needs_of
 from models.errors import DataError
 
 
-@dataclass(frozen=True)
-class Checked:
-    """The outcome of a check: its name as a sentence, whether it holds, else what went wrong."""
-
-    name: str
-    passed: bool
-    wrong: str = ""
-
-
-def check_strategy(strategy: Strategy) -> list[Checked]:
-    """Run every check; a strategy that raises fails the check in which it does."""
-    outcomes = []
+def check_strategy(strategy: Strategy) -> dict[str, str]:
+    """What went wrong in each check, by its name as a sentence; to raise is to go wrong."""
+    outcomes = {}
     for name, check in CHECKS.items():
         try:
-            wrong = check(strategy)
+            outcomes[name] = check(strategy)
         except Exception as error:  # noqa: BLE001 -- a user's function may raise anything
-            wrong = f"it raised {type(error).__name__}: {error}"
-        outcomes.append(Checked(name, not wrong, wrong))
+            outcomes[name] = f"it raised {type(error).__name__}: {error}"
     return outcomes
 
 
 def require_checks(strategy: Strategy) -> list[str]:
-    """The names of the checks, all of which the strategy passes.
-
-    Raises:
-        DataError: it fails some; what went wrong is told.
-    """
-    checks = check_strategy(strategy)
-    failed = [check for check in checks if not check.passed]
+    """The names of the checks, all of which the strategy passes; else a DataError tells them."""
+    outcomes = check_strategy(strategy)
+    failed = [f"{name}: {wrong}" for name, wrong in outcomes.items() if wrong]
     if failed:
-        wrong = "; ".join(f"{check.name}: {check.wrong}" for check in failed)
-        raise DataError(f"{len(failed)} of {len(checks)} checks failed: {wrong}")
-    return [check.name for check in checks]
+        wrong = "; ".join(failed)
+        raise DataError(f"{len(failed)} of {len(outcomes)} checks failed: {wrong}")
+    return list(outcomes)
 
 
-def random_candidates(count: int, seed: int = 0, classes: int = 3, passes: int = 5) -> Candidates:
+def random_candidates(count: int, seed: int = 0, classes: int = 3) -> Candidates:
     """Candidates of every kind about `count` castings, beside seven that are labelled."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = _seeded(seed)
     labelled, side = 7, 8
 
     def normal(*shape: int) -> Tensor:
@@ -66,7 +51,7 @@ def random_candidates(count: int, seed: int = 0, classes: int = 3, passes: int =
 
     return Candidates(
         count=count,
-        probs_N_K_C=(2 * normal(count, passes, classes)).softmax(dim=-1),
+        probs_N_K_C=(2 * normal(count, 5, classes)).softmax(dim=-1),
         deterministic_N_C=normal(count, classes).softmax(dim=-1),
         embeddings_N_F=torch.rand(count, 6, generator=generator),
         labelled_embeddings_M_F=torch.rand(labelled, 6, generator=generator),
@@ -79,32 +64,32 @@ def random_candidates(count: int, seed: int = 0, classes: int = 3, passes: int =
 
 def only_what_is_needed(candidates: Candidates, strategy: Strategy) -> Candidates:
     """The candidates as a job fills them in for this strategy."""
-    needs = {"count", *needs_of(strategy)} | {
-        "labelled_images" for n in needs_of(strategy) if n == "images"
-    }
-    return Candidates(
-        **{f.name: getattr(candidates, f.name) for f in fields(Candidates) if f.name in needs}
-    )
+    needs = {"count", *needs_of(strategy)}
+    if "images" in needs:
+        needs.add("labelled_images")
+    return Candidates(**{name: getattr(candidates, name) for name in needs})
+
+
+def _seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def _indices(strategy: Strategy, candidates: Candidates, size: int, seed: int = 0) -> list[int]:
-    generator = torch.Generator().manual_seed(seed)
-    return [int(i) for i in strategy(only_what_is_needed(candidates, strategy), size, generator)]
+    needed = only_what_is_needed(candidates, strategy)
+    return [int(i) for i in strategy(needed, size, _seeded(seed))]
 
 
 def _batch(
-    strategy: Strategy, candidates: Candidates, parts_N: Sequence[str], size: int, seed: int = 0
+    strategy: Strategy, candidates: Candidates, parts_N: Sequence[str], size: int
 ) -> list[int]:
-    generator = torch.Generator().manual_seed(seed)
     needed = only_what_is_needed(candidates, strategy)
-    return choose_batch(strategy, needed, parts_N, size, generator)
+    return choose_batch(strategy, needed, parts_N, size, _seeded())
 
 
 def _draws(strategy: Strategy, candidates: Candidates, size: int) -> bool:
-    generator = torch.Generator().manual_seed(0)
-    before = generator.get_state()
+    generator = _seeded()
     strategy(only_what_is_needed(candidates, strategy), size, generator)
-    return not torch.equal(before, generator.get_state())
+    return not torch.equal(_seeded().get_state(), generator.get_state())
 
 
 def _as_many_as_asked_for(strategy: Strategy) -> str:
@@ -137,7 +122,7 @@ def _seed_matters_only_by_draws(strategy: Strategy) -> str:
 
 def _writes_into_nothing(strategy: Strategy) -> str:
     candidates, before = random_candidates(12), random_candidates(12)
-    choose_batch(strategy, candidates, list("aabbccddeeff"), 8, torch.Generator().manual_seed(0))
+    choose_batch(strategy, candidates, list("aabbccddeeff"), 8, _seeded())
     for name in sorted({*KNOWABLE, "labelled_images"} - {"parts_N"}):
         if not torch.equal(getattr(candidates, name), getattr(before, name)):
             return f"it wrote into {name}"
@@ -145,8 +130,7 @@ def _writes_into_nothing(strategy: Strategy) -> str:
 
 
 def _reads_only_what_it_needs(strategy: Strategy) -> str:
-    generator = torch.Generator().manual_seed(0)
-    full = [int(i) for i in strategy(random_candidates(12), 5, generator)]
+    full = [int(i) for i in strategy(random_candidates(12), 5, _seeded())]
     spare = _indices(strategy, random_candidates(12), 5)
     return "" if full == spare else f"knowing all it chose {full}, knowing its needs {spare}"
 
@@ -155,7 +139,7 @@ def _says_what_is_missing(strategy: Strategy) -> str:
     if not needs_of(strategy):
         return ""
     try:
-        strategy(Candidates(count=3), 1, torch.Generator().manual_seed(0))
+        strategy(Candidates(count=3), 1, _seeded())
     except DataError:
         return ""
     except Exception as error:  # noqa: BLE001 -- a user's function may raise anything
@@ -182,8 +166,7 @@ def _refuses_nan(strategy: Strategy) -> str:
 def _order_of_finding_is_nothing(strategy: Strategy) -> str:
     """Castings come in order of id; the numbers are those of another order and chunking."""
     candidates, parts = random_candidates(14), [f"part-{i % 5}" for i in range(14)]
-    generator = torch.Generator().manual_seed(1)
-    noise = 1e-11 * torch.rand(14, 1, generator=generator, dtype=torch.float64)
+    noise = 1e-11 * torch.rand(14, 1, generator=_seeded(1), dtype=torch.float64)
     probs, plain = candidates.posterior(), candidates.deterministic()
     near = replace(
         candidates,
@@ -191,8 +174,8 @@ def _order_of_finding_is_nothing(strategy: Strategy) -> str:
         deterministic_N_C=plain * (1 + noise),
     )
     first, second = (_batch(strategy, pool, parts, 8) for pool in (candidates, near))
-    same = first == second
-    return "" if same else f"it chose {first}, and {second} where scores differ by 1e-11"
+    wrong = f"it chose {first}, and {second} where scores differ by 1e-11"
+    return "" if first == second else wrong
 
 
 def _ties_go_by_id(strategy: Strategy) -> str:
@@ -216,13 +199,9 @@ def _one_casting_per_part(strategy: Strategy) -> str:
 def _ranks_if_it_says_so(strategy: Strategy) -> str:
     if not getattr(strategy, "ranks", False):
         return ""
-    few, all_of_them = (
-        _indices(strategy, random_candidates(20), 5),
-        _indices(strategy, random_candidates(20), 20),
-    )
-    if few != all_of_them[:5]:
-        return f"it says that it ranks, but its 5 best are {few} and its 20 best {all_of_them}"
-    return ""
+    few, many = (_indices(strategy, random_candidates(20), size) for size in (5, 20))
+    wrong = f"it says that it ranks, but its 5 best are {few} and its 20 best {many}"
+    return "" if few == many[:5] else wrong
 
 
 def _needs_exist_and_a_sentence_says_what_it_does(strategy: Strategy) -> str:
@@ -231,20 +210,18 @@ def _needs_exist_and_a_sentence_says_what_it_does(strategy: Strategy) -> str:
     return "" if first.endswith(".") else f"the first line of its docstring is {first!r}"
 
 
-CHECKS: Mapping[str, Callable[[Strategy], str]] = MappingProxyType(
-    {
-        "returns as many distinct indices as asked for": _as_many_as_asked_for,
-        "chooses the same for the same seed": _same_seed_same_batch,
-        "draws from its generator and no other": _no_other_generator,
-        "is moved by a seed only through its generator": _seed_matters_only_by_draws,
-        "writes into nothing": _writes_into_nothing,
-        "reads only what it needs": _reads_only_what_it_needs,
-        "says so when what it needs is missing": _says_what_is_missing,
-        "refuses what is not a number": _refuses_nan,
-        "chooses the same whatever the order of finding": _order_of_finding_is_nothing,
-        "breaks ties by casting id": _ties_go_by_id,
-        "takes one casting per part while parts remain": _one_casting_per_part,
-        "ranks if it says so": _ranks_if_it_says_so,
-        "has needs that exist and a docstring": _needs_exist_and_a_sentence_says_what_it_does,
-    }
-)
+CHECKS: Mapping[str, Callable[[Strategy], str]] = {
+    "returns as many distinct indices as asked for": _as_many_as_asked_for,
+    "chooses the same for the same seed": _same_seed_same_batch,
+    "draws from its generator and no other": _no_other_generator,
+    "is moved by a seed only through its generator": _seed_matters_only_by_draws,
+    "writes into nothing": _writes_into_nothing,
+    "reads only what it needs": _reads_only_what_it_needs,
+    "says so when what it needs is missing": _says_what_is_missing,
+    "refuses what is not a number": _refuses_nan,
+    "chooses the same whatever the order of finding": _order_of_finding_is_nothing,
+    "breaks ties by casting id": _ties_go_by_id,
+    "takes one casting per part while parts remain": _one_casting_per_part,
+    "ranks if it says so": _ranks_if_it_says_so,
+    "has needs that exist and a docstring": _needs_exist_and_a_sentence_says_what_it_does,
+}

@@ -17,7 +17,6 @@ FEWEST_GOOD = round(1 / MAX_OVERKILL)  # fewer good castings cannot show so smal
 RESOLUTION = 1e-6  # probabilities closer than this differ by rounding
 _TEMPERATURES = np.geomspace(0.25, 8.0, 161)
 
-
 ProbsAt = Callable[[float], Floats]
 """Probabilities `[N, C]` of the pass without dropout, as they are served at a temperature."""
 
@@ -31,15 +30,10 @@ def calibrate(
 ) -> tuple[OperatingPoint, list[str]]:
     """The operating point, and what is missing for a better one.
 
-    Args:
-        probs_at: what is served at a temperature; of an ensemble each member is tempered first.
-        targets_N: class indices.
-        parts_N: part of each casting, or its own id.
-        classes: class names in the order of the columns.
-        good: class that means "no defect"; without it there is no threshold to set.
+    Without `good`, the class that means "no defect", there is no threshold to set. `parts_N` has
+    the part of each casting, or its own id. Of an ensemble each member is tempered first.
     """
-    shortfall = []
-    chosen = 1.0
+    shortfall, chosen = [], 1.0
     if len(targets_N) < FEWEST or len(set(targets_N.tolist())) == 1:
         shortfall.append(f"a temperature needs {FEWEST} castings of two classes")
     else:

@@ -29,30 +29,18 @@ def evaluate(
     operating: OperatingPoint,
     parts_N: Sequence[str],
 ) -> dict[str, float]:
-    """Every `test/` metric that is defined, without the prefix.
+    """Every `test/` metric that is defined, without the prefix, of the pass without dropout.
 
-    Args:
-        probs_N_C: class probabilities of the deterministic pass.
-        targets_N: class indices.
-        classes: class names in the order of the columns.
-        operating: good class and threshold.
-        parts_N: part of each casting, or its own id.
+    `parts_N` has the part of each casting, or its own id.
     """
     if len(targets_N) == 0:
         return {}
     good = None if operating.good is None else list(classes).index(operating.good)
     predicted_N = verdicts(torch.from_numpy(probs_N_C), good, operating.threshold).numpy()
+    macro = {"labels": np.unique(targets_N), "average": "macro", "zero_division": 0}
     metrics = {
         "accuracy": float(accuracy_score(targets_N, predicted_N)),
-        "macro_f1": float(
-            f1_score(
-                targets_N,
-                predicted_N,
-                labels=np.unique(targets_N),
-                average="macro",
-                zero_division=0,
-            )
-        ),
+        "macro_f1": float(f1_score(targets_N, predicted_N, **macro)),
         "nll": _negative_log_likelihood(probs_N_C, targets_N),
         "ece": expected_calibration_error(probs_N_C, targets_N),
     }

@@ -8,17 +8,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Where the line is drawn between good and defect.
+    """A casting is rejected when P(defect), at the temperature, is at least the threshold."""
 
-    Attributes:
-        good: the class that means "no defect", None where there is no such class.
-        threshold: a casting is rejected when P(defect) is at least this.
-        temperature: logits are divided by it.
-    """
-
-    good: str | None = None
+    good: str | None = None  # the class that means "no defect"
     threshold: float = 0.5
-    temperature: float = 1.0
+    temperature: float = 1.0  # logits are divided by it
 
 
 def verdicts(probs_N_C: Tensor, good: int | None, threshold: float) -> Tensor:

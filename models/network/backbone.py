@@ -9,11 +9,7 @@ from models.network.spec import BACKBONES
 
 
 def build_backbone(name: str, channels: int) -> zoo.ResNet:
-    """A ResNet without its last layer, for images of so many channels, without weights.
-
-    Raises:
-        DataError: there is none of that name.
-    """
+    """A ResNet for images of so many channels, without weights."""
     if name not in BACKBONES:
         raise DataError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
     backbone: zoo.ResNet = getattr(zoo, name)(weights=None)

@@ -46,9 +46,8 @@ def posterior(
     are padded to whole ones, or the last bits of a casting would depend on how many were with it,
     and on the number of threads.
     """
-    return posterior_of(
-        features_N_F, pass_weights(weight_C_F, masks_K_F), len(masks_K_F), bias_C, temperature
-    )
+    weights_KC_F = pass_weights(weight_C_F, masks_K_F)
+    return posterior_of(features_N_F, weights_KC_F, len(masks_K_F), bias_C, temperature)
 
 
 def pass_weights(weight_C_F: Tensor, masks_K_F: Tensor) -> Tensor:
@@ -58,11 +57,7 @@ def pass_weights(weight_C_F: Tensor, masks_K_F: Tensor) -> Tensor:
 
 
 def posterior_of(
-    features_N_F: Tensor,
-    padded_KC_F: Tensor,
-    passes: int,
-    bias_C: Tensor,
-    temperature: float = 1.0,
+    features_N_F: Tensor, padded_KC_F: Tensor, passes: int, bias_C: Tensor, temperature: float
 ) -> Tensor:
     """`posterior`, where `pass_weights` are known already."""
     count, classes = len(features_N_F), len(bias_C)

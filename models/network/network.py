@@ -21,13 +21,10 @@ from models.network.spec import NetworkSpec
 class Network(nn.Module):
     """Backbone and head; `forward` gives the logits `[N, C]` of the pass without dropout.
 
-    Attributes:
-        largest_inputs: what the backbone's convolutions are given at most, float32 `[L]`; 0 until
-            `observe_activations`.
-        int8: runs the backbone, in a twin `for_inference` that can.
+    `int8` runs the backbone, in a twin `for_inference` that can.
     """
 
-    largest_inputs: Tensor
+    largest_inputs: Tensor  # of convolutions, at most, float32 `[L]`; 0 until observed
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -69,8 +66,7 @@ class Network(nn.Module):
     @torch.no_grad()
     def observe_activations(self, images: Tensor) -> None:
         """Note how large the inputs of convolutions get on normalised castings, in eval mode."""
-        largest_L = largest_inputs(self.backbone, lambda: self.features(images))
-        self.largest_inputs.copy_(largest_L)
+        self.largest_inputs.copy_(largest_inputs(self.backbone, lambda: self.features(images)))
 
     def readout(self) -> tuple[Tensor, Tensor]:
         """Weight `[C, F]` and bias `[C]` of the last layer, on the CPU."""

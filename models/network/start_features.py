@@ -19,15 +19,6 @@ def cold_features(
 
     Weights from scratch have not; there the casting itself is shrunk to 16 × 16 grey values, less
     their mean over castings, since what all castings share tells none from another.
-
-    Args:
-        pixels_N: uint8 `[N, channels, size, size]`.
-        spec: the network of the campaign.
-        weights: its starting weights.
-        preprocessing: how pixels become its input.
-
-    Raises:
-        DataError: the weights cannot be had.
     """
     if weights == "scratch":
         grey_N = pixels_N.float().mean(dim=1, keepdim=True) / 255

@@ -15,16 +15,11 @@ from models.network.spec import NetworkSpec
 
 
 def build(spec: NetworkSpec, weights: str, generator: torch.Generator) -> Network:
-    """A network on its starting weights: `scratch`, `imagenet`, or a safetensors file.
+    """A network on its starting weights; the generator draws whatever is not loaded.
 
-    Args:
-        spec: what to build.
-        weights: `scratch` (He initialisation), `imagenet` (torchvision's, downloaded once and
-            cached) or the path of a safetensors file with the backbone's tensors.
-        generator: draws whatever is not loaded.
-
-    Raises:
-        DataError: the weights cannot be had or do not fit the backbone.
+    They are `scratch` (He initialisation), `imagenet` (torchvision's, downloaded once and cached)
+    or the path of a safetensors file with the backbone's tensors; a DataError says why they
+    cannot be had or do not fit.
     """
     with torch.device("meta"):  # torchvision would draw from the global generator
         network = Network(spec)
@@ -55,11 +50,7 @@ def _initialise(network: Network, generator: torch.Generator) -> None:
 
 
 def check_weights(weights: str) -> None:
-    """Refuse starting weights that are neither known by name nor a file.
-
-    Raises:
-        DataError: they are not.
-    """
+    """Refuse starting weights that are neither known by name nor a file."""
     if weights not in {"scratch", "imagenet"} and not Path(weights).is_file():
         raise DataError(
             f"--weights {weights}: no such file; give scratch, imagenet, or a safetensors file"

@@ -9,8 +9,7 @@ The backbone's own map is coarse, 4 x 4 for 128 pixels. Its last stage is theref
 without its stride, with filters spread apart instead (Yu & Koltun 2016). That lays three more
 grids of cells between those of the backbone's own, which stay as they are: each is what the
 network makes of the casting moved by some pixels. It was never trained to average over those, so
-they are levelled to the mean of its own grid, and the mean of the whole map is the verdict's logit
-again.
+they are levelled to the mean of its own grid: the mean of the map is the verdict's logit again.
 `benchmarks.explain` holds the maps against masks of defects.
 """
 
@@ -38,23 +37,17 @@ STRIDE = OWN_STRIDE >> len(DILATED)
 class Explanation:
     """What a casting's map says, and about which classes.
 
-    Attributes:
-        log_odds_HW: log odds of `speaks_for` against `against` in each cell, at the model's
-            temperature; above 0 a cell speaks for it. Cell i lies at pixel `STRIDE` * i of the
-            network's input, not in the middle of its share of it.
-        label: the verdict.
-        speaks_for: the verdict of a rejected casting; of a passed one, its likeliest defect.
-        against: the good class, or where there is none the second likeliest.
-        probability: P(defect), or where there is no good class P(label).
-        peak: x and y of the highest cell in 0..1 of the upright photograph.
+    The log odds are those of `speaks_for` against `against` in each cell, at the model's
+    temperature; above 0 a cell speaks for it. Cell i lies at pixel `STRIDE` * i of the network's
+    input, not in the middle of its share of it.
     """
 
     log_odds_HW: Tensor
-    label: str
-    speaks_for: str
-    against: str
-    probability: float
-    peak: tuple[float, float]
+    label: str  # the verdict
+    speaks_for: str  # the verdict of a rejected casting; of a passed one, its likeliest defect
+    against: str  # the good class, or where there is none the second likeliest
+    probability: float  # P(defect), or where there is no good class P(label)
+    peak: tuple[float, float]  # x and y of the highest cell in 0..1 of the upright photograph
 
 
 def explain(predictor: Predictor, pixels: Tensor) -> Explanation:
@@ -92,12 +85,7 @@ def logit_maps(
     """Logits of every cell, float32 `[N, C, H, W]`, divided by the temperature.
 
     The mean over the cells is the logit of the pass without dropout; of an ensemble the map is the
-    mean over its members.
-
-    Args:
-        predictor: whose network is explained.
-        pixels_N: uint8 `[N, channels, size, size]`.
-        dilated: stages of the backbone that are computed without their strides, the last ones.
+    mean over its members. The last stages, `dilated`, are computed without their strides.
     """
     network = predictor.network
     members = network.networks() if isinstance(network, Ensemble) else [network]

@@ -22,13 +22,7 @@ _RING = 1.0  # cells from its middle
 
 
 def lay_over(photo: NDArray[np.uint8], explanation: Explanation, size: int) -> Image.Image:
-    """The picture; cells are drawn as the squares that they are.
-
-    Args:
-        photo: uint8 `[height, width, 3]`.
-        explanation: of that photograph.
-        size: edge of the network's input, to which the photograph was stretched.
-    """
+    """The picture of a photograph `[height, width, 3]`, which the network saw at edge `size`."""
     height, width, _ = photo.shape
     rows, columns = nearest_cells(height, size), nearest_cells(width, size)
     strength = (explanation.log_odds_HW.clamp(0, FULL) / FULL)[rows][:, columns].numpy()

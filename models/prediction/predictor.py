@@ -44,17 +44,11 @@ class Answer(TypedDict):
 
 @dataclass(frozen=True)
 class Scores:
-    """What one call computes for N castings.
+    """What one call computes for N castings."""
 
-    Attributes:
-        embeddings_N_F: features before the last layer, float32.
-        deterministic_N_C: probabilities of the pass without dropout, float64.
-        probs_N_K_C: probabilities of every pass, float64.
-    """
-
-    embeddings_N_F: Tensor
-    deterministic_N_C: Tensor
-    probs_N_K_C: Tensor
+    embeddings_N_F: Tensor  # features before the last layer, float32
+    deterministic_N_C: Tensor  # probabilities of the pass without dropout, float64
+    probs_N_K_C: Tensor  # probabilities of every pass, float64
 
 
 @dataclass(frozen=True)
@@ -92,12 +86,9 @@ class Predictor:
     def deterministic(self, embeddings_N_F: Tensor) -> Tensor:
         """Class probabilities `[N, C]` without dropout; of an ensemble, its members' mean."""
         weight_C_F, bias_C = self.network.readout()
-        masks_P_F, temperature = self.network.plain_masks(), self.operating.temperature
+        head = weight_C_F, bias_C, self.network.plain_masks(), self.operating.temperature
         with torch.inference_mode():
-            probs = mc_dropout.posterior(
-                embeddings_N_F, weight_C_F, bias_C, masks_P_F, temperature
-            )
-            return probs.mean(dim=1)
+            return mc_dropout.posterior(embeddings_N_F, *head).mean(dim=1)
 
     def score(self, pixels_N: Tensor, passes: int, seed: int) -> Scores:
         """Everything about N castings, uint8 `[N, channels, size, size]`."""

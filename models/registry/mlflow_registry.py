@@ -8,7 +8,8 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput, Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import save_model
@@ -39,8 +41,8 @@ _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 class MlflowRegistry:
     """The registered models of a tracking server.
 
-    Args:
-        client: a client of the server.
+    Any method raises MlflowException where the server cannot be asked, VersionNotFound for a
+    version that it has not, and VersionError for one whose files cannot be had or read.
     """
 
     def __init__(self, client: MlflowClient) -> None:
@@ -58,11 +60,12 @@ class MlflowRegistry:
 
         A run that has registered one of the same labels (tag `labels_sha256`) has it already.
         """
-        before = self._of_run(name, run_id)
-        if before is not None and before.tags.get("labels_sha256") == tags["labels_sha256"]:
-            return before
+        registered = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        latest = max(registered, key=lambda version: int(version.version), default=None)
+        if latest is not None and latest.tags.get("labels_sha256") == tags["labels_sha256"]:
+            return _version(latest)
         run = self._client.get_run(run_id)
-        self._clear_away(name, run)
+        self._clear_away(run, {version.source for version in registered})
         logged = self._client.create_logged_model(
             run.info.experiment_id,
             name=name,
@@ -86,67 +89,36 @@ class MlflowRegistry:
         made = self._client.create_model_version(
             name, logged.artifact_location, run_id, tags=dict(tags), model_id=logged.model_id
         )
-        return Version(name, str(made.version), run_id, dict(tags))
+        return _version(made)
 
     def find(self, name: str, number: str) -> Version:
-        """Look up a version by number.
-
-        Raises:
-            VersionNotFound: there is none.
-            MlflowException: the registry cannot be asked.
-        """
-        try:
-            version = self._client.get_model_version(name, number)
-        except MlflowException as error:
-            if error.error_code in _MISSING:
-                raise VersionNotFound(f"{name} has no version {number}") from error
-            raise
-        return Version(name, str(version.version), version.run_id or "", dict(version.tags))
+        """Look up a version by number."""
+        with _looking_for(name, number):
+            return _version(self._client.get_model_version(name, number))
 
     def current(self, name: str, alias: str = ALIAS) -> Version | None:
-        """The version that the alias points at, None where it is not set.
-
-        Raises:
-            MlflowException: the registry cannot be asked.
-        """
-        try:
-            version = self._client.get_model_version_by_alias(name, alias)
-        except MlflowException as error:
-            if error.error_code in _MISSING:
-                return None
-            raise
-        return Version(name, str(version.version), version.run_id or "", dict(version.tags))
+        """The version that the alias points at, None where it is not set."""
+        with suppress(VersionNotFound), _looking_for(name, alias):
+            return _version(self._client.get_model_version_by_alias(name, alias))
+        return None
 
     def load(self, version: Version) -> Predictor:
-        """Download a version and let it prove itself.
-
-        Raises:
-            VersionNotFound: there is none of that number.
-            VersionError: its files cannot be had, or it fails its self-check.
-            MlflowException: the registry cannot be asked.
-        """
+        """Download a version and let it prove itself."""
         with tempfile.TemporaryDirectory() as temporary:
-            return load_folder(_download(version.name, version.number, Path(temporary)))
+            return load_folder(_download(version, Path(temporary)))
 
     def export(self, version: Version, folder: Path) -> None:
         """Download all of a version, let it prove itself, and note in the folder which one it is.
 
-        Args:
-            version: as `find` or `find_current` gave it.
-            folder: created; its parents too.
-
         Raises:
-            VersionError: the folder exists, the version's files cannot be had, or it fails its
-                self-check; then nothing is left.
-            VersionNotFound: it is gone.
-            MlflowException: the registry cannot be asked.
+            VersionError: the folder exists, or the version is not usable; then nothing is left.
         """
         try:
             folder.mkdir(parents=True)
         except FileExistsError as error:
             raise VersionError(f"{folder} exists; remove it or name another folder") from error
         try:
-            _download(version.name, version.number, folder)
+            _download(version, folder)
             load_folder(folder)
             (folder / _ORIGIN).write_text(json.dumps(asdict(version), indent=2) + "\n")
         except BaseException:
@@ -177,18 +149,9 @@ class MlflowRegistry:
         """
         self._client.set_registered_model_alias(version.name, ALIAS, version.number)
 
-    def _of_run(self, name: str, run_id: str) -> Version | None:
-        """The version that a run registered, None where it registered none."""
-        registered = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-        versions = [Version(name, str(v.version), run_id, dict(v.tags)) for v in registered]
-        return max(versions, key=lambda v: int(v.number), default=None)
-
-    def _clear_away(self, name: str, run: Run) -> None:
+    def _clear_away(self, run: Run, registered: set[str | None]) -> None:
         """Delete the models that earlier attempts of this run left behind, unregistered."""
-        run_id = run.info.run_id
-        versions = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-        registered = {version.source for version in versions}
-        where = f"source_run_id = '{run_id}'"
+        where = f"source_run_id = '{run.info.run_id}'"
         for model in self._client.search_logged_models([run.info.experiment_id], where):
             if model.artifact_location not in registered:
                 self._client.delete_logged_model(model.model_id)
@@ -201,9 +164,7 @@ class MlflowRegistry:
                 raise
 
 
-def save(
-    predictor: Predictor, golden_N: Tensor, folder: Path, description: Model | None = None
-) -> None:
+def save(predictor: Predictor, golden_N: Tensor, folder: Path, description: Model) -> None:
     """Write a version as an MLflow model folder: pyfunc, data and code, no pickle."""
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         # an input example would show a casting of the user's to whoever opens the model's page
@@ -216,7 +177,7 @@ def save(
             loader_module=f"{package}.registry.pyfunc",
             data_path=str(data),
             code_paths=[str(code / package)],
-            mlflow_model=description or Model(),
+            mlflow_model=description,
             signature=ModelSignature(
                 params=ParamSchema([ParamSpec("passes", "long", 50), ParamSpec("seed", "long", 0)])
             ),
@@ -225,12 +186,7 @@ def save(
 
 
 def load_folder(folder: Path) -> Predictor:
-    """Load an exported version: an MLflow model folder, or the data folder inside it.
-
-    Raises:
-        VersionError: it is not a version, has a pickle or a link out of it, or fails its
-            self-check.
-    """
+    """Load an exported version: an MLflow model folder, or the data folder inside it."""
     pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in _PICKLES)
     if pickles:
         raise VersionError(
@@ -243,11 +199,7 @@ def load_folder(folder: Path) -> Predictor:
 
 
 def origin(folder: Path) -> Version | None:
-    """Which version `export` put into a folder, None where it was not `export`.
-
-    Raises:
-        VersionError: what the folder says of it cannot be read.
-    """
+    """Which version `export` put into a folder, None where it was not `export`."""
     note = folder / _ORIGIN
     try:
         return Version(**json.loads(note.read_text()))
@@ -257,13 +209,27 @@ def origin(folder: Path) -> Version | None:
         raise VersionError(f"{note}: {error}") from error
 
 
-def _download(name: str, number: str, target: Path) -> Path:
-    """Download all of a version."""
+def _version(registered: ModelVersion) -> Version:
+    number, run_id = str(registered.version), registered.run_id or ""
+    return Version(registered.name, number, run_id, dict(registered.tags))
+
+
+@contextmanager
+def _looking_for(name: str, number: str) -> Iterator[None]:
     try:
-        return Path(download_artifacts(f"models:/{name}/{number}", dst_path=str(target)))
+        yield
     except MlflowException as error:
         if error.error_code in _MISSING:
             raise VersionNotFound(f"{name} has no version {number}") from error
         raise
+
+
+def _download(version: Version, target: Path) -> Path:
+    uri = f"models:/{version.name}/{version.number}"
+    try:
+        with _looking_for(version.name, version.number):
+            return Path(download_artifacts(uri, dst_path=str(target)))
     except OSError as error:
-        raise VersionError(f"the files of {name} version {number}: {error}") from error
+        raise VersionError(
+            f"the files of {version.name} version {version.number}: {error}"
+        ) from error

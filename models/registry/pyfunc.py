@@ -26,18 +26,11 @@ class CastingModel:
     def predict(
         self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Score castings.
-
-        Args:
-            model_input: a column `image` of bytes or paths.
-            params: `passes` (default 50) and `seed` (default 0).
-
-        Returns:
-            A row of the service's fields per casting, in the order given.
+        """The service's fields for each casting of a column `image`, bytes or paths, in its order.
 
         Raises:
-            DataError: there is no column `image`, or a parameter is out of range.
-            UnreadableImage: an image cannot be read.
+            DataError: there is no such column, `passes` (default 50) or `seed` (0) among the
+                `params` is out of range, or an image cannot be read.
         """
         if "image" not in model_input:
             raise DataError(f"a column 'image' is needed, there is {list(model_input.columns)}")

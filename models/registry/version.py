@@ -10,16 +10,9 @@ FIRST = "none"  # the tag `previous` of a version that was the first to be curre
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a registered model.
+    """One version of a registered model."""
 
-    Attributes:
-        name: the registered model.
-        number: its version, digits.
-        run_id: the run that trained it, empty for a folder that does not say.
-        tags: `campaign`, `round`, `strategy`, `labels`, `labels_sha256`, `previous`.
-    """
-
-    name: str
-    number: str
-    run_id: str
-    tags: Mapping[str, str]
+    name: str  # of the registered model
+    number: str  # digits
+    run_id: str  # the run that trained it, empty for a folder that does not say
+    tags: Mapping[str, str]  # campaign, round, strategy, labels, labels_sha256, previous

@@ -37,17 +37,7 @@ _TOLERANCE_ELSEWHERE = 0.1  # written in one precision, checked in another; 0.08
 
 
 def write(predictor: Predictor, golden_N: Tensor, folder: Path) -> None:
-    """Write a version.
-
-    Args:
-        predictor: what is to be kept.
-        golden_N: at least one casting at model size, uint8 `[N, channels, size, size]`; the first
-            `GOLDEN_CASTINGS` are stored.
-        folder: created; its parents too.
-
-    Raises:
-        VersionError: there is no golden casting.
-    """
+    """Write a version; of the castings at model size the first `GOLDEN_CASTINGS` are stored."""
     if len(golden_N) == 0:
         raise VersionError("0 golden castings; a version needs at least 1 to prove itself by")
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,12 +63,7 @@ def write(predictor: Predictor, golden_N: Tensor, folder: Path) -> None:
 
 
 def read(folder: Path) -> Predictor:
-    """Read a version and let it prove itself on its golden castings.
-
-    Raises:
-        VersionError: damaged, of an unknown format, with other files than its own, or its numbers
-            are not the ones it had.
-    """
+    """Read a version and let it prove itself on its golden castings, or raise VersionError."""
     try:
         _check_files(folder)
         description = json.loads((folder / "model.json").read_text())
@@ -129,7 +114,7 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
     return Predictor(
         network=network.to(best_device()).for_inference(preprocessing),
         preprocessing=preprocessing,
-        classes=tuple(description["classes"]),
+        classes=tuple(names),
         operating=OperatingPoint(**description["operating"]),
     )
 
@@ -137,7 +122,6 @@ def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
 def _self_check(
     predictor: Predictor, golden: Mapping[str, Tensor], written_in: str, folder: Path
 ) -> None:
-    """Compare the golden castings' numbers with those stored."""
     scores = predictor.score(golden["pixels"], _GOLDEN_PASSES, _GOLDEN_SEED)
     same = written_in == predictor.precision
     allowed = _TOLERANCES[written_in] if same else _TOLERANCE_ELSEWHERE

@@ -45,16 +45,9 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
 ) -> tuple[Network, float]:
     """Train a fresh network and return it in eval mode, with the mean loss of the last tenth.
 
-    Args:
-        pixels_N: uint8 `[N, channels, size, size]`.
-        targets_N: class indices, int64 `[N]`.
-        spec: the network to build.
-        preprocessing: how pixels become its input.
-        recipe: how it is trained.
-        weights: its starting weights (`models.network.weights.build`).
-        seed: every draw follows from it.
-        on_step: told (position, steps, loss) after each step; a step that holds the peak leaves
-            the position where it is.
+    Pixels are uint8 `[N, channels, size, size]`, targets class indices, and weights those of
+    `models.network.weights.build`. `on_step` is told (position, steps, loss) after each step; one
+    that holds the peak leaves the position where it is.
 
     Raises:
         DataError: there are no labels, or the starting weights cannot be had.

@@ -25,9 +25,7 @@ _FILTERS = 4  # dimensions: filters, channels, height, width
 class Muon(torch.optim.Optimizer):
     """Steps the parameters of a network along their gradients; set `lr` in its `param_groups`.
 
-    Args:
-        network: its filters are decayed, nothing else is.
-        weight_decay: decoupled (Loshchilov & Hutter 2019).
+    Filters alone are decayed, apart from the gradient (Loshchilov & Hutter 2019).
     """
 
     def __init__(self, network: nn.Module, weight_decay: float) -> None:

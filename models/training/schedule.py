@@ -18,23 +18,14 @@ def steps_for(labels: int) -> int:
 
 @dataclass
 class Pace:
-    """Where a training is in its schedule: up in a line, held at the peak, down in half a cosine.
+    """Where a training is: up in a line, held at the peak, down in half a cosine."""
 
-    Attributes:
-        steps: of the schedule, those that hold its peak not counted.
-        peak: position of the highest learning rate.
-        fitted: the peak is held while the mean of the last `_RECENT` losses is above this.
-        holds: steps that may still hold the peak.
-        position: steps of the schedule that are done.
-        losses: of all steps.
-    """
-
-    steps: int
-    peak: int
-    fitted: float
-    holds: int
-    position: int = 0
-    losses: list[float] = field(default_factory=list)
+    steps: int  # of the schedule, those that hold its peak not counted
+    peak: int  # position of the highest learning rate
+    fitted: float  # the peak is held while the mean of the last `_RECENT` losses is above this
+    holds: int  # steps that may still hold the peak
+    position: int = 0  # steps of the schedule that are done
+    losses: list[float] = field(default_factory=list)  # of all steps
 
     @classmethod
     def of(cls, recipe: Recipe, targets_N: Tensor, weights_C: Tensor) -> "Pace":

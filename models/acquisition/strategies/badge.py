@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from models.acquisition.candidates import Candidates
-from models.acquisition.clustering import drawn_far_apart, nearest_to
+from models.acquisition.clustering import drawn_far_apart, nearer
 from models.acquisition.selection import top_scoring
 from models.acquisition.strategy import needing
 
@@ -30,7 +30,7 @@ def badge(candidates: Candidates, size: int, generator: torch.Generator) -> Tens
 
     picked = list(range(len(candidates), len(lengths_N)))
     batch = [] if picked else top_scoring(lengths_N, 1).tolist()
-    nearest_N = nearest_to(picked or batch, between, len(lengths_N))
+    nearest_N = nearer(torch.full_like(lengths_N, torch.inf), picked or batch, between)
     batch += drawn_far_apart(size - len(batch), nearest_N, between, generator)
     return torch.tensor(batch, dtype=torch.int64)
 

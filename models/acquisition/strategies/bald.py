@@ -22,4 +22,4 @@ def power_bald(candidates: Candidates, size: int, generator: torch.Generator) ->
     BALD below the resolution at which scores are compared counts as that resolution.
     """
     informative_N = uncertainty.bald(candidates.posterior()).double().clamp(min=1e-6)
-    return top_scoring(informative_N.log() + gumbel(len(candidates), 1.0, generator), size)
+    return top_scoring(informative_N.log() + gumbel(len(candidates), generator), size)

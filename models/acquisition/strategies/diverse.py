@@ -2,9 +2,10 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from models.acquisition.candidates import Candidates
-from models.acquisition.clustering import k_means, normalised
+from models.acquisition.clustering import k_means
 from models.acquisition.strategy import Strategy, needing, needs_of, wants_members
 from models.errors import DataError
 
@@ -34,10 +35,12 @@ def diverse(name: str, ranking: Strategy) -> Strategy:
         else:
             order = candidates.places_N.argsort()
         best_T = order[: TOP * size]
-        known = candidates.picked.embeddings() if candidates.picked is not None else None
-        points = [candidates.embeddings()[best_T], *([] if known is None else [known])]
-        clusters = size + (0 if known is None else len(known))
-        labels = k_means(normalised(torch.cat(points)), clusters, generator).tolist()
+        points = [candidates.embeddings()[best_T]]
+        if candidates.picked is not None:
+            points.append(candidates.picked.embeddings())
+        points_N_F = normalize(torch.cat(points))
+        clusters = size + len(points_N_F) - len(best_T)
+        labels = k_means(points_N_F, clusters, generator).tolist()
         taken = set(labels[len(best_T) :])
         first: list[int] = []
         for place, label in enumerate(labels[: len(best_T)]):

@@ -26,14 +26,11 @@ def novelty(candidates: Candidates, size: int, _: torch.Generator) -> Tensor:
 
 
 def largest_residual(images_N: Tensor) -> Tensor:
-    """Largest difference `[N]` of a casting's grey values, 0..1, to its reconstruction.
+    """Largest difference `[N]` of a casting's grey values, 0..1 of uint8, to its reconstruction.
 
     The largest, not the sum: a defect is small, and an odd exposure changes all pixels a little.
     A large defect makes a component of its own, which would draw it; so residuals are divided by
     1 − leverage, as if each casting had had no part in the components (PRESS, Allen 1974).
-
-    Args:
-        images_N: uint8 `[N, channels, side, side]`.
     """
     count = len(images_N)
     sample = spaced(count, _SAMPLE)

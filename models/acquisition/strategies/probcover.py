@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from models.acquisition.candidates import Candidates
-from models.acquisition.clustering import k_means, nearest, normalised
+from models.acquisition.clustering import k_means, nearest
 from models.acquisition.selection import spaced
 from models.acquisition.strategy import needing
 
@@ -27,14 +28,14 @@ def probcover(candidates: Candidates, size: int, generator: torch.Generator) -> 
     all are covered, the lowest indices follow.
     """
     pool_N_F, known_P_F = candidates.embeddings(), candidates.known_embeddings()
-    both = normalised(torch.cat([pool_N_F, known_P_F]))
+    both = normalize(torch.cat([pool_N_F, known_P_F]))
     classes_M = candidates.classes()
     pseudo_classes = max(2, int(classes_M.max()) + 1 if len(classes_M) else 0)
     delta = pure_radius(both, k_means(both, pseudo_classes, generator))
     points_N_F, known_P_F = both[: len(pool_N_F)], both[len(pool_N_F) :]
     targets_T_F = points_N_F[spaced(len(points_N_F), _COVERED)]
     within_T_B, gains_N = _balls(points_N_F, targets_T_F, delta)
-    open_T = (nearest(targets_T_F, known_P_F)[0].sqrt() >= delta).numpy()
+    open_T = (nearest(targets_T_F, known_P_F).sqrt() >= delta).numpy()
     _take_away(gains_N, within_T_B, np.flatnonzero(~open_T))
     batch: list[int] = []
     for _pick in range(size):
@@ -60,7 +61,7 @@ def pure_radius(points_N_F: Tensor, pseudo_labels_N: Tensor) -> float:
     for label in pseudo_labels_N.unique().tolist():
         labelled_Q = pseudo_labels_N[queries] == label
         others = points_N_F[pseudo_labels_N != label]
-        distance_Q[labelled_Q] = nearest(points_N_F[queries[labelled_Q]], others)[0].sqrt()
+        distance_Q[labelled_Q] = nearest(points_N_F[queries[labelled_Q]], others).sqrt()
     impure = int(_IMPURE * len(queries))
     return float(distance_Q.sort().values[impure])
 

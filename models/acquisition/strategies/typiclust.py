@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from models.acquisition.candidates import Candidates
-from models.acquisition.clustering import in_slices, k_means, normalised
+from models.acquisition.clustering import in_slices, k_means
 from models.acquisition.selection import top_scoring
 from models.acquisition.strategy import needing
 
@@ -24,7 +25,7 @@ def typiclust(candidates: Candidates, size: int, generator: torch.Generator) -> 
     with fewest labels first, then the largest; clusters of fewer than 5 castings last.
     """
     pool_N_F, known_P_F = candidates.embeddings(), candidates.known_embeddings()
-    points_N_F = normalised(torch.cat([pool_N_F, known_P_F]))
+    points_N_F = normalize(torch.cat([pool_N_F, known_P_F]))
     count, known = len(pool_N_F), len(known_P_F)
     clusters = max(size, min(known + size, _CLUSTERS))
     labels_N = k_means(points_N_F, clusters, generator)

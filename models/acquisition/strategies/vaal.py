@@ -6,7 +6,6 @@ each batch. What the discriminator is surest is unlabelled is unlike what has be
 """
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -34,38 +33,23 @@ def steps_for(castings: int) -> int:
 def vaal(
     candidates: Candidates, size: int, generator: torch.Generator, *, on_step: OnStep | None = None
 ) -> Tensor:
-    """Least like the labelled castings, by a discriminator on a VAE's latent (Sinha 2019).
-
-    Args:
-        candidates: with uint8 images `[N, channels, side, side]` of pool and labelled castings.
-        size: castings wanted.
-        generator: draws weights, minibatches and latents.
-        on_step: told (step, steps, reconstruction error) after each step of the training.
-
-    Raises:
-        DataError: nothing is labelled, so that nothing can be unlike it.
-    """
+    """Least like the labelled castings, by a discriminator on a VAE's latent (Sinha 2019)."""
     images_N, labelled_M = candidates.pixels()
     if not len(labelled_M):
         raise DataError("vaal compares with labelled castings, of which there are 0; start cold "
                         "with typiclust, coreset, probcover or random")  # fmt: skip
-    with torch.device("meta"):  # constructors would draw from the global generator
-        autoencoder, discriminator = _Autoencoder(images_N.shape[1]), _discriminator()
-    for network in (autoencoder.to_empty(device="cpu"), discriminator.to_empty(device="cpu")):
-        _initialise(network, generator)
+    encoder, decoder, discriminator = _networks(images_N.shape[1], generator)
     steps = steps_for(len(images_N) + len(labelled_M))
-    draws = zip(_rows(len(labelled_M), generator), _rows(len(images_N), generator), strict=True)
-    adams = [
-        torch.optim.Adam(network.parameters(), _LEARNING_RATE)
-        for network in (autoencoder, discriminator)
-    ]
+    draws = [*encoder.parameters(), *decoder.parameters()]
+    adams = [torch.optim.Adam(p, _LEARNING_RATE) for p in (draws, discriminator.parameters())]
     for step in range(1, steps + 1):
-        labelled, unlabelled = next(draws)
-        images = torch.cat([_shrunk(labelled_M[labelled]), _shrunk(images_N[unlabelled])])
+        labelled, unlabelled = _drawn(labelled_M, generator), _drawn(images_N, generator)
+        images = torch.cat([labelled, unlabelled])
         is_labelled = torch.cat([torch.ones(len(labelled)), torch.zeros(len(unlabelled))])
-        mean, log_variance = autoencoder.encode(images)
+        mean, log_variance = encoder(images).chunk(2, dim=1)
+        log_variance = log_variance.clamp(-10, 10)
         noise = torch.randn(mean.shape, generator=generator)
-        drawn = autoencoder.decode(mean + noise * (log_variance / 2).exp())
+        drawn = decoder(mean + noise * (log_variance / 2).exp())
         error = functional.mse_loss(drawn, images)
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).mean() / 2
         fooled = functional.binary_cross_entropy_with_logits(
@@ -77,67 +61,51 @@ def vaal(
         if on_step is not None:
             on_step(step, steps, error.item())
     with torch.no_grad():
-        latents = [autoencoder.encode(_shrunk(images))[0] for images in images_N.split(1024)]
+        latents = [encoder(_shrunk(images))[:, :_LATENT] for images in images_N.split(1024)]
         return top_scoring(-discriminator(torch.cat(latents))[:, 0], size)
 
 
-class _Autoencoder(nn.Module):
-    """Three halvings down to 4 × 4 and a latent; back by two plain layers, which cost less."""
+def _networks(channels: int, generator: torch.Generator) -> list[nn.Sequential]:
+    """Encoder and decoder, and a discriminator: the logit of "labelled" from a latent.
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        corner = SIDE // 8
-        self.down = nn.Sequential(
+    Three halvings down to 4 × 4, and to mean and log variance of the latent; back to pixels in
+    0..1 by two plain layers, which cost less.
+    """
+    corner = SIDE // 8
+    with torch.device("meta"):  # constructors would draw from the global generator
+        encoder = nn.Sequential(
             nn.Conv2d(channels, 8, 4, 2, 1), nn.ReLU(),
             nn.Conv2d(8, 16, 4, 2, 1), nn.ReLU(),
             nn.Conv2d(16, 32, 4, 2, 1), nn.ReLU(),
             nn.Flatten(), nn.Linear(32 * corner**2, 2 * _LATENT),
         )  # fmt: skip
-        self.up = nn.Sequential(
+        decoder = nn.Sequential(
             nn.Linear(_LATENT, 256), nn.ReLU(),
             nn.Linear(256, channels * SIDE**2), nn.Sigmoid(),
             nn.Unflatten(1, (channels, SIDE, SIDE)),
         )  # fmt: skip
-
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the latent."""
-        mean, log_variance = self.down(images).chunk(2, dim=1)
-        return mean, log_variance.clamp(-10, 10)
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """Pixels in 0..1."""
-        pixels: Tensor = self.up(latent)
-        return pixels
-
-
-def _discriminator() -> nn.Module:
-    """Logit of "labelled" from a latent."""
-    return nn.Sequential(
-        nn.Linear(_LATENT, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
-    )
-
-
-def _initialise(network: nn.Module, generator: torch.Generator) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            bound = 1 / math.sqrt(module.weight[0].numel())
-            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        discriminator = nn.Sequential(
+            nn.Linear(_LATENT, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+        )
+    networks = [encoder, decoder, discriminator]
+    for parameter in nn.ModuleList(networks).to_empty(device="cpu").parameters():
+        if parameter.ndim == 1:
+            nn.init.zeros_(parameter)
+        else:
+            bound = 1 / math.sqrt(parameter[0].numel())
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return networks
 
 
 def _shrunk(images: Tensor) -> Tensor:
     """Pixels `[n, channels, 32, 32]` in 0..1."""
-    pixels = images.float() / 255
-    if pixels.shape[2:] == (SIDE, SIDE):
-        return pixels
-    return functional.interpolate(pixels, (SIDE, SIDE), mode="area")
+    return functional.interpolate(images.float() / 255, (SIDE, SIDE), mode="area")
 
 
-def _rows(count: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Minibatches without end, drawn with repetition."""
-    while True:
-        yield torch.randint(count, (min(count, _MINIBATCH),), generator=generator)
+def _drawn(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A minibatch, drawn with repetition."""
+    count = len(images)
+    return _shrunk(images[torch.randint(count, (min(count, _MINIBATCH),), generator=generator)])
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

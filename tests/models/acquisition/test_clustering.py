@@ -16,9 +16,8 @@ from models.acquisition.clustering import (
     farthest_first,
     in_slices,
     k_means,
+    nearer,
     nearest,
-    nearest_to,
-    normalised,
 )
 from tests.models.acquisition import pools
 from tests.models.acquisition.pools import seeded
@@ -49,14 +48,11 @@ def test_distances_are_those_of_scipy():
     assert np.allclose(
         euclidean(cloud)(slice(2, 9), torch.tensor([0, 5])), cdist(cloud, cloud)[2:9, [0, 5]] ** 2
     )
-    distance, index = nearest(cloud, others)
-    assert np.allclose(distance, expected.min(axis=1))
-    assert index.tolist() == expected.argmin(axis=1).tolist()
+    assert np.allclose(nearest(cloud, others), expected.min(axis=1))
 
 
 def test_with_nothing_to_be_near_to_the_distance_is_infinite():
-    distance, _ = nearest(points(3), points(0))
-    assert distance.tolist() == [torch.inf] * 3
+    assert nearest(points(3), points(0)).tolist() == [torch.inf] * 3
 
 
 def test_points_made_comparable_keep_which_distance_is_larger_and_lose_offset_and_scale():
@@ -72,12 +68,12 @@ def test_points_that_coincide_are_made_comparable_without_dividing_by_nothing():
     assert comparable(torch.ones(4, 2))[0].tolist() == [[0, 0]] * 4
 
 
-def test_normalised_points_have_length_one_and_the_origin_stays():
-    points_N_F = normalised(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-    assert torch.allclose(points_N_F, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
-
-
 # --- farthest first -----------------------------------------------------------------------------
+
+
+def from_the_first(between, count):
+    """Squared distances to the first, which is chosen already."""
+    return nearer(torch.full((count,), torch.inf), [0], between)
 
 
 def plainly_farthest_first(cloud, first, size):
@@ -97,14 +93,14 @@ def test_the_farthest_are_those_found_without_any_shortcut(seed, count):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clustering, "_FRONT", 3)
         between = euclidean(cloud)
-        chosen = farthest_first(count - 1, nearest_to([0], between, count), between)
+        chosen = farthest_first(count - 1, from_the_first(between, count), between)
     assert chosen == plainly_farthest_first(cloud, 0, count)
 
 
 @pytest.mark.usefixtures("small_steps")
 def test_among_equally_far_points_the_lower_index_is_first():
     between = euclidean(torch.zeros(9, 2))
-    assert farthest_first(8, nearest_to([0], between, 9), between) == list(range(1, 9))
+    assert farthest_first(8, from_the_first(between, 9), between) == list(range(1, 9))
 
 
 # --- k-means++ ----------------------------------------------------------------------------------
@@ -124,7 +120,8 @@ def test_each_is_drawn_in_proportion_to_its_squared_distance_from_the_nearest_be
         chances[triple] = chance
     counts = dict.fromkeys(chances, 0)
     for _ in range(3000):
-        counts[tuple(drawn_far_apart(3, nearest_to([0], between, 5), between, generator))] += 1
+        start = from_the_first(between, 5)
+        counts[tuple(drawn_far_apart(3, start, between, generator))] += 1
     likely = [triple for triple in chances if chances[triple] * 3000 >= 5]
     observed = [*(counts[t] for t in likely), sum(counts[t] for t in chances if t not in likely)]
     expected = [chances[t] * 3000 for t in likely]
@@ -136,7 +133,7 @@ def test_each_is_drawn_in_proportion_to_its_squared_distance_from_the_nearest_be
 def test_points_on_one_drawn_are_drawn_last_by_index_and_none_twice():
     cloud = torch.tensor([[0.0], [0.0], [5.0], [5.0], [5.0], [9.0]])
     between = euclidean(cloud)
-    chosen = drawn_far_apart(5, nearest_to([0], between, 6), between, seeded())
+    chosen = drawn_far_apart(5, from_the_first(between, 6), between, seeded())
     assert sorted(chosen) == [1, 2, 3, 4, 5]
     assert {float(cloud[i]) for i in chosen[:2]} == {5.0, 9.0}
     assert chosen[2:] == sorted(chosen[2:])

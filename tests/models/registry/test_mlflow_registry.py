@@ -16,7 +16,7 @@ from tests.models.registry.versions import NAME, TAGS, new_run
 @pytest.fixture(scope="module")
 def exported(predictor, pixels, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "version"
-    mlflow_registry.save(predictor, pixels, folder)
+    mlflow_registry.save(predictor, pixels, folder, Model())
     return folder
 
 
