@@ -143,7 +143,6 @@ def _flag(key: str) -> str:
 
 
 def _check_url(url: str) -> None:
-    """Refuse what no request can be sent to."""
     try:
         parts = urlsplit(url)
         whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

@@ -137,7 +137,6 @@ def _cannot_tell_yet(session: Session) -> bool:
 
 
 def _check_ready(session: Session) -> None:
-    """Refuse to rank without a model, or to ask twice."""
     name, state = session.campaign.name, session.state
     if not state.trained:
         raise CampaignError(f"campaign {name} has no model yet to rank with; `train` makes one")

@@ -95,7 +95,6 @@ def unlabelled_candidates(
 
 
 def _request(session: Session) -> Request:
-    """What is asked of the version that the latest round trained."""
     options, latest = session.campaign.options, session.state.trained[-1]
     needs = needs_of(session.campaign.strategy)
     return Request(

@@ -172,7 +172,6 @@ def _labels(found: Mapping[str, Any], last: int, seeds: int) -> str:
 
 
 def _machine() -> str:
-    """Processor and cores."""
     found = Path("/proc/cpuinfo")
     name = re.search(r"^model name\s*: *(.*)", found.read_text() if found.exists() else "", re.M)
     return f"{name[1].strip() if name else platform.processor()}, {os.cpu_count()} cores"

@@ -48,13 +48,9 @@ class _Worker:
     def ended(self) -> Ended:
         self.log.seek(0)
         tail = self.log.read()[-_TAIL:].strip()
-        self.close()
+        _stop([self])
         code = self.process.returncode
         return Ended(self.options, None if code == 0 else f"exit code {code}: {tail}")
-
-    def close(self) -> None:
-        end_children(self.process)
-        self.log.close()
 
 
 @dataclass(frozen=True)
@@ -101,8 +97,8 @@ class Workers:
 
     def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> "LocalService | None":
         """The one service that all share; none is started where nobody asks it."""
-        first = campaigns[0]
-        if first.service_url != "auto" or not any(map(_asks, campaigns)):
+        first, strategies = campaigns[0], (find_strategy(c.strategy) for c in campaigns)
+        if first.service_url != "auto" or not any(map(asks_the_service, strategies)):
             return None
         environment = {"OMP_NUM_THREADS": "1", **self.environment}
         pinned = environment.get("CASTING_PINNED") or "0"
@@ -110,10 +106,6 @@ class Workers:
             environment["CASTING_PINNED"] = str(max(int(pinned), self.count + 1))
         self.say("starting a scoring service for all campaigns")
         return stack.enter_context(self.local_service(first.model_name, environment))
-
-
-def _asks(options: RunOptions) -> bool:
-    return asks_the_service(find_strategy(options.strategy))
 
 
 def _start(command: Sequence[str], options: RunOptions, environment: Mapping[str, str]) -> _Worker:
@@ -126,7 +118,6 @@ def _start(command: Sequence[str], options: RunOptions, environment: Mapping[str
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
-    """End workers, all at once."""
     end_children(*(worker.process for worker in workers))
     for worker in workers:
-        worker.close()
+        worker.log.close()

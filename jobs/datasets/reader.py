@@ -158,7 +158,6 @@ def _folder(root: Path) -> list[Found]:
 
 
 def _refuse_beside(root: Path) -> None:
-    """Refuse images that belong to neither side."""
     beside = [
         path.name
         for path in sorted(root.iterdir())

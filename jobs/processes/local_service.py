@@ -51,7 +51,6 @@ class LocalService:
 
     @retry(retry=retry_if_exception_type(_Interrupted), stop=stop_after_attempt(2), reraise=True)
     def _start(self) -> None:
-        """Start it and wait until it answers."""
         self.stop()
         port = self.url.rpartition(":")[2] or _free_port()
         command = [sys.executable, "-m", "bentoml", "serve", "service.inspector:CastingInspector"]
