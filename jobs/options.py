@@ -120,11 +120,7 @@ class RunOptions:
     def recorded(
         cls, name: str, identity: Mapping[str, Any], rounds: int, service_url: str = "auto"
     ) -> "RunOptions":
-        """The options of a campaign in the ledger.
-
-        Raises:
-            CampaignError: it has one that this program does not know.
-        """
+        """The options of a campaign in the ledger."""
         known = _complete(name, identity)
         return cls(**known, rounds=rounds, campaign=name, service_url=service_url)
 
@@ -147,7 +143,6 @@ def _flag(key: str) -> str:
 
 
 def _check_url(url: str) -> None:
-    """Refuse what no request can be sent to."""
     try:
         parts = urlsplit(url)
         whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

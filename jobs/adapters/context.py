@@ -37,22 +37,18 @@ def real_context() -> Iterator[Context]:
             from jobs.adapters.scoring_client import ScoringClient
             from jobs.processes.local_service import local_service
 
-            key, url, revive = environment.api_key(), options.service_url, _nothing
+            url, revive = options.service_url, lambda: None
             if url == "auto":
                 _say("starting a scoring service")
                 of_children = environment.of_children()
                 service = stack.enter_context(local_service(options.model_name, of_children))
                 url, revive = service.url, service.revive
-            client = ScoringClient(url, key, revive, _say)
+            client = ScoringClient(url, environment.api_key(), revive, _say)
             stack.callback(client.close)
             return client
 
         tracker = retrying(_tracker, "MLflow", _why_mlflow_is_away, _say)
         yield Context(ledger, tracker, scoring_service, progress.bar, _say)
-
-
-def _nothing() -> None:
-    """A service of somebody else's is not ours to start."""
 
 
 def _tracker() -> "MlflowTracker":
@@ -68,7 +64,6 @@ def _why_mlflow_is_away(error: BaseException) -> str | None:
 
 
 def _ledger() -> Ledger:
-    """The ledger of this environment."""
     try:
         return Ledger(environment.ledger_url())
     except (ImportError, ArgumentError) as error:

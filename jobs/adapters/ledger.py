@@ -1,14 +1,13 @@
-"""The ledger: what was asked, answered and trained, append-only, in SQL.
+"""The ledger in SQL, append-only: every write is one transaction and idempotent.
 
-A campaign's state is derived from these rows and held nowhere else. Every write is one
-transaction and idempotent: writing the same again changes nothing.
+A campaign's state is derived from these rows and held nowhere else.
 """
 
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +20,8 @@ from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
 _VARIABLES = 500  # values of one query; every database takes as many
+_LABELS = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(tables.labels.c.id)
+_LABELS = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(tables.labels.c.id)
 
 
 class Ledger:
@@ -36,47 +37,34 @@ class Ledger:
         bring_up_to_date(self.engine)
 
     def close(self) -> None:
-        """Give up the connections."""
         self.engine.dispose()
 
     # campaigns
 
     def begin(self, row: CampaignRow) -> CampaignRow:
-        """Record a campaign and its length, once; returns what is recorded."""
         known = self.campaign(row.name)
         if known is not None:
             return known
-        at = _now()
+        at, options = _now(), json.dumps(dict(row.options), sort_keys=True)
+        campaign = {"name": row.name, "options": options, "channels": row.channels, "at": at}
+        length = {"campaign": row.name, "rounds": row.rounds, "at": at}
         with self.engine.begin() as connection:
-            connection.execute(
-                tables.campaigns.insert().values(
-                    name=row.name,
-                    options=json.dumps(dict(row.options), sort_keys=True),
-                    channels=row.channels,
-                    at=at,
-                )
-            )
-            connection.execute(
-                tables.lengths.insert().values(campaign=row.name, rounds=row.rounds, at=at)
-            )
+            connection.execute(tables.campaigns.insert(), campaign)
+            connection.execute(tables.lengths.insert(), length)
         return replace(row, run_id=None, begun=at)
 
     def record_run(self, name: str, run_id: str) -> None:
-        """Record which MLflow run is the campaign's, once."""
         row = self.campaign(name)
         if row is not None and row.run_id is None:
             self._insert(tables.runs, [{"campaign": name, "run_id": run_id}])
 
     def lengthen(self, name: str, rounds: int) -> None:
-        """Record how many rounds the campaign shall have from now on."""
         self._insert(tables.lengths, [{"campaign": name, "rounds": rounds, "at": _now()}])
 
     def campaign(self, name: str) -> CampaignRow | None:
-        """A campaign by name."""
         return next((row for row in self.campaigns() if row.name == name), None)
 
     def campaigns(self) -> list[CampaignRow]:
-        """All campaigns, oldest first."""
         runs = tables.runs.c.campaign == tables.campaigns.c.name
         query = sa.select(tables.campaigns, tables.runs.c.run_id).outerjoin(tables.runs, runs)
         rows = self._rows(query.order_by(tables.campaigns.c.at))
@@ -84,21 +72,13 @@ class Ledger:
         # read last: whatever campaign was seen, its length was written with it
         lengths = {row.campaign: row.rounds for row in self._rows(query)}
         return [
-            CampaignRow(
-                name=row.name,
-                options=json.loads(row.options),
-                rounds=lengths[row.name],
-                channels=row.channels,
-                run_id=row.run_id,
-                begun=row.at,
-            )
-            for row in rows
+            CampaignRow(r.name, json.loads(r.options), lengths[r.name], r.channels, r.run_id, r.at)
+            for r in rows
         ]
 
     # castings and sides
 
     def seen(self, data: str | None = None) -> dict[str, Seen]:
-        """Every casting ever seen in a data set, or anywhere."""
         table = tables.castings
         query = sa.select(table.c.casting, table.c.path, table.c.unreadable).order_by(table.c.id)
         if data is not None:
@@ -106,7 +86,6 @@ class Ledger:
         return {row.casting: Seen(*row[1:]) for row in self._rows(query)}
 
     def record_seen(self, data: str, castings: Mapping[str, Seen]) -> None:
-        """Record what was seen in a data set; the latest word counts."""
         known = self.seen(data)
         rows = [
             {"data": data, "casting": casting, **seen._asdict()}
@@ -116,30 +95,24 @@ class Ledger:
         self._insert(tables.castings, rows)
 
     def sides(self, data: str, split: str) -> dict[str, PartSide]:
-        """The side of every part of a data set that was placed before, by part."""
         table = tables.sides
         query = sa.select(table.c.part, table.c.stratum, table.c.side)
         query = query.where(table.c.data == data, table.c.split == split)
         return {row.part: PartSide(*row) for row in self._rows(query)}
-
-    def record_sides(self, data: str, split: str, parts: Iterable[PartSide]) -> None:
-        """Record the side of parts; those known already stay where they are."""
-        rows = [{"data": data, "split": split, **asdict(part)} for part in parts]
-        self._insert_new_sides(data, split, rows)
 
     @retry(  # another job may be faster with some of them
         retry=retry_if_exception_type(sa.exc.IntegrityError),
         stop=stop_after_attempt(2),
         reraise=True,
     )
-    def _insert_new_sides(self, data: str, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        known = self.sides(data, split)
-        self._insert(tables.sides, [row for row in rows if row["part"] not in known])
+    def record_sides(self, data: str, split: str, parts: Collection[PartSide]) -> None:
+        known, split_of = self.sides(data, split), {"data": data, "split": split}
+        new = [split_of | vars(part) for part in parts if part.part not in known]
+        self._insert(tables.sides, new)
 
     # batches and labels
 
     def ask(self, campaign: str, number: int, castings: Sequence[tuple[str, Use]]) -> None:
-        """Record the batch to be labelled for training `number`, in order, once."""
         if any(asked.round == number for asked in self.asked(campaign)):
             return
         rows = [
@@ -149,20 +122,12 @@ class Ledger:
         self._insert(tables.batches, rows)
 
     def asked(self, campaign: str) -> list[Asked]:
-        """Everything the campaign has asked for, in order."""
         table = tables.batches
-        query = (
-            sa.select(table.c.round, table.c.rank, table.c.casting, table.c.use)
-            .where(table.c.campaign == campaign)
-            .order_by(table.c.round, table.c.rank)
-        )
+        query = sa.select(table.c.round, table.c.rank, table.c.casting, table.c.use)
+        query = query.where(table.c.campaign == campaign).order_by(table.c.round, table.c.rank)
         return [Asked(*row) for row in self._rows(query)]
 
     def record_labels(self, labels: Iterable[Label]) -> int:
-        """Record who calls castings what, in order and at once; returns how many are news.
-
-        What an annotator said last about a casting and says again is no news.
-        """
         labels, castings_of = list(labels), defaultdict(set)
         for casting, _, annotator in labels:
             castings_of[annotator].add(casting)
@@ -177,13 +142,9 @@ class Ledger:
         return len(news)
 
     def labels(self) -> dict[str, str]:
-        """The label of every casting that has one; the latest counts."""
-        table = tables.labels
-        query = sa.select(table.c.casting, table.c.label).order_by(table.c.id)
-        return {row.casting: row.label for row in self._rows(query)}
+        return {row.casting: row.label for row in self._rows(_LABELS)}
 
     def labelled_by_people(self) -> set[str]:
-        """The castings whose latest label is not the oracle's."""
         table = tables.labels
         query = sa.select(table.c.casting, table.c.annotator).order_by(table.c.id)
         latest = {row.casting: row.annotator for row in self._rows(query)}
@@ -192,20 +153,17 @@ class Ledger:
     def _labels_by(self, annotator: str, castings: Sequence[str]) -> dict[str, str]:
         """What an annotator last called each of these castings that they have labelled."""
         table = tables.labels
-        query = sa.select(table.c.casting, table.c.label).order_by(table.c.id)
-        query = query.where(table.c.annotator == annotator)
+        query = _LABELS.where(table.c.annotator == annotator)
+        chunks = (castings[i : i + _VARIABLES] for i in range(0, len(castings), _VARIABLES))
         return {
             row.casting: row.label
-            for start in range(0, len(castings), _VARIABLES)
-            for row in self._rows(
-                query.where(table.c.casting.in_(castings[start : start + _VARIABLES]))
-            )
+            for chunk in chunks
+            for row in self._rows(query.where(table.c.casting.in_(chunk)))
         }
 
     # rounds
 
     def record_round(self, campaign: str, trained: Trained) -> None:
-        """Record a finished training, once."""
         if any(t.round == trained.round for t in self.rounds(campaign)):
             return
         metrics = json.dumps(dict(trained.metrics), sort_keys=True)
@@ -213,7 +171,6 @@ class Ledger:
         self._insert(tables.rounds, [row])
 
     def rounds(self, campaign: str) -> list[Trained]:
-        """The finished trainings of a campaign, in order."""
         table = tables.rounds
         query = sa.select(table).where(table.c.campaign == campaign).order_by(table.c.round)
         return [

@@ -10,78 +10,49 @@ labels      who called a casting what, and when, latest counts
 rounds      trainings that are finished, with run, version and metrics
 """
 
+from functools import partial
+
 import sqlalchemy as sa
 
 META = sa.MetaData()
+_string = partial(sa.Column[str], type_=sa.String, nullable=False)
+_integer = partial(sa.Column[int], type_=sa.Integer, nullable=False)
+_text = partial(sa.Column[str], type_=sa.Text, nullable=False)
+_key = partial(sa.Column[str], type_=sa.String, primary_key=True)
+_number = partial(sa.Column[int], type_=sa.Integer, primary_key=True)
 
-campaigns = sa.Table(
-    "campaigns",
-    META,
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("options", sa.Text, nullable=False),
-    sa.Column("channels", sa.Integer, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
+
+def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
+    return sa.Table(name, META, *parts)
+
+
+campaigns = _table(
+    "campaigns", _key("name"), _text("options"), _integer("channels"), _string("at")
 )
-runs = sa.Table(
-    "runs",
-    META,
-    sa.Column("campaign", sa.String, primary_key=True),
-    sa.Column("run_id", sa.String, nullable=False),
+runs = _table("runs", _key("campaign"), _string("run_id"))
+lengths = _table(
+    "lengths", _number("id"), _string("campaign", index=True), _integer("rounds"), _string("at")
 )
-lengths = sa.Table(
-    "lengths",
-    META,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("campaign", sa.String, nullable=False, index=True),
-    sa.Column("rounds", sa.Integer, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
-)
-castings = sa.Table(
+castings = _table(
     "castings",
-    META,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("data", sa.String, nullable=False, index=True),
-    sa.Column("casting", sa.String, nullable=False),
-    sa.Column("path", sa.Text, nullable=False),
+    *(_number("id"), _string("data", index=True), _string("casting"), _text("path")),
     sa.Column("unreadable", sa.Text),
 )
-sides = sa.Table(
-    "sides",
-    META,
-    sa.Column("data", sa.String, primary_key=True),
-    sa.Column("split", sa.String, primary_key=True),
-    sa.Column("part", sa.String, primary_key=True),
-    sa.Column("stratum", sa.String, nullable=False),
-    sa.Column("side", sa.String, nullable=False),
+sides = _table(
+    "sides", _key("data"), _key("split"), _key("part"), _string("stratum"), _string("side")
 )
-batches = sa.Table(
+batches = _table(
     "batches",
-    META,
-    sa.Column("campaign", sa.String, primary_key=True),
-    sa.Column("round", sa.Integer, primary_key=True),
-    sa.Column("rank", sa.Integer, primary_key=True),
-    sa.Column("casting", sa.String, nullable=False),
-    sa.Column("use", sa.String, nullable=False),
+    *(_key("campaign"), _number("round"), _number("rank"), _string("casting"), _string("use")),
     sa.UniqueConstraint("campaign", "casting"),
 )
-labels = sa.Table(
+labels = _table(
     "labels",
-    META,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("casting", sa.String, nullable=False),
-    sa.Column("label", sa.String, nullable=False),
-    sa.Column("annotator", sa.String, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
+    *(_number("id"), _string("casting"), _string("label"), _string("annotator"), _string("at")),
     sa.Index("ix_labels_casting_annotator", "casting", "annotator"),
 )
-rounds = sa.Table(
+rounds = _table(
     "rounds",
-    META,
-    sa.Column("campaign", sa.String, primary_key=True),
-    sa.Column("round", sa.Integer, primary_key=True),
-    sa.Column("run_id", sa.String, nullable=False),
-    sa.Column("version", sa.String, nullable=False),
-    sa.Column("labels_total", sa.Integer, nullable=False),
-    sa.Column("metrics", sa.Text, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
+    *(_key("campaign"), _number("round"), _string("run_id"), _string("version")),
+    *(_integer("labels_total"), _text("metrics"), _string("at")),
 )

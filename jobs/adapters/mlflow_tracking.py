@@ -1,9 +1,9 @@
-"""Runs, metrics, artifacts and model versions in MLflow, as campaigns want them.
+"""Runs and model versions in MLflow, by `MlflowClient` with explicit run ids only.
 
-Only `MlflowClient` with explicit run ids is used. Every call may be repeated after a crash: what
-is there already is found again, and no metric point is logged twice.
+Every call may be repeated after a crash: what is there already is found again.
 """
 
+import json
 import logging
 import re
 import tempfile
@@ -20,7 +20,7 @@ from models.errors import first_line
 from models.registry.mlflow_registry import MlflowRegistry
 
 EXPERIMENT = "casting-defects"
-_FORBIDDEN = re.compile(r"[^\w\-. :/]")
+_FORBIDDEN = re.compile(r"[^\w\-. :/]")  # in a metric's name  # in a metric's name
 _MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")  # MLflow's name for a run that was given none
 _RUNNING, _FINISHED, _FAILED = "RUNNING", "FINISHED", "FAILED"
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
@@ -43,12 +43,7 @@ def why_away(error: BaseException) -> str | None:
 
 
 class MlflowTracker(MlflowRegistry):
-    """Runs of a tracking server, and the registered models on it.
-
-    Args:
-        client: a client of the tracking server.
-        handed: the run that `mlflow run` made for this process, if it did.
-    """
+    """Runs and registered models; `handed` is the run that `mlflow run` made for this process."""
 
     def __init__(self, client: MlflowClient, handed: str | None = None) -> None:
         super().__init__(client)
@@ -66,8 +61,7 @@ class MlflowTracker(MlflowRegistry):
         run_id = run_id or self._handed or self._create(name, tags)
         if self._handed not in (None, run_id):
             self._hand_back(str(self._handed), run_id)
-        self._describe(run_id, params, tags)
-        self._client.update_run(run_id, status=_RUNNING)
+        self._continue(run_id, params, tags)
         if run_id == self._handed:
             self._name(run_id, name)
         return run_id
@@ -75,28 +69,24 @@ class MlflowTracker(MlflowRegistry):
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> str:
-        """The nested run of that name below `parent`."""
         experiment = self._client.get_run(parent).info.experiment_id
         where = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`mlflow.runName` = '{name}'"
         named = self._client.search_runs([experiment], where)
         rounds = [run for run in named if "continues" not in run.data.tags]
-        if rounds:
-            run_id = str(rounds[0].info.run_id)
-        else:
+        if not rounds:
             nested = {"mlflow.parentRunId": parent, "mlflow.runName": name}
-            made = self._client.create_run(experiment, tags=nested, run_name=name)
-            run_id = str(made.info.run_id)
-        self._describe(run_id, params, tags)
-        self._client.update_run(run_id, status=_RUNNING)
+            rounds = [self._client.create_run(experiment, tags=nested, run_name=name)]
+        run_id = str(rounds[0].info.run_id)
+        self._continue(run_id, params, tags)
         return run_id
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
-        """Log those points that are not there yet, in one batch."""
         at = int(time.time() * 1000)
         known = self._client.get_run(run_id).data.metrics
+        allowed = {_FORBIDDEN.sub("_", key): float(value) for key, value in metrics.items()}
         points = [
             Metric(key, value, at, step)
-            for key, value in _allowed(metrics).items()
+            for key, value in allowed.items()
             if key not in known
             or all(p.step != step for p in self._client.get_metric_history(run_id, key))
         ]
@@ -104,7 +94,6 @@ class MlflowTracker(MlflowRegistry):
             self._client.log_batch(run_id, metrics=points)
 
     def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
-        """Log artifacts by name."""
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
@@ -113,20 +102,12 @@ class MlflowTracker(MlflowRegistry):
     def log_data_set(
         self, run_id: str, source: str, digest: str, counts: Mapping[str, int]
     ) -> None:
-        """Note which data the run used, as an MLflow input."""
-        profile = "{" + ", ".join(f'"{key}": {value}' for key, value in counts.items()) + "}"
-        data = Dataset(
-            name=Path(source).name,
-            digest=digest[:32],
-            source_type="local",
-            source=source,
-            profile=profile,
-        )
+        profile = json.dumps(dict(counts))
+        data = Dataset(Path(source).name, digest[:32], "local", source, profile=profile)
         context = InputTag("mlflow.data.context", "campaign")
         self._client.log_inputs(run_id, [DatasetInput(data, [context])])
 
     def close_run(self, run_id: str, *, failed: bool = False) -> None:
-        """End a run as finished or failed; what is nested in a failed one and runs fails too."""
         self._client.set_terminated(run_id, _FAILED if failed else _FINISHED)
         if failed:
             experiment = self._client.get_run(run_id).info.experiment_id
@@ -166,17 +147,12 @@ class MlflowTracker(MlflowRegistry):
             self._client.set_tag(handed, key, parent)
         self._client.set_terminated(handed, _FINISHED)
 
-    def _describe(
+    def _continue(
         self, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> None:
-        """Add tags and those parameters that the run does not have yet."""
+        """Add tags and those parameters that the run does not have yet, and let it run."""
         known = self._client.get_run(run_id).data.params
         missing = [Param(k, str(v)) for k, v in params.items() if k not in known]
-        self._client.log_batch(
-            run_id, params=missing, tags=[RunTag(k, str(v)) for k, v in tags.items()]
-        )
-
-
-def _allowed(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics under names that MLflow takes."""
-    return {_FORBIDDEN.sub("_", key): float(value) for key, value in metrics.items()}
+        described = [RunTag(k, str(v)) for k, v in tags.items()]
+        self._client.log_batch(run_id, params=missing, tags=described)
+        self._client.update_run(run_id, status=_RUNNING)

@@ -1,8 +1,6 @@
 """Waiting for what is away for a while: a locked database, a full disk, a server that restarts.
 
-Ledger and tracker are called through `retrying`: a call that fails for such a reason is made
-again, with growing pauses, for `RETRY_SECONDS` seconds at most. Every call of theirs may be
-repeated, so nothing is done twice.
+Ledger and tracker are called through `retrying`; every call of theirs may be repeated.
 """
 
 import functools
@@ -39,20 +37,10 @@ def retrying(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> _Adapter:
-    """Make an adapter whose methods wait out what passes, as the making does.
+    """An adapter, made when it is first needed, whose methods wait out what passes.
 
-    Once it has given up, it tries each further call only once, until one succeeds.
-
-    Args:
-        make: opens ledger or tracker, when it is first needed.
-        name: what the user calls it.
-        reason: tells outages from errors.
-        say: told when the waiting begins.
-        sleep: waits so many seconds.
-        clock: tells the time in seconds.
-
-    Raises:
-        OutageError: by its methods, when `RETRY_SECONDS` is over.
+    They call again, with growing pauses, for `RETRY_SECONDS` at most, then raise OutageError. Once
+    it has given up, it tries each further call only once, until one succeeds.
     """
     return cast("_Adapter", _Proxy(make, name, reason, say, sleep, clock))
 
@@ -70,7 +58,6 @@ class _Proxy:
 
     @functools.cached_property
     def adapter(self) -> object:
-        """What is called, once it could be opened."""
         return self.call(self.make)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever the adapter has
@@ -78,7 +65,6 @@ class _Proxy:
         return functools.wraps(method)(functools.partial(self.call, method))
 
     def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Call until it succeeds, fails for good, or has been waited for long enough."""
         began = self.clock()
         answer = Retrying(
             retry=retry_if_exception(lambda error: self.reason(error) is not None),
@@ -91,7 +77,6 @@ class _Proxy:
         return answer
 
     def _tell_or_give_up(self, error: BaseException, waited: float) -> None:
-        """Say once that there is waiting to be done."""
         why = str(self.reason(error))
         if waited >= self.limit:
             self.limit = 0.0

@@ -30,14 +30,7 @@ _HEADER_LENGTH = 8
 class ScoringClient:
     """A scoring service at a URL; safe to use from several threads.
 
-    Args:
-        url: where it answers.
-        api_key: sent with every request.
-        revive: called when there is no answer; starts the service again where that can be done.
-        say: told when waiting for it takes longer.
-        transport: in the place of the network.
-        sleep: waits so many seconds.
-        clock: tells the time in seconds.
+    Where there is no answer, `revive` is called, which starts it again where that can be done.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the outside world is an argument
@@ -62,15 +55,9 @@ class ScoringClient:
         self._clock = clock
 
     def close(self) -> None:
-        """Give up the connections."""
         self._http.close()
 
     def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
-        """Score (name, bytes) castings.
-
-        Raises:
-            ServiceError: the service is away for longer than `RETRY_SECONDS`, or refuses.
-        """
         refused: dict[int, str] = {}
         while True:
             sent = [i for i in range(len(images)) if i not in refused]
@@ -88,21 +75,14 @@ class ScoringClient:
             refused |= {sent[position]: reason for position, reason in unreadable.items()}
 
     def explain(self, image: tuple[str, bytes], version: str) -> bytes:
-        """The picture, PNG, of a (name, bytes) casting under the map of a version.
-
-        Raises:
-            ServiceError: as `score`; or the casting cannot be explained.
-        """
         response = self._post("/explain", [image], {"model_version": version})
         if not response.is_success:
             raise self._refusal(response)
         return response.content
 
     def _refusal(self, response: httpx.Response) -> ServiceError:
-        return ServiceError(
-            f"the service at {self._http.base_url} answers {response.status_code}: "
-            f"{_error(response)}"
-        )
+        answer = f"{response.status_code}: {_error(response)}"
+        return ServiceError(f"the service at {self._http.base_url} answers {answer}")
 
     def _in_halves(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
         """Send less at a time; a casting that is too large even alone is refused."""
@@ -175,9 +155,8 @@ class ScoringClient:
 def _unreadable(response: httpx.Response) -> dict[int, str]:
     if response.status_code != httpx.codes.BAD_REQUEST:
         return {}
-    return {
-        int(image["index"]): str(image["reason"]) for image in _body(response).get("images", [])
-    }
+    images = _body(response).get("images", [])
+    return {int(image["index"]): str(image["reason"]) for image in images}
 
 
 def _error(response: httpx.Response) -> str:
@@ -188,7 +167,7 @@ def _body(response: httpx.Response) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError:
-        return {}
+        body = None
     return body if isinstance(body, dict) else {}
 
 

@@ -32,11 +32,7 @@ _SCORES = (
 
 
 def ask(session: Session) -> bool:
-    """Ask for the next batch: the first by `--cold-start`, later ones by the strategy.
-
-    Returns:
-        False when no castings are left to ask for.
-    """
+    """Ask for the next batch, the first by `--cold-start`; False when no castings are left."""
     if not session.state.asked:
         ask_first(session)
         return True
@@ -44,11 +40,7 @@ def ask(session: Session) -> bool:
 
 
 def ask_first(session: Session) -> None:
-    """Ask for the labels that the campaign begins with: by `--cold-start`, whatever the strategy.
-
-    Raises:
-        CampaignError: there are fewer castings than `--initial`.
-    """
+    """Ask for the labels that the campaign begins with, whatever the strategy of later ones."""
     campaign, options = session.campaign, session.campaign.options
     audit = _audit(session, 0, options.initial)
     castings = session.pool()
@@ -61,14 +53,7 @@ def ask_first(session: Session) -> None:
 
 
 def ask_next(session: Session) -> bool:
-    """Rank the pool with the latest round's model and ask for the next batch.
-
-    Returns:
-        False when no castings are left to ask for.
-
-    Raises:
-        CampaignError: no round is trained yet, or the batch has been asked for already.
-    """
+    """Rank the pool with the latest round's model and ask for a batch; False when none is left."""
     _check_ready(session)
     context, campaign, latest = session.context, session.campaign, session.state.trained[-1]
     number, started = latest.round + 1, time.monotonic()
@@ -152,7 +137,6 @@ def _cannot_tell_yet(session: Session) -> bool:
 
 
 def _check_ready(session: Session) -> None:
-    """Refuse to rank without a model, or to ask twice."""
     name, state = session.campaign.name, session.state
     if not state.trained:
         raise CampaignError(f"campaign {name} has no model yet to rank with; `train` makes one")

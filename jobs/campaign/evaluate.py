@@ -1,13 +1,12 @@
 """What a round's network is worth: its operating point, its metrics, its pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from jobs.campaign.session import Campaign, Labelled, Session
-from jobs.datasets.castings import Casting
 from jobs.datasets.reader import load_pixels
 from models.evaluation import figures
 from models.evaluation.calibration import calibrate
@@ -69,15 +68,12 @@ def _embedded(
 ) -> tuple[torch.Tensor, Ints, list[str]]:
     """Features, class indices and parts of labelled castings."""
     castings = [casting for casting, _ in labelled]
+    starts = range(0, max(1, len(castings)), _IN_PIXELS)  # none at all are a chunk too
+    chunks = (castings[start : start + _IN_PIXELS] for start in starts)
     features = [
         predictor.embed(load_pixels(campaign.data, chunk, campaign.preprocessing))
-        for chunk in _chunks(castings, _IN_PIXELS)
+        for chunk in chunks
     ]
     targets = [predictor.classes.index(label) for _, label in labelled]
     parts_N = [casting.part_key for casting in castings]
     return torch.cat(features), np.array(targets, dtype=np.int64), parts_N
-
-
-def _chunks(castings: Sequence[Casting], size: int) -> Iterator[Sequence[Casting]]:
-    """So many at a time; none at all are a chunk too."""
-    return (castings[start : start + size] for start in range(0, max(1, len(castings)), size))

@@ -38,11 +38,7 @@ def ask_oracle(session: "Session") -> "Session":
 
 
 def export_labels(session: "Session", file: Path) -> int:
-    """Write the castings that await a label, in order of choice, and return how many.
-
-    Raises:
-        CampaignError: none does, or the file holds labels that were not imported.
-    """
+    """Write the castings that await a label, in order of choice, and return how many."""
     campaign, waiting = session.campaign, session.state.unlabelled()
     if not waiting:
         raise CampaignError(
@@ -74,9 +70,6 @@ def _refuse_to_overwrite(file: Path, state: State) -> None:
 def import_labels(session: "Session", file: Path) -> dict[str, int]:
     """Take in a file of labels, whole or not at all; lines without a label are left for later.
 
-    Returns:
-        Lines with a label, and how many of them were news.
-
     Raises:
         DataError: a line names an unknown casting or class, or contradicts another one.
     """
@@ -84,11 +77,8 @@ def import_labels(session: "Session", file: Path) -> dict[str, int]:
     campaign, state = session.campaign, session.state
     classes = campaign.options.class_list or campaign.classes(state.labels.values())[0]
     known = campaign.castings.keys() | {a.casting for a in state.asked}
-    faults = [
-        f"line {line}: {fault}"
-        for line, row in rows
-        if (fault := _fault(row, known, classes)) is not None
-    ] + _contradictions(rows)
+    faults = [f"line {n}: {fault}" for n, row in rows if (fault := _fault(row, known, classes))]
+    faults += _contradictions(rows)
     if faults:
         raise DataError(f"{file}: {len(faults)} faults, nothing was taken: {listed(faults)}")
     said = [(row["casting"], row["label"], row["annotator"]) for _, row in rows]
@@ -109,15 +99,8 @@ def label_status(campaign: str, state: State) -> dict[str, Any]:
 
 def _read(file: Path) -> list[Line]:
     """Lines that have a label, with their numbers."""
-    lines = [
-        (line, {column: row.get(column, "") for column in COLUMNS})
-        for line, row in read_csv(file, ("casting", "label"))
-    ]
-    return [
-        (line, row | {"annotator": row["annotator"] or _NOBODY})
-        for line, row in lines
-        if row["label"]
-    ]
+    lines = [(line, row) for line, row in read_csv(file, ("casting", "label")) if row["label"]]
+    return [(line, row | {"annotator": row.get("annotator") or _NOBODY}) for line, row in lines]
 
 
 def _fault(row: Mapping[str, str], known: Set[str], classes: Sequence[str]) -> str | None:

@@ -41,11 +41,7 @@ def look_up(context: Context, options: RunOptions) -> Campaign:
 
 
 def check_initial(options: RunOptions, train: int, audit: int) -> int:
-    """How many castings of the first batch are trained on, when so many are audited.
-
-    Raises:
-        CampaignError: the train side has fewer.
-    """
+    """How many castings of the first batch are trained on; CampaignError if there are fewer."""
     wanted = options.initial - audit
     if train < wanted:
         raise CampaignError(
@@ -56,7 +52,6 @@ def check_initial(options: RunOptions, train: int, audit: int) -> int:
 
 
 def _cold_start(name: str) -> Strategy:
-    """The strategy of a first batch."""
     strategy = find_strategy(name)
     if not starts_cold(strategy):
         others = ", ".join(other for other in STRATEGIES if starts_cold(find_strategy(other)))
@@ -66,12 +61,7 @@ def _cold_start(name: str) -> Strategy:
 
 @contextmanager
 def working_on(context: Context, options: RunOptions) -> Iterator[Session]:
-    """Begin a campaign, or continue the one of that name; its MLflow run is ended at the end.
-
-    Raises:
-        CampaignError: there is one of that name with other options.
-        DataError: its data set or an option is not usable.
-    """
+    """Begin or continue a campaign as `open_campaign`; its MLflow run is ended at the end."""
     session = open_campaign(context, options)
     with ending_run(context, session.campaign.run_id):
         yield session
@@ -90,13 +80,9 @@ def ending_run(context: Context, run_id: str) -> Iterator[None]:
 
 
 def open_campaign(context: Context, options: RunOptions) -> Session:
-    """Begin a campaign, or continue the one of that name.
+    """Begin a campaign, or continue the one of that name; refused as `look_up` refuses.
 
     The ledger knows of it before MLflow does: so a job that dies in between finds its run again.
-
-    Raises:
-        CampaignError: there is one of that name with other options.
-        DataError: its data set or an option is not usable.
     """
     campaign = look_up(context, options)
     name, ledger = options.name, context.ledger

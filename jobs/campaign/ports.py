@@ -5,7 +5,7 @@ fakes of the tests; one suite runs on both.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -26,23 +26,14 @@ ORACLE = "oracle"
 
 @dataclass(frozen=True)
 class CampaignRow:
-    """A campaign as it was begun.
-
-    Attributes:
-        name: its name.
-        options: what must be the same each time it is continued.
-        rounds: how many trainings it was last asked for.
-        channels: of its castings.
-        run_id: its MLflow run, None before one is recorded.
-        begun: when; tells it from campaigns of that name in other ledgers.
-    """
+    """A campaign as it was begun."""
 
     name: str
-    options: Mapping[str, Any]
-    rounds: int
-    channels: int
-    run_id: str | None = None
-    begun: str = ""
+    options: Mapping[str, Any]  # what must be the same each time it is continued
+    rounds: int  # how many trainings it was last asked for
+    channels: int  # of its castings
+    run_id: str | None = None  # its MLflow run, None before one is recorded
+    begun: str = ""  # when; tells it from campaigns of that name in other ledgers
 
 
 @dataclass(frozen=True)
@@ -68,45 +59,28 @@ class Trained:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked about each casting.
+    """What is asked about each casting."""
 
-    Attributes:
-        version: the model version that must answer.
-        passes: dropout passes K.
-        run_id: the run that trained it; another service's version of that number is not it.
-        seed: of the passes' masks.
-        include: `posterior`, `embedding`, both or neither.
-    """
-
-    version: str
-    run_id: str
-    passes: int
-    seed: int
-    include: tuple[str, ...] = ()
+    version: str  # the model version that must answer
+    run_id: str  # that trained it; another service's version of that number is not it
+    passes: int  # dropout passes K
+    seed: int  # of the passes' masks
+    include: tuple[str, ...] = ()  # `posterior`, `embedding`, both or neither
 
     def fields(self) -> dict[str, str]:
         """The form fields that say so."""
-        fields = {
-            "passes": str(self.passes),
-            "seed": str(self.seed),
-            "model_version": self.version,
-        }
-        return fields | ({"include": ",".join(self.include)} if self.include else {})
+        fields = {"passes": str(self.passes), "seed": str(self.seed)}
+        included = {"include": ",".join(self.include)} if self.include else {}
+        return fields | {"model_version": self.version} | included
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The service's answer about some castings.
+    """The service's answer about some castings."""
 
-    Attributes:
-        answers: one JSON row for each readable casting, in the order sent.
-        tensors: `posterior` `[N, K, C]` and `embedding` `[N, F]` where asked for.
-        refused: reason by position of the castings that it could not read.
-    """
-
-    answers: list[dict[str, Any]]
-    tensors: "Mapping[str, Tensor]"
-    refused: Mapping[int, str] = field(default_factory=dict)
+    answers: list[dict[str, Any]]  # one JSON row for each readable casting, in the order sent
+    tensors: "Mapping[str, Tensor]"  # `posterior` [N, K, C], `embedding` [N, F] where asked for
+    refused: Mapping[int, str]  # reason by position of the castings that it could not read
 
 
 def stack(chunks: "Sequence[Mapping[str, Tensor]]", name: str) -> "Tensor | None":
@@ -142,7 +116,10 @@ class Ledger(InventoryLedger, Protocol):
         """Everything the campaign has asked for, in order."""
 
     def record_labels(self, labels: Sequence[Label]) -> int:
-        """Record who calls castings what, in order and at once; returns how many are news."""
+        """Record who calls castings what, in order and at once; returns how many are news.
+
+        What an annotator said last about a casting and says again is no news.
+        """
 
     def labels(self) -> dict[str, str]:
         """The label of every casting that has one; the latest counts."""
@@ -232,18 +209,10 @@ class ScoringService(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """The outside world, handed to every use case.
-
-    Attributes:
-        ledger: what was asked, answered and trained.
-        tracker: MLflow.
-        scoring_service: the one for a campaign, started when it is first asked for.
-        progress: shows how far long work is.
-        say: tells the person who started the job, a line at a time.
-    """
+    """The outside world, handed to every use case."""
 
     ledger: Ledger
     tracker: Tracker
-    scoring_service: Callable[[RunOptions], ScoringService]
+    scoring_service: Callable[[RunOptions], ScoringService]  # started when it is first asked for
     progress: Progress
-    say: Callable[[str], None]
+    say: Callable[[str], None]  # tells the person who started the job, a line at a time

@@ -10,13 +10,9 @@ from models.registry.version import ALIAS, FIRST, ROLLED_BACK, Version
 
 
 def promote(tracker: Tracker, name: str, number: str) -> Version:
-    """Point `current` at a version, after it has proved itself.
+    """Point `current` at a version, after it has proved itself; VersionError where it does not.
 
     Whoever goes to an older one leaves the newer: its campaign does not bring it back.
-
-    Raises:
-        VersionNotFound: there is none of that number.
-        VersionError: it fails its self-check.
     """
     version, current = tracker.find(name, number), tracker.current(name)
     tracker.load(version)
@@ -27,11 +23,7 @@ def promote(tracker: Tracker, name: str, number: str) -> Version:
 
 
 def promote_latest(context: Context, options: RunOptions) -> Version:
-    """Point `current` at the latest version of a campaign.
-
-    Raises:
-        CampaignError: it has trained none.
-    """
+    """Point `current` at a campaign's latest version; CampaignError where it has trained none."""
     trained = context.ledger.rounds(options.name)
     if not trained:
         raise CampaignError(f"campaign {options.name} has no version yet; `train` makes one")

@@ -31,19 +31,12 @@ _OF_THE_MODEL = {*_INCLUDE, "deterministic_N_C", "labelled_embeddings_M_F"}
 
 @dataclass(frozen=True)
 class Ranked:
-    """What was learnt about the castings of a pool.
+    """What was learnt about the castings of a pool."""
 
-    Attributes:
-        castings: those that could be read, in order of id.
-        candidates: what the strategy wants to know about them.
-        answers: the service's row for each, empty where it was not asked.
-        refused: reason by casting id of those that the service could not read.
-    """
-
-    castings: Sequence[Casting]
-    candidates: Candidates
-    answers: Mapping[str, Mapping[str, object]]
-    refused: Mapping[str, str]
+    castings: Sequence[Casting]  # those that could be read, in order of id
+    candidates: Candidates  # what the strategy wants to know about them
+    answers: Mapping[str, Mapping[str, object]]  # the service's row by id, empty if not asked
+    refused: Mapping[str, str]  # reason by id of those that the service could not read
 
 
 def asks_the_service(strategy: Strategy) -> bool:
@@ -102,7 +95,6 @@ def unlabelled_candidates(
 
 
 def _request(session: Session) -> Request:
-    """What is asked of the version that the latest round trained."""
     options, latest = session.campaign.options, session.state.trained[-1]
     needs = needs_of(session.campaign.strategy)
     return Request(
@@ -171,10 +163,8 @@ def _score_chunk(
     scored = service.score([(chunk[p].id, contents[p]) for p in positions], request)
     refused = {positions[i]: reason for i, reason in scored.refused.items()}
     readable = [chunk[p].id for p in positions if p not in refused]
-    answers = [
-        answer | {"casting": casting}
-        for answer, casting in zip(scored.answers, readable, strict=True)
-    ]
+    pairs = zip(scored.answers, readable, strict=True)
+    answers = [answer | {"casting": casting} for answer, casting in pairs]
     return Scored(answers, scored.tensors, refused)
 
 

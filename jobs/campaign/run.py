@@ -13,22 +13,14 @@ from jobs.options import RunOptions
 
 
 def run(context: Context, options: RunOptions) -> dict[str, Any]:
-    """Begin or continue a campaign and return its result.
-
-    Raises:
-        CastingError: it cannot go on; what is recorded stays, and the same call continues.
-    """
+    """Begin or continue a campaign and return its result; after an error the same call goes on."""
     with working_on(context, options) as opened:
         session, outcome, hint = _rounds(opened)
     return result(session, outcome, hint)
 
 
 def _rounds(session: Session) -> tuple[Session, str, str | None]:
-    """Take steps until there is none left.
-
-    Returns:
-        The session at its end, how it ended, and how to promote if that was not done.
-    """
+    """Take steps to the end: the session there, how it ended, how to promote if that is undone."""
     hint = None
     while True:
         session = ask_oracle(session)

@@ -26,25 +26,15 @@ Labelled = tuple[Casting, str]
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign and its data set.
-
-    Attributes:
-        options: what it was asked to be.
-        strategy: the function that `--strategy` names.
-        cold_start: the function that `--cold-start` names.
-        data: its castings, as they were when they were last looked at.
-        sides: train or test, by casting id.
-        channels: 1 or 3, as its castings were when it began.
-        run_id: its MLflow run.
-    """
+    """A campaign and its data set."""
 
     options: RunOptions
     strategy: Strategy
     cold_start: Strategy
-    data: DataSet
-    sides: Mapping[str, Side]
-    channels: int
-    run_id: str
+    data: DataSet  # as it was when it was last looked at
+    sides: Mapping[str, Side]  # by casting id
+    channels: int  # 1 or 3, as its castings were when it began
+    run_id: str  # in MLflow
 
     @property
     def name(self) -> str:
@@ -57,11 +47,7 @@ class Campaign:
         return {casting.id: casting for casting in self.data.castings}
 
     def casting(self, casting: str) -> Casting:
-        """A casting by id.
-
-        Raises:
-            DataError: the data set no longer has it.
-        """
+        """A casting by id; DataError where the data set no longer has it."""
         if casting not in self.castings:
             raise DataError(
                 f"casting {casting[:12]} was asked for by campaign {self.name}, but is no "
@@ -139,11 +125,7 @@ class Session:
         return Session.begin(self.context, self.campaign)
 
     def with_inventory(self) -> "Session":
-        """The campaign with its data set as it is now, and where it stands now.
-
-        Raises:
-            DataError: the data set is no longer usable.
-        """
+        """The campaign with its data set as it is now, and where it stands now."""
         campaign, context = self.campaign, self.context
         data, sides = take_inventory(
             context.ledger, campaign.options, context.progress, context.say, campaign.data

@@ -15,19 +15,12 @@ Step = Literal["ask", "label", "train", "done"]
 
 @dataclass(frozen=True)
 class State:
-    """Where a campaign stands, read from the ledger.
+    """Where a campaign stands, read from the ledger."""
 
-    Attributes:
-        asked: every casting it asked for, in order.
-        labels: label of each of these that has one.
-        trained: its finished trainings, in order.
-        gone: castings it asked for that its data set no longer has.
-    """
-
-    asked: Sequence[Asked]
-    labels: Mapping[str, str]
-    trained: Sequence[Trained]
-    gone: frozenset[str]
+    asked: Sequence[Asked]  # every casting it asked for, in order
+    labels: Mapping[str, str]  # of each of these that has one
+    trained: Sequence[Trained]  # its finished trainings, in order
+    gone: frozenset[str]  # castings it asked for that its data set no longer has
 
     def batch(self, number: int) -> list[Asked]:
         """The batch to be labelled for training `number`."""
@@ -61,13 +54,7 @@ class State:
 
 
 def read_state(ledger: Ledger, campaign: str, present: Container[str]) -> State:
-    """Read where a campaign stands.
-
-    Args:
-        ledger: what was asked, answered and trained.
-        campaign: its name.
-        present: the castings that its data set has.
-    """
+    """Read where a campaign stands whose data set has the castings `present`."""
     asked = ledger.asked(campaign)
     labels = ledger.labels()
     return State(

@@ -73,7 +73,6 @@ def train_round(session: Session) -> Trained:
 
 
 def _check_ready(session: Session) -> None:
-    """Refuse to train without a batch, or before all of it has labels."""
     name, state = session.campaign.name, session.state
     number = len(state.trained)
     if not state.batch(number):

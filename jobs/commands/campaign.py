@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
+from jobs.adapters.context import real_context
 from jobs.commands.frame import (
     campaign_option,
     holding,
     model_option,
-    opened_context,
     option,
     prints_json,
     service_option,
@@ -50,7 +50,7 @@ def run_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
     from jobs.campaign.run import run
 
     asked = RunOptions(**options)
-    with opened_context() as context, holding(asked.name):
+    with real_context() as context, holding(asked.name):
         return run(context, asked)
 
 

@@ -2,14 +2,16 @@
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from jobs.adapters.context import real_context
+from jobs.adapters.environment import of_children
 from jobs.commands.campaign import run_command
-from jobs.commands.frame import holding, opened_context, prints_json
+from jobs.commands.frame import holding, prints_json
 from jobs.compare.options import CompareOptions
 
 _OWN = CompareOptions()
@@ -20,49 +22,45 @@ _HELP = {
 }
 
 
-def flags_of_compare(run: click.Command) -> Callable[[click.Command], click.Command]:
-    """Add the flags to a command; those of campaigns are taken from the command `run`."""
-    own: list[click.Parameter] = [
-        _flag("strategies", "Names, comma-separated."),
-        _flag("seeds", "Numbers and ranges: 0-9 or 0,3,5-7."),
-        _flag("measure", "Metric of a round to compare."),
-        _flag("target", "Value that labels are counted up to; auto: 0.95, or random's last."),
-        _flag("jobs", "Worker processes; 0: one a core.", click.IntRange(0)),
-    ]
-    shared = [copy.copy(p) for p in run.params if p.name in _OF_CAMPAIGNS]
-    for parameter in shared:
-        name = str(parameter.name)
-        parameter.default = _OF_CAMPAIGNS[name]
-        if isinstance(parameter, click.Option):
-            parameter.help = _HELP.get(name, parameter.help)
-
-    def add(command: click.Command) -> click.Command:
-        command.params += [*own, *shared]
-        return command
-
-    return add
-
-
 def _flag(name: str, text: str, kind: click.ParamType[int] | None = None) -> click.Option:
     default = getattr(_OWN, name)
     return click.Option([f"--{name}"], default=default, help=text, type=kind, show_default=True)
 
 
-@flags_of_compare(run_command)
-@click.command("compare")
+def _flags_of_run() -> Iterator[click.Parameter]:
+    """The flags of `run` that all campaigns share, with the defaults of a comparison."""
+    for parameter in map(copy.copy, run_command.params):
+        name = str(parameter.name)
+        if name in _OF_CAMPAIGNS:
+            parameter.default = _OF_CAMPAIGNS[name]
+            if isinstance(parameter, click.Option):
+                parameter.help = _HELP.get(name, parameter.help)
+            yield parameter
+
+
+_FLAGS = [
+    _flag("strategies", "Names, comma-separated."),
+    _flag("seeds", "Numbers and ranges: 0-9 or 0,3,5-7."),
+    _flag("measure", "Metric of a round to compare."),
+    _flag("target", "Value that labels are counted up to; auto: 0.95, or random's last."),
+    _flag("jobs", "Worker processes; 0: one a core.", click.IntRange(0)),
+    *_flags_of_run(),
+]
+
+
+@click.command("compare", params=_FLAGS)
 @prints_json
 def compare_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
     """Compare strategies over seeds: run the campaigns that are missing, then table and figure.
 
     Example: castings compare --data castings/ --strategies random,bald --seeds 0-9
     """
-    from jobs.adapters.environment import of_children
     from jobs.compare.compare import compare
     from jobs.compare.workers import Workers
     from jobs.processes.local_service import local_service
 
     asked = CompareOptions.parse(options)
-    with opened_context() as context, holding(asked.name):
+    with real_context() as context, holding(asked.name):
         count = asked.jobs or os.cpu_count() or 1
         workers = Workers(count, context.say, local_service, of_children())
         return compare(context, asked, workers)

@@ -1,25 +1,29 @@
 """What the commands share: their options, what they are handed, what they print and tell.
 
-A command imports what it uses when it is called: help and label status cost neither torch nor
-MLflow.
+A command imports what reaches torch or MLflow when it is called: help and label status cost
+neither.
 """
 
 import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.adapters.context import real_context
+from jobs.adapters.environment import ledger_url
+from jobs.campaign.state import recorded_options
 from jobs.options import RunOptions
+from jobs.processes.campaign_lock import hold_campaign
 from models.errors import CastingError, first_line
 
 if TYPE_CHECKING:
-    from jobs.campaign.ports import Context
     from jobs.campaign.session import Session
 
 _Params = ParamSpec("_Params")
@@ -47,10 +51,9 @@ def prints_json(command: Callable[_Params, dict[str, Any]]) -> Callable[_Params,
 
 
 def _outages() -> tuple[type[Exception], ...]:
-    """The errors of disk, MLflow and ledger; of a library that was not imported there are none."""
-    names = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError"))
-    loaded = [(sys.modules.get(module), name) for module, name in names]
-    return (OSError, *(getattr(module, name) for module, name in loaded if module is not None))
+    """The errors of disk, ledger and MLflow; of MLflow there are none where it is not imported."""
+    mlflow = sys.modules.get("mlflow.exceptions")
+    return (OSError, SQLAlchemyError, *([mlflow.MlflowException] if mlflow else []))
 
 
 def option(
@@ -69,32 +72,17 @@ file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=
 model_option = option("model_name", "Registered model in MLflow.")
 
 
-@contextmanager
-def opened_context() -> "Iterator[Context]":
-    """Ledger, MLflow and scoring service."""
-    from jobs.adapters.context import real_context
-
-    with real_context() as context:
-        yield context
-
-
-@contextmanager
-def holding(campaign: str) -> Iterator[None]:
+def holding(campaign: str) -> AbstractContextManager[None]:
     """A campaign or comparison, held by this job alone."""
-    from jobs.adapters.environment import ledger_url
-    from jobs.processes.campaign_lock import hold_campaign
-
-    with hold_campaign(ledger_url(), campaign):
-        yield
+    return hold_campaign(ledger_url(), campaign)
 
 
 @contextmanager
 def working_on_recorded(campaign: str, service_url: str = "auto") -> "Iterator[Session]":
     """A campaign of the ledger, held by this job alone."""
     from jobs.campaign.opening import working_on
-    from jobs.campaign.state import recorded_options
 
-    with opened_context() as context:
+    with real_context() as context:
         options = recorded_options(context.ledger, campaign, service_url)
         with holding(options.name), working_on(context, options) as session:
             yield session
@@ -105,8 +93,7 @@ def consulting(campaign: str) -> "Iterator[Session]":
     """A campaign of the ledger, while another job may work on it."""
     from jobs.campaign.opening import look_up
     from jobs.campaign.session import Session
-    from jobs.campaign.state import recorded_options
 
-    with opened_context() as context:
+    with real_context() as context:
         options = recorded_options(context.ledger, campaign)
         yield Session.begin(context, look_up(context, options))

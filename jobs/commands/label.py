@@ -5,13 +5,10 @@ from typing import Any
 
 import click
 
-from jobs.commands.frame import (
-    campaign_option,
-    consulting,
-    file_argument,
-    opened_context,
-    prints_json,
-)
+from jobs.adapters.context import real_context
+from jobs.campaign.label import export_labels, import_labels, label_status
+from jobs.campaign.state import recorded_options, state_without_images
+from jobs.commands.frame import campaign_option, consulting, file_argument, prints_json
 
 
 @click.group("label")
@@ -31,8 +28,6 @@ def label_export_command(file: Path, campaign: str) -> dict[str, Any]:
 
     Example: castings label export labels.csv
     """
-    from jobs.campaign.label import export_labels
-
     with consulting(campaign) as session:
         return {"campaign": session.campaign.name, "awaiting": export_labels(session, file)}
 
@@ -46,8 +41,6 @@ def label_import_command(file: Path, campaign: str) -> dict[str, Any]:
 
     Example: castings label import labels.csv
     """
-    from jobs.campaign.label import import_labels
-
     with consulting(campaign) as session:
         return {"campaign": session.campaign.name, **import_labels(session, file)}
 
@@ -60,10 +53,7 @@ def label_status_command(campaign: str) -> dict[str, Any]:
 
     Example: castings label status
     """
-    from jobs.campaign.label import label_status
-    from jobs.campaign.state import recorded_options, state_without_images
-
-    with opened_context() as context:
+    with real_context() as context:
         options = recorded_options(context.ledger, campaign)
         state = state_without_images(context.ledger, options)
     if state is None:

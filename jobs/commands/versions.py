@@ -6,13 +6,9 @@ from typing import Any
 
 import click
 
-from jobs.commands.frame import (
-    DEFAULTS,
-    campaign_option,
-    model_option,
-    opened_context,
-    prints_json,
-)
+from jobs.adapters.context import real_context
+from jobs.campaign.state import recorded_options
+from jobs.commands.frame import DEFAULTS, campaign_option, model_option, prints_json
 
 
 @click.command("promote")
@@ -27,12 +23,11 @@ def promote_command(campaign: str, model_name: str, number: str, rollback: bool)
     Example: castings promote --version 3
     """
     from jobs.campaign.promote import promote, promote_latest, roll_back
-    from jobs.campaign.state import recorded_options
 
     command = click.get_current_context()
     if rollback and number != "auto":
         command.fail("give either --version N or --rollback")
-    with opened_context() as context:
+    with real_context() as context:
         if rollback:
             return asdict(roll_back(context.tracker, model_name))
         if number != "auto":
@@ -55,6 +50,6 @@ def export_command(folder: Path, model_name: str, number: str) -> dict[str, Any]
     """
     from jobs.campaign.promote import export
 
-    with opened_context() as context:
+    with real_context() as context:
         version = export(context.tracker, model_name, number, folder)
         return {"folder": str(folder), **asdict(version)}

@@ -44,7 +44,6 @@ def compare(context: Context, options: CompareOptions, run_all: RunAll) -> dict[
 
 
 def _unfinished(context: Context, campaigns: Sequence[RunOptions]) -> list[RunOptions]:
-    """The campaigns that have rounds to go."""
     recorded = {row.name: row for row in context.ledger.campaigns()}
     for campaign in campaigns:
         if campaign.name in recorded:
@@ -70,7 +69,6 @@ def _check_labelled(context: Context, options: RunOptions) -> None:
 def _work_off(
     context: Context, campaigns: Sequence[RunOptions], run_all: RunAll, measure: str
 ) -> None:
-    """Run campaigns side by side, and tell how far it is."""
     total, before = sum(c.rounds for c in campaigns), _rounds_done(context, campaigns)
     began = looked = time.monotonic()
     done, ended, failed = before, 0, dict[str, str]()
@@ -104,7 +102,6 @@ def _rounds_done(context: Context, campaigns: Sequence[RunOptions]) -> int:
 
 
 def _news(context: Context, event: Ended, measure: str) -> str:
-    """What became of a campaign, in a line."""
     name = event.options.name
     if event.error is not None:
         return f"{name} failed: {event.error}"
@@ -113,7 +110,6 @@ def _news(context: Context, event: Ended, measure: str) -> str:
 
 
 def _time_left(seconds: float, done: int, to_do: int) -> str:
-    """An estimate from the rounds done so far."""
     if not done:
         return "time left unknown"
     minutes = seconds / done * to_do / 60

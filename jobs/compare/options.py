@@ -17,16 +17,10 @@ _NOT_OF_THE_COMPARISON = ("jobs", "service_url")  # may differ from call to call
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """The options of `compare`, by their command-line names.
+    """The options of `compare`, by their command-line names (`jobs.commands.compare` has help).
 
-    Attributes:
-        strategies: names, comma-separated.
-        seeds: numbers and ranges, as in `0-9` or `0,3,5-7`.
-        measure: the metric of a round that is compared.
-        target: what labels are counted up to; `auto`: see `jobs.compare.statistics`.
-        jobs: campaigns at a time; 0: as many as there are cores.
-        campaign: every campaign's options but strategy, seed and name; `campaign` in it is what
-            their names begin with.
+    `campaign` holds the options of every campaign; strategy and seed in it are not used, and
+    `campaign` in it is what their names begin with.
     """
 
     strategies: str = "random,bald"
@@ -75,11 +69,7 @@ class CompareOptions:
         return "random" if "random" in names else names[0]
 
     def seed_list(self) -> list[int]:
-        """The seeds, each once, in order.
-
-        Raises:
-            DataError: they are not numbers and ranges.
-        """
+        """The seeds, each once, in order; DataError where they are not numbers and ranges."""
         found: set[int] = set()
         for part in self.seeds.replace(" ", "").split(","):
             match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
@@ -90,12 +80,12 @@ class CompareOptions:
 
     def campaigns(self) -> list[RunOptions]:
         """Every campaign, a seed of all strategies after the other, so that pairs end together."""
-        return [self.of(name, seed) for seed in self.seed_list() for name in self.strategy_list]
-
-    def of(self, strategy: str, seed: int) -> RunOptions:
-        """The campaign of one strategy and seed."""
-        options = replace(self.campaign, strategy=strategy, seed=seed)
-        return replace(options, campaign=f"{self.name}-{options.suffix}")
+        options = [
+            replace(self.campaign, strategy=name, seed=seed)
+            for seed in self.seed_list()
+            for name in self.strategy_list
+        ]
+        return [replace(one, campaign=f"{self.name}-{one.suffix}") for one in options]
 
     def parameters(self) -> dict[str, Any]:
         """Every option by its command-line name."""

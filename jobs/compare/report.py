@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,16 +15,7 @@ import pandas as pd
 from jobs.campaign.ports import Trained
 from jobs.compare.figure import Panel, learning_bands
 from jobs.compare.options import CompareOptions
-from jobs.compare.statistics import (
-    LEVEL,
-    NO_CLAIM,
-    SEEDS_TO_CLAIM,
-    Comparison,
-    Curves,
-    Difference,
-    Row,
-    band,
-)
+from jobs.compare.statistics import LEVEL, NO_CLAIM, SEEDS_TO_CLAIM, Comparison, Curves, band
 from jobs.options import RunOptions
 from models.evaluation import figures
 
@@ -44,7 +36,7 @@ def result(
         "reference": curves.reference,
         "seeds": options.seed_list(),
         "labels": [int(x) for x in curves.labels_T],
-        "strategies": [_row(row, found) for row in found.rows],
+        "strategies": [asdict(row) for row in found.rows],
         "command": options.command(),
         "machine": _machine(),
         "versions": {"python": platform.python_version()} | {k: version(k) for k in _LIBRARIES},
@@ -135,51 +127,21 @@ def _strategies(result: Mapping[str, Any]) -> list[str]:
 
 
 def _wins(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = [row["strategy"] for row in strategies]
-    rows = [
-        [
-            f"`{row['strategy']}`",
-            *(f"{row['wins'][n]:g}" if n in row["wins"] else "" for n in names),
-        ]
-        for row in strategies
-    ]
+    names, rows = [row["strategy"] for row in strategies], []
+    for row in strategies:
+        wins = [f"{row['wins'][n]:g}" if n in row["wins"] else "" for n in names]
+        rows.append([f"`{row['strategy']}`", *wins])
     return _table(["", *(f"`{name}`" for name in names)], rows)
-
-
-def _row(row: Row, found: Comparison) -> dict[str, Any]:
-    return {
-        "strategy": row.strategy,
-        "final": row.final,
-        "difference": _difference(row.difference),
-        "p_holm": row.holm,
-        "supported": found.supports(row),
-        "area": row.area,
-        "area_difference": _difference(row.area_difference),
-        "labels_to_target": {"median": row.labels, "seeds_reaching": row.reached},
-        "wins": dict(row.wins),
-    }
-
-
-def _difference(difference: Difference | None) -> dict[str, float | None] | None:
-    return None if difference is None else asdict(difference)
 
 
 def _rounds(trained: Mapping[RunOptions, Sequence[Trained]]) -> bytes:
     """A row a strategy, seed and round, with every metric."""
-    rows = [
-        {
-            "campaign": campaign.name,
-            "strategy": campaign.strategy,
-            "seed": campaign.seed,
-            "round": t.round,
-            "labels": t.labels_total,
-            "run_id": t.run_id,
-            "version": t.version,
-            **t.metrics,
-        }
-        for campaign, rounds in trained.items()
-        for t in rounds
-    ]
+    rows: list[dict[str, Any]] = []
+    for campaign, rounds in trained.items():
+        run = {"campaign": campaign.name, "strategy": campaign.strategy, "seed": campaign.seed}
+        for t in rounds:
+            made = {"labels": t.labels_total, "run_id": t.run_id, "version": t.version}
+            rows.append({**run, "round": t.round, **made, **t.metrics})
     return pd.DataFrame(rows).to_csv(index=False).encode()
 
 
@@ -210,8 +172,6 @@ def _labels(found: Mapping[str, Any], last: int, seeds: int) -> str:
 
 
 def _machine() -> str:
-    """Processor and cores."""
     found = Path("/proc/cpuinfo")
-    lines = found.read_text().splitlines() if found.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+    name = re.search(r"^model name\s*: *(.*)", found.read_text() if found.exists() else "", re.M)
+    return f"{name[1].strip() if name else platform.processor()}, {os.cpu_count()} cores"

@@ -30,24 +30,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curves:
-    """One measure of every strategy, on the same seeds.
-
-    Attributes:
-        measure: name of the metric.
-        labels_T: labels paid for at each training, rising.
-        by_strategy: `values_S_T` by strategy, the seeds in one order.
-        reference: the strategy that every other one is held against.
-    """
+    """One measure of every strategy, on the same seeds."""
 
     measure: str
-    labels_T: Floats
-    by_strategy: Mapping[str, Floats]
-    reference: str
-
-    @property
-    def seeds(self) -> int:
-        """S."""
-        return len(self.by_strategy[self.reference])
+    labels_T: Floats  # paid for at each training, rising
+    by_strategy: Mapping[str, Floats]  # values_S_T, the seeds in one order
+    reference: str  # the strategy that every other one is held against
 
     def differences(self) -> dict[str, Floats]:
         """`values_S_T` of every other strategy less those of the reference."""
@@ -81,29 +69,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Row:
-    """What is known about a strategy.
-
-    Attributes:
-        strategy: its name.
-        final: mean of the measure after the last training.
-        area: mean area under the curve, labels scaled to 0..1.
-        difference: of the final value to the reference's, None for the reference itself.
-        holm: the p-value of `difference`, corrected for the number of strategies.
-        area_difference: of the area, not corrected.
-        reached: how many seeds reach the target.
-        labels: median labels to reach it, None where it lies beyond the last training.
-        wins: by other strategy, on how many seeds the final value is better; a tie is half.
-    """
+    """What is known about a strategy, as it is written down."""
 
     strategy: str
-    final: float
-    area: float
-    difference: Difference | None
-    holm: float | None
-    area_difference: Difference | None
-    reached: int
-    labels: float | None
-    wins: Mapping[str, float]
+    final: float  # mean of the measure after the last training
+    difference: Difference | None  # of that to the reference's, None for the reference itself
+    p_holm: float | None  # of `difference`, corrected for the number of strategies
+    supported: bool  # whether `difference` may be claimed
+    area: float  # mean area under the curve, labels scaled to 0..1
+    area_difference: Difference | None  # not corrected
+    labels_to_target: Mapping[str, float | None]  # median, None beyond the last; seeds_reaching
+    wins: Mapping[str, float]  # by other strategy: seeds on which it ends better; a tie is half
 
 
 @dataclass(frozen=True)
@@ -122,24 +98,18 @@ class Comparison:
         found = [
             f"{row.strategy} {row.difference.mean:+.3g}"
             for row in self.rows
-            if row.difference is not None and self.supports(row)
+            if row.difference is not None and row.supported
         ]
         return f"supported differences: {', '.join(found) or 'none'}"
-
-    def supports(self, row: Row) -> bool:
-        """Whether the difference to the reference may be claimed."""
-        enough = self.seeds >= SEEDS_TO_CLAIM
-        return enough and row.holm is not None and row.holm <= 1 - LEVEL
 
 
 def compare(curves: Curves, target: float | None = None) -> Comparison:
     """Hold every strategy against the reference.
 
-    Args:
-        curves: what was measured.
-        target: what labels are counted up to; None: 0.95 for accuracy, AUROC and macro F1, else
-            what the reference reaches at the end in the mean.
+    Labels are counted up to the target; None: 0.95 for accuracy, AUROC and macro F1, else what the
+    reference reaches at the end in the mean.
     """
+    seeds = len(curves.by_strategy[curves.reference])
     finals = {name: values_S_T[:, -1] for name, values_S_T in curves.by_strategy.items()}
     areas = {name: area(curves.labels_T, v_S_T) for name, v_S_T in curves.by_strategy.items()}
     if target is None:
@@ -147,32 +117,34 @@ def compare(curves: Curves, target: float | None = None) -> Comparison:
         target = _TARGET if curves.measure in _SHARES else mean
     others = [name for name in curves.by_strategy if name != curves.reference]
     finally_ = {name: paired(finals[name], finals[curves.reference]) for name in others}
+    apart = {name: paired(areas[name], areas[curves.reference]) for name in others}
     corrected = dict(zip(others, holm([finally_[name].p for name in others]), strict=True))
     sign = -1 if lower_is_better(curves.measure) else 1
     rows = []
     for name, values_S_T in curves.by_strategy.items():
         labels_S = labels_to_reach(curves.labels_T, sign * values_S_T, sign * target)
-        median = float(median_high(labels_S.tolist()))
-        rows.append(
-            Row(
-                strategy=name,
-                final=float(finals[name].mean()),
-                area=float(areas[name].mean()),
-                difference=finally_.get(name),
-                holm=corrected.get(name),
-                area_difference=paired(areas[name], areas[curves.reference])
-                if name in others
-                else None,
-                reached=int(np.isfinite(labels_S).sum()),
-                labels=median if np.isfinite(median) else None,
-                wins={
-                    other: wins(sign * finals[name], sign * finals[other])
-                    for other in curves.by_strategy
-                    if other != name
-                },
-            )
+        median, p = float(median_high(labels_S.tolist())), corrected.get(name)
+        to_target = {
+            "median": median if np.isfinite(median) else None,
+            "seeds_reaching": int(np.isfinite(labels_S).sum()),
+        }
+        row = Row(
+            strategy=name,
+            final=float(finals[name].mean()),
+            difference=finally_.get(name),
+            p_holm=p,
+            supported=seeds >= SEEDS_TO_CLAIM and p is not None and p <= 1 - LEVEL,
+            area=float(areas[name].mean()),
+            area_difference=apart.get(name),
+            labels_to_target=to_target,
+            wins={
+                other: wins(sign * finals[name], sign * finals[other])
+                for other in curves.by_strategy
+                if other != name
+            },
         )
-    return Comparison(rows, curves.seeds, target)
+        rows.append(row)
+    return Comparison(rows, seeds, target)
 
 
 def lower_is_better(measure: str) -> bool:
@@ -190,7 +162,7 @@ def paired(values_S: Floats, reference_S: Floats) -> Difference:
     mean = float(difference_S.mean())
     if len(difference_S) == 1:
         return Difference(mean)
-    # scipy.stats.ttest_rel would warn where seeds agree but for rounding
+    # scipy.stats.ttest_rel warns where seeds agree but for rounding; its last bits are others
     half = float(_half_width(difference_S[:, None])[0])
     if half == 0:
         return Difference(mean, mean, mean, float(mean == 0))

@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING
 
 from jobs.campaign.rank import asks_the_service
 from jobs.options import RunOptions
 from jobs.processes.child_process import end_children, start_child
 from models.acquisition.strategies.table import find_strategy
+
+if TYPE_CHECKING:
+    from jobs.processes.local_service import LocalService
 
 _LOOK = 0.5  # seconds between two looks at the workers
 _TAIL = 2000  # characters of a failed worker's log that are told
@@ -36,17 +39,6 @@ RunAll = Callable[[Sequence[RunOptions]], Generator[Ended | None]]
 """Runs campaigns, and yields each when it has ended, None while nothing has."""
 
 
-class Service(Protocol):
-    """A scoring service that all campaigns share."""
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-
-    def revive(self) -> None:
-        """Start it again where it has died."""
-
-
 @dataclass(frozen=True)
 class _Worker:
     options: RunOptions
@@ -54,39 +46,25 @@ class _Worker:
     log: IO[str]
 
     def ended(self) -> Ended:
-        """What became of it, once its process has ended."""
         self.log.seek(0)
         tail = self.log.read()[-_TAIL:].strip()
-        self.close()
+        _stop([self])
         code = self.process.returncode
         return Ended(self.options, None if code == 0 else f"exit code {code}: {tail}")
-
-    def close(self) -> None:
-        """Let go of its leash and its log."""
-        end_children(self.process)
-        self.log.close()
 
 
 @dataclass(frozen=True)
 class Workers:
-    """A pool of worker processes.
+    """A pool of worker processes."""
 
-    Attributes:
-        count: how many at a time.
-        say: tells what goes on.
-        local_service: starts a scoring service for a registered model, and ends it at the end.
-        environment: the variables of campaigns and service.
-        command: runs a campaign, given its options.
-    """
-
-    count: int
+    count: int  # at a time
     say: Callable[[str], None]
-    local_service: Callable[[str, Mapping[str, str]], AbstractContextManager[Service]]
-    environment: Mapping[str, str]
-    command: tuple[str, ...] = (sys.executable, "-m", "jobs", "run")
+    local_service: "Callable[[str, Mapping[str, str]], AbstractContextManager[LocalService]]"
+    environment: Mapping[str, str]  # of campaigns and service
+    command: tuple[str, ...] = (sys.executable, "-m", "jobs", "run")  # takes options
 
     def __call__(self, campaigns: Sequence[RunOptions]) -> Generator[Ended | None]:
-        """Run campaigns in order, and yield each when it has ended, None while nothing has.
+        """Run campaigns in order, as `RunAll` says.
 
         One that fails is tried again after the others. When the iterator is closed, or this
         process dies, the workers are stopped.
@@ -117,10 +95,10 @@ class Workers:
                         yield ended
                 yield None
 
-    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> Service | None:
+    def _service(self, campaigns: Sequence[RunOptions], stack: ExitStack) -> "LocalService | None":
         """The one service that all share; none is started where nobody asks it."""
-        first = campaigns[0]
-        if first.service_url != "auto" or not any(map(_asks, campaigns)):
+        first, strategies = campaigns[0], (find_strategy(c.strategy) for c in campaigns)
+        if first.service_url != "auto" or not any(map(asks_the_service, strategies)):
             return None
         environment = {"OMP_NUM_THREADS": "1", **self.environment}
         pinned = environment.get("CASTING_PINNED") or "0"
@@ -128,10 +106,6 @@ class Workers:
             environment["CASTING_PINNED"] = str(max(int(pinned), self.count + 1))
         self.say("starting a scoring service for all campaigns")
         return stack.enter_context(self.local_service(first.model_name, environment))
-
-
-def _asks(options: RunOptions) -> bool:
-    return asks_the_service(find_strategy(options.strategy))
 
 
 def _start(command: Sequence[str], options: RunOptions, environment: Mapping[str, str]) -> _Worker:
@@ -144,7 +118,6 @@ def _start(command: Sequence[str], options: RunOptions, environment: Mapping[str
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
-    """End workers, all at once."""
     end_children(*(worker.process for worker in workers))
     for worker in workers:
-        worker.close()
+        worker.log.close()

@@ -13,23 +13,14 @@ _GOOD_PREFIXES = ("ok", "good")
 
 @dataclass(frozen=True)
 class Casting:
-    """One image of a part.
+    """One image of a part; None where the data set does not say."""
 
-    Attributes:
-        id: SHA-256 of the file's bytes, hexadecimal; equal bytes are one casting.
-        paths: where those bytes lie, sorted.
-        label: class name from the data set, None where it gives none.
-        part: physical object that the image shows, None where unknown.
-        side: the side that the data set gives it, None where it gives none.
-        mask: path of the defect's mask, used for evaluation only.
-    """
-
-    id: str
-    paths: tuple[str, ...]
-    label: str | None = None
-    part: str | None = None
-    side: Side | None = None
-    mask: str | None = None
+    id: str  # SHA-256 of the file's bytes, hexadecimal; equal bytes are one casting
+    paths: tuple[str, ...]  # where those bytes lie, sorted
+    label: str | None = None  # class name
+    part: str | None = None  # physical object that the image shows
+    side: Side | None = None  # that the data set gives it
+    mask: str | None = None  # path of the defect's mask, used for evaluation only
 
     @property
     def part_key(self) -> str:
@@ -83,11 +74,9 @@ def class_names(labels: Iterable[str], given: Sequence[str]) -> tuple[str, ...]:
 
 
 def good_class(classes: Sequence[str], asked: str) -> str | None:
-    """The class that means "no defect", None where the data set has no such class.
+    """The class that means "no defect": the one asked for, or with `auto` the one so named.
 
-    Args:
-        classes: all class names.
-        asked: a class name, or `auto` for the one whose name starts with `ok` or `good`.
+    None where not exactly one name starts with `ok` or `good`.
 
     Raises:
         DataError: the class asked for is not there.

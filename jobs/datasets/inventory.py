@@ -29,18 +29,8 @@ def take_inventory(
 ) -> tuple[DataSet, dict[str, Side]]:
     """Read a data set, say what is gone from it, and place what is new.
 
-    Args:
-        ledger: remembers what was seen where.
-        options: name the data set and its split.
-        progress: shows how many files have been read.
-        say: told what is gone, new or cannot be read.
-        before: the data set as this process read it before.
-
-    Returns:
-        What was read, and the side of each casting by its id.
-
-    Raises:
-        DataError: the data set is not usable.
+    `before` is the data set as this process read it before. Returns it as it is now, and the side
+    of each casting by its id. A data set that is not usable is a DataError.
     """
     seen = ledger.seen(options.source)
     data = read_data_set(_path(options, say), ledger.seen(), progress, before)

@@ -1,6 +1,6 @@
 """What is remembered of data sets, and who remembers it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from jobs.datasets.split import PartSide
@@ -25,5 +25,5 @@ class InventoryLedger(Protocol):
     def sides(self, data: str, split: str) -> dict[str, PartSide]:
         """The side of every part of a data set that was placed before, by part."""
 
-    def record_sides(self, data: str, split: str, parts: Iterable[PartSide]) -> None:
+    def record_sides(self, data: str, split: str, parts: Collection[PartSide]) -> None:
         """Record the side of parts; those known already stay where they are."""

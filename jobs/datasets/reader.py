@@ -32,30 +32,17 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True)
 class DataSet:
-    """Castings and what was found on the way to them.
+    """Castings and what was found on the way to them."""
 
-    Attributes:
-        root: the folder that casting paths are relative to.
-        castings: readable castings in order of id, copies merged.
-        unreadable: (path, reason) of files that were skipped.
-        duplicate_test: test castings dropped since their bytes stand in train.
-        stock: where each casting lies and why it is unreadable; for the ledger to remember.
-        files: casting id of each file as it was when it was read.
-    """
-
-    root: Path
-    castings: tuple[Casting, ...]
-    unreadable: tuple[tuple[str, str], ...]
-    duplicate_test: int
-    inventory: Mapping[str, Seen]
-    files: Mapping[tuple[str, Stamp], str]
+    root: Path  # that paths are relative to
+    castings: tuple[Casting, ...]  # those that are readable, in order of id, copies merged
+    unreadable: tuple[tuple[str, str], ...]  # (path, reason) of files that were skipped
+    duplicate_test: int  # test castings dropped since their bytes stand in train
+    inventory: Mapping[str, Seen]  # every casting by id; for the ledger to remember
+    files: Mapping[tuple[str, Stamp], str]  # casting id of each file as it was when it was read
 
     def read(self, casting: Casting) -> bytes:
-        """The bytes of a casting, from the first of its paths that still holds them.
-
-        Raises:
-            DataError: none does.
-        """
+        """A casting's bytes, from the first of its paths that still holds them, or DataError."""
         for path in casting.paths:
             try:
                 data = (self.root / path).read_bytes()
@@ -75,13 +62,9 @@ def read_data_set(
     progress: Progress = silent,
     before: DataSet | None = None,
 ) -> DataSet:
-    """Read a folder or a manifest.
+    """Read a folder, or a `.csv` or `.parquet` manifest.
 
-    Args:
-        source: a folder, or a `.csv` or `.parquet` manifest.
-        known: castings decoded before.
-        progress: shows how many files have been read.
-        before: the data set as this process read it before.
+    Castings `known` were decoded before; `before` is the data set as this process read it last.
 
     Raises:
         DataError: there is no readable image, or what the data set says contradicts itself.
@@ -175,7 +158,6 @@ def _folder(root: Path) -> list[Found]:
 
 
 def _refuse_beside(root: Path) -> None:
-    """Refuse images that belong to neither side."""
     beside = [
         path.name
         for path in sorted(root.iterdir())

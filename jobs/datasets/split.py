@@ -34,15 +34,8 @@ def place_parts(
 
     A part that has its side keeps it. In a class that has parts with a side, a new part joins the
     test side when its hash is below a fifth; so nothing moves as the pool grows. Each class has at
-    least two test parts and one to train on.
-
-    Args:
-        castings: all castings, merged; a part's class is the commonest label of its castings.
-        split_seed: another seed gives another test side.
-        known: parts placed before, by part.
-
-    Raises:
-        DataError: a class has too few parts.
+    least two test parts and one to train on, or it is a DataError. A part's class is the commonest
+    label of its castings.
     """
     placed = dict(known)
     for stratum, parts in _new_parts_by_class(castings, known).items():

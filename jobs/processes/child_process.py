@@ -29,16 +29,10 @@ _END_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # options of Linux's prctl
 def start_child(
     command: Sequence[str], environment: Mapping[str, str], log: IO[str]
 ) -> subprocess.Popen[bytes]:
-    """Start a command that ends with this process.
+    """Start a command that ends with this process; it can import the packages of this project.
 
-    Args:
-        command: program and arguments; the packages of this project can be imported in it.
-        environment: its variables.
-        log: takes what it prints.
-
-    Returns:
-        Its supervisor, which ends with the command's exit code, or 128 more than the signal that
-        ended it.
+    Returns its supervisor, which ends with the command's exit code, or 128 more than the signal
+    that ended it.
     """
     path = os.pathsep.join(filter(None, [str(_ROOT), environment.get("PYTHONPATH")]))
     return subprocess.Popen(  # noqa: S603 -- our own programs

@@ -27,14 +27,10 @@ class _Interrupted(ServiceError):
 
 
 class LocalService:
-    """The service on a free port of this machine, which ends with this process.
-
-    Attributes:
-        url: where it answers, for good; empty until it has been started.
-    """
+    """The service on a free port of this machine, which ends with this process."""
 
     def __init__(self, model_name: str, environment: Mapping[str, str]) -> None:
-        self.url = ""
+        self.url = ""  # where it answers, for good, once it has been started
         self._environment = {
             **environment,
             "CASTING_MODEL": f"models:/{model_name}@current",
@@ -55,7 +51,6 @@ class LocalService:
 
     @retry(retry=retry_if_exception_type(_Interrupted), stop=stop_after_attempt(2), reraise=True)
     def _start(self) -> None:
-        """Start it and wait until it answers."""
         self.stop()
         port = self.url.rpartition(":")[2] or _free_port()
         command = [sys.executable, "-m", "bentoml", "serve", "service.inspector:CastingInspector"]
@@ -79,11 +74,7 @@ class LocalService:
 
 @contextmanager
 def local_service(model_name: str, environment: Mapping[str, str]) -> Iterator[LocalService]:
-    """Start a service, and stop it at the end.
-
-    Raises:
-        ServiceError: it does not come up; the tail of its log is told.
-    """
+    """Start a service as `LocalService.revive` does, and stop it at the end."""
     service = LocalService(model_name, environment)
     try:
         service.revive()

@@ -51,14 +51,7 @@ class SyntheticCasting(NamedTuple):
 
 
 def draw_castings(spec: SyntheticSpec) -> Iterator[SyntheticCasting]:
-    """All photographs of the pool, part by part.
-
-    Args:
-        spec: What to draw; equal specs give equal castings.
-
-    Yields:
-        One casting after the other; nothing is kept, so a large pool costs no memory.
-    """
+    """All photographs of the pool, part by part; nothing is kept, a large pool costs no memory."""
     for index, defective in enumerate(_verdicts(spec)):
         rng, name = _stream(spec.seed, index, 0), f"part-{index:04d}"
         part = draw_part(rng)

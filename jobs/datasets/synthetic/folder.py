@@ -49,11 +49,7 @@ def synthesize(spec: SyntheticSpec, folder: Path) -> Path:
 
 
 def new(folder: Path) -> Path:
-    """The folder, if nothing is in it yet.
-
-    Raises:
-        DataError: something is.
-    """
+    """The folder, if nothing is in it yet; else DataError."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not an empty folder; name another one, or remove it")
     return folder

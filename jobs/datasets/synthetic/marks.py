@@ -242,9 +242,7 @@ KINDS: Mapping[str, tuple[float, Callable[[np.random.Generator, float], Defect]]
 def draw_defect(rng: np.random.Generator, inner: float) -> tuple[str, Defect]:
     """A kind, drawn in the shares of `KINDS`, and one defect of that kind.
 
-    Args:
-        rng: Where the draws come from.
-        inner: Radius at which the flange begins, on which pits and cracks lie; it ends at 1.
+    Pits and cracks lie on the flange, which begins at the radius `inner` and ends at 1.
     """
     kind = str(rng.choice(list(KINDS), p=[share for share, _ in KINDS.values()]))
     return kind, KINDS[kind][1](rng, inner)

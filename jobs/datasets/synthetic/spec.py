@@ -9,24 +9,13 @@ _SMALLEST = 32  # pixels per side below which a casting is no longer recognisabl
 
 @dataclass(frozen=True)
 class SyntheticSpec:
-    """How many castings to draw, and which.
+    """How many castings to draw, and which; DataError where a value is out of its range."""
 
-    Attributes:
-        parts: Physical objects, at least 1.
-        shots: The most photographs of a part, at least 1; each part has 1 to `shots`, uniformly.
-        defect_share: Share of parts that are defective, 0 to 1: exactly `round(parts * share)`.
-        size: Pixels per side, at least 32.
-        seed: At least 0.
-
-    Raises:
-        DataError: A value is out of its range.
-    """
-
-    parts: int = 320
-    shots: int = 4
-    defect_share: float = 0.3
-    size: int = 160
-    seed: int = 0
+    parts: int = 320  # physical objects, at least 1
+    shots: int = 4  # the most photographs of a part; each has 1 to `shots`, uniformly
+    defect_share: float = 0.3  # 0 to 1: exactly `round(parts * share)` parts are defective
+    size: int = 160  # pixels per side
+    seed: int = 0  # at least 0
 
     def __post_init__(self) -> None:
         for name, least in {"parts": 1, "shots": 1, "size": _SMALLEST, "seed": 0}.items():

@@ -31,7 +31,7 @@ def told(runner: CliRunner, *arguments: str) -> dict[str, object]:
 
 
 def awaiting(runner: CliRunner, folder: Path) -> Path:
-    """A campaign on castings without labels that awaits its first batch: its labels file."""
+    """The file of labels of a campaign on castings without any, which awaits its first batch."""
     data = write_castings(folder / "pool", {"shots": 30}) / "shots"
     options = ["--data", str(data), "--classes", "ok,def", "--initial", "6", "--audit-share", "0"]
     assert told(runner, "run", *options, "--image-size", "32")["state"] == "awaiting labels"

@@ -90,13 +90,13 @@ def test_a_comparison_of_two_strategies():
         curves({"random": [[0.5, 0.7], [0.5, 0.9]], "bald": [[0.5, 0.96], [0.5, 0.94]]})
     )
     base, bald = found.rows
-    assert (base.difference, base.holm, base.area_difference) == (None, None, None)
+    assert (base.difference, base.p_holm, base.area_difference) == (None, None, None)
     assert base.final == pytest.approx(0.8)
     assert bald.difference.mean == pytest.approx(0.15)
-    assert bald.holm == bald.difference.p
+    assert bald.p_holm == bald.difference.p
     assert bald.area_difference.mean == pytest.approx(0.075)
-    assert (base.reached, base.labels) == (0, None)
-    assert (bald.reached, bald.labels) == (1, None)  # the median of two lies beyond
+    assert base.labels_to_target == {"median": None, "seeds_reaching": 0}
+    assert bald.labels_to_target == {"median": None, "seeds_reaching": 1}  # of two lies beyond
     assert (bald.wins, base.wins) == ({"random": 2.0}, {"bald": 0.0})
     assert found.target == 0.95
     assert found.claim == f"{NO_CLAIM}: 2 of 10"
@@ -108,14 +108,14 @@ def test_where_less_is_better_targets_and_wins_turn_round():
     found = compare(
         curves({"random": [[0.5, 0.3]], "bald": [[0.5, 0.1]]}, measure="test/nll"), target=0.2
     )
-    assert [row.labels for row in found.rows] == [None, 60]
+    assert [row.labels_to_target["median"] for row in found.rows] == [None, 60]
     assert found.rows[1].wins == {"random": 1}
 
 
 def test_the_target_of_a_count_is_what_the_reference_ends_with():
     found = compare(curves({"random": [[3, 5]], "bald": [[5, 9]]}, measure="labels/defects_found"))
     assert found.target == 5
-    assert [row.labels for row in found.rows] == [60, 40]
+    assert [row.labels_to_target["median"] for row in found.rows] == [60, 40]
 
 
 def test_ten_seeds_may_claim_and_nine_may_not():
@@ -123,10 +123,10 @@ def test_ten_seeds_may_claim_and_nine_may_not():
     enough = curves({"random": noise, "bald": noise * 1.1 + 0.3}, labels=[40.0])
     found = compare(enough)
     assert found.claim == "supported differences: bald +0.3"
-    assert found.supports(found.rows[1])
+    assert found.rows[1].supported
     fewer = curves({k: v[:9] for k, v in enough.by_strategy.items()}, labels=[40.0])
     assert compare(fewer).claim.startswith(NO_CLAIM)
-    assert not compare(fewer).supports(compare(fewer).rows[1])
+    assert not compare(fewer).rows[1].supported
     same = compare(curves({"random": noise, "bald": noise}, labels=[40.0]))
     assert same.claim == "supported differences: none"
 

@@ -1,4 +1,4 @@
-"""Worker processes that run campaigns: how many, in which order, and what becomes of failures."""
+"""Workers that are small programs; `tests/test_compare_end_to_end.py` has real ones."""
 
 import os
 import sys
@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from jobs.compare import workers as workers_module
-from jobs.compare.workers import Service, Workers
+from jobs.compare.workers import Workers
 from jobs.options import RunOptions
+from jobs.processes.local_service import LocalService
 
 # notes its start, fails or sleeps as its seed says
 WORKER = """
@@ -37,7 +38,7 @@ def campaigns(folder: Path, *seeds: int) -> list[RunOptions]:
     return [replace(RunOptions(data=str(folder), strategy="random"), seed=s) for s in seeds]
 
 
-def no_service(*_: object) -> AbstractContextManager[Service]:
+def no_service(*_: object) -> AbstractContextManager[LocalService]:
     raise AssertionError("nobody asks it")
 
 
