@@ -34,11 +34,7 @@ HEADERS = {
 
 
 def only_image(request: ScoreRequest) -> Upload:
-    """The one image of a request.
-
-    Raises:
-        BadInput: there are more.
-    """
+    """The one image of a request; BadInput where there are more."""
     if len(request.images) != 1:
         raise BadInput(f"{len(request.images)} images; /explain takes one, /score takes many")
     return request.images[0]

@@ -71,9 +71,7 @@ class JsonLines(JsonFormatter):
     def __init__(self) -> None:
         names = {"asctime": "time", "levelname": "level", "name": "logger", "process": "pid"}
         super().__init__(
-            [*names, "message"],
-            rename_fields=names | {"exc_info": "traceback"},
-            json_default=str,
+            [*names, "message"], rename_fields=names | {"exc_info": "traceback"}, json_default=str
         )
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 -- logging's
