@@ -119,7 +119,7 @@ class ModelHost:
         return self.served
 
     def take(self, number: str) -> "Future[Served]":
-        """A version, loaded if need be; the future raises NoSuchVersion, or NotNow."""
+        """A version, loaded if need be; NoSuchVersion or NotNow, at once or in the future."""
         current = self.served
         if current is None or current.version.number != number:
             return self._cache.take(number)

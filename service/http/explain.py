@@ -41,11 +41,7 @@ def only_image(request: ScoreRequest) -> Upload:
 
 
 def picture(served: Served, image: Upload, max_pixels: int) -> tuple[bytes, dict[str, str]]:
-    """The photograph under its map as PNG, and the headers that go with it.
-
-    Raises:
-        BadInput: the photograph cannot be read, as the network sees it or in colour.
-    """
+    """The photograph under its map as PNG, and its headers; BadInput where it cannot be read."""
     try:
         pixels = decode(image.data, served.predictor.preprocessing, max_pixels)
         photo = upright(image.data, EDGE, max_pixels)  # its colours may be damaged

@@ -39,9 +39,7 @@ class CastingRow(_Body):
     predictive_entropy: float
     expected_entropy: float
     bald: float
-    bald_standard_error: float | None = Field(
-        description="jackknife over the passes; null for one"
-    )
+    bald_standard_error: float | None = Field(description="jackknife over passes; null for one")
     variation_ratio: float
 
 
@@ -52,12 +50,8 @@ class ScoreBody(_Body):
     passes: int
     seed: int
     castings: list[CastingRow]
-    posterior: list[list[list[float]]] | None = Field(
-        default=None, description="[N, K, C], only if included"
-    )
-    embedding: list[list[float]] | None = Field(
-        default=None, description="[N, F], only if included"
-    )
+    posterior: list[list[list[float]]] | None = Field(None, description="[N, K, C], if included")
+    embedding: list[list[float]] | None = Field(None, description="[N, F], if included")
 
 
 class PreprocessingBody(_Body):
