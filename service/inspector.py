@@ -59,11 +59,14 @@ class CastingInspector:
         configure_libraries(os.environ)
         _log_to_stderr()
         from models.network.device import use_threads
+        from service.hosting.sources import open_source
         from service.http.app import open_app
         from service.settings import Settings
 
         settings = Settings.read()
-        app.opened = opened = open_app(settings)  # it has counted the cores
+        app.opened = opened = open_app(
+            settings, open_source(settings.model)
+        )  # it has counted the cores
         use_threads(1)  # a second team of threads anywhere, and OpenMP lets both sleep at barriers
         app.api_key = settings.api_key
         state = opened.state.inspector

@@ -10,7 +10,7 @@ ServiceError
     └── NotNow          503 with Retry-After: the same request may succeed later
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.errors import ServiceError
@@ -31,20 +31,16 @@ class Refusal(ServiceError):
     status = 500
     retry_after: int | None = None
 
-    def __init__(self, message: str, **extra: object) -> None:
+    def __init__(self, message: str, images: Sequence[BadImage] = (), **extra: object) -> None:
         super().__init__(message)
-        self.images: Sequence[BadImage] = ()
-        self.extra: Mapping[str, object] = extra
+        self.images = images
+        self.extra = extra
 
 
 class BadInput(Refusal):
     """What was sent cannot be scored; nothing was."""
 
     status = 400
-
-    def __init__(self, message: str, images: Sequence[BadImage] = ()) -> None:
-        super().__init__(message)
-        self.images = images
 
 
 class WrongMediaType(Refusal):
@@ -80,5 +76,5 @@ class NotNow(Refusal):
     status = 503
 
     def __init__(self, message: str, retry_after: int, **extra: object) -> None:
-        super().__init__(message, **extra)
+        super().__init__(message, (), **extra)
         self.retry_after = retry_after

@@ -11,10 +11,13 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import VersionError, VersionNotFound, first_line
 from models.network.device import use_threads
@@ -32,29 +35,20 @@ _OLDEST_GENERATION = 1000  # looks at the middle one between two at it
 log = logging.getLogger("casting.host")
 
 
-@dataclass(frozen=True)
-class RegistryState:
-    """What the last look at the registry found.
+class RegistryState(BaseModel):
+    """What the last look at the registry found."""
 
-    Attributes:
-        reachable: whether it answered; None before the first look, and where a folder is served.
-        last_seen: when it last answered.
-        error: why the served version is not what the registry asks for; None when it is.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reachable: bool | None = None
-    last_seen: datetime | None = None
-    error: str | None = None
+    reachable: bool | None = Field(description="null where a folder is served")
+    last_seen: datetime | None
+    error: str | None = Field(description="why it is not the registry's choice that is served")
 
 
-@dataclass(frozen=True)
-class _Refused:
+class _Refused(NamedTuple):
     number: str
     until: datetime
     error: str
-
-    def holds(self, version: Version, now: datetime) -> bool:
-        return version.number == self.number and now < self.until
 
 
 def _now() -> datetime:
@@ -66,11 +60,14 @@ class ModelHost:
 
     Args:
         source: where versions come from.
-        pinned: versions held beside the current one.
-        max_minibatch: castings of the largest minibatch that a version will score; it scores one
-            before a client waits for it.
+        pinned: how many versions may be held beside the current one.
+        max_minibatch: a version scores one of so many castings before a client waits for it.
         counters: told of swaps, and of versions that are refused.
         clock: the time, in UTC.
+
+    Attributes:
+        served: the current version, None while there is none.
+        registry: what the last look found.
     """
 
     def __init__(
@@ -85,8 +82,8 @@ class ModelHost:
         self._max_minibatch = max_minibatch
         self._counters = counters
         self._clock = clock
-        self._current: Served | None = None
-        self._registry = RegistryState()
+        self.served: Served | None = None
+        self.registry = RegistryState(reachable=None, last_seen=None, error=None)
         self._refused: _Refused | None = None
         self._looking = threading.Lock()
         self._closing = threading.Event()
@@ -97,12 +94,11 @@ class ModelHost:
     def start(self, poll_seconds: float) -> None:
         """Look once, so that a worker begins with its model, then keep looking in a thread."""
         self.look()
-        if not self._source.changes:
+        if self._source.changes:
+            poll = partial(self._poll, poll_seconds)
+            threading.Thread(target=poll, name="registry-poll", daemon=True).start()
+        else:
             _tidy_memory()
-            return
-        threading.Thread(
-            target=self._poll, args=(poll_seconds,), name="registry-poll", daemon=True
-        ).start()
 
     def close(self) -> None:
         """Stop looking and loading."""
@@ -111,37 +107,20 @@ class ModelHost:
         self._looker.shutdown(wait=False, cancel_futures=True)
 
     @property
-    def served(self) -> Served | None:
-        """The current version, None while there is none."""
-        return self._current
-
-    @property
-    def registry(self) -> RegistryState:
-        """What the last look found."""
-        return self._registry
-
-    @property
     def pinned(self) -> list[str]:
         """Numbers of the versions held beside the current one, the least recently used first."""
         return self._cache.numbers()
 
     def current(self) -> Served:
-        """The current version.
-
-        Raises:
-            NotNow: there is none.
-        """
-        if self._current is None:
-            reason = self._registry.error or "the registry has not answered yet"
+        """The current version; NotNow while there is none."""
+        if self.served is None:
+            reason = self.registry.error or "the registry has not answered yet"
             raise NotNow(f"no model is served: {reason}", RETRY_SECONDS)
-        return self._current
+        return self.served
 
     def take(self, number: str) -> "Future[Served]":
-        """A version by its number, loaded if need be.
-
-        The future raises NoSuchVersion where there is none, and NotNow where it cannot be loaded.
-        """
-        current = self._current
+        """A version, loaded if need be; NoSuchVersion or NotNow, at once or in the future."""
+        current = self.served
         if current is None or current.version.number != number:
             return self._cache.take(number)
         done: Future[Served] = Future()
@@ -157,8 +136,7 @@ class ModelHost:
     def look(self, *, insist: bool = False) -> None:
         """Look at the registry now, and swap if it names another version.
 
-        Args:
-            insist: try a version again that was refused a moment ago.
+        To insist is to try a version again that was refused a moment ago.
         """
         with self._looking:
             try:
@@ -166,61 +144,61 @@ class ModelHost:
             except VersionNotFound as error:
                 self._answered(str(error))
             except Exception as error:  # noqa: BLE001 -- whatever a client library raises: go on
-                if self._registry.reachable is not False:
+                if self.registry.reachable is not False:
                     log.warning("the registry is away: %s", first_line(error))
-                self._registry = replace(self._registry, reachable=False, error=first_line(error))
+                away = {"reachable": False, "error": first_line(error)}
+                self.registry = self.registry.model_copy(update=away)
             else:
                 self._follow(version, insist=insist)
 
     def _follow(self, version: Version, *, insist: bool) -> None:
-        if self._current is not None and self._current.version.number == version.number:
+        if self.served is not None and self.served.version.number == version.number:
             self._answered(None)
             return
-        refused = self._refused
-        if refused is not None and not insist and refused.holds(version, self._clock()):
+        refused = None if insist else self._refused
+        if refused and refused.number == version.number and self._clock() < refused.until:
             self._answered(refused.error)
             return
         try:
             held = self._cache.release(version.number)
-            self._current = replace(held, since=self._clock()) if held else self._load(version)
+            self.served = replace(held, since=self._clock()) if held else self._load(version)
         except Exception as error:  # noqa: BLE001 -- a bad version must not end the good one
             reason = f"version {version.number} is refused: {first_line(error)}"
             if isinstance(error, VersionError):
                 self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
             self._answered(reason)
-            self._counters.version_refused()
+            self._counters.bad_versions.inc()
             log.warning("%s %s", self._source.name, reason)
         else:
             self._refused = None
             self._answered(None)
-            self._counters.swapped()
+            self._counters.swaps.inc()
             log.info("%s version %s is served", self._source.name, version.number)
 
     def _answered(self, error: str | None) -> None:
         reachable = True if self._source.changes else None
-        self._registry = RegistryState(reachable, self._clock(), error)
+        self.registry = RegistryState(reachable=reachable, last_seen=self._clock(), error=error)
 
     def _poll(self, seconds: float) -> None:
         use_threads(1)  # castings are scored while it loads and warms
-        tidied, untidy = self._current, True
+        tidied, untidy = self.served, True
         while not self._closing.wait(seconds):
             self.look()
-            if self._current is not tidied:  # a look later nobody uses the old version any more
-                tidied, untidy = self._current, True
+            if self.served is not tidied:  # a look later nobody uses the old version any more
+                tidied, untidy = self.served, True
             elif untidy:
                 untidy = False
                 _tidy_memory()
 
     def _find_and_load(self, number: str) -> Served:
-        served = self._current.version.number if self._current is not None else None
+        served = self.served.version.number if self.served else None
         try:
             return self._load(self._source.find(number))
         except VersionNotFound as error:
             raise NoSuchVersion(str(error), served=served, asked=number) from error
         except Exception as error:
-            raise NotNow(
-                f"version {number} cannot be loaded: {first_line(error)}", RETRY_SECONDS
-            ) from error
+            reason = f"version {number} cannot be loaded: {first_line(error)}"
+            raise NotNow(reason, RETRY_SECONDS) from error
 
     def _load(self, version: Version) -> Served:
         predictor = self._source.load(version)

@@ -23,7 +23,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The registered model, or the folder."""
+        """Of the registered model, or of the folder."""
 
     @property
     def changes(self) -> bool:
@@ -50,9 +50,8 @@ def open_source(model: str) -> Source:
         return FolderSource(Path(model))
     match = _MODEL_URI.fullmatch(model)
     if match is None:
-        raise ServiceError(
-            f"CASTING_MODEL={model}: give models:/NAME@ALIAS, models:/NAME/NUMBER, or a folder"
-        )
+        kinds = "models:/NAME@ALIAS, models:/NAME/NUMBER, or a folder"
+        raise ServiceError(f"CASTING_MODEL={model}: give {kinds}")
     return RegistrySource(match["name"], alias=match["alias"], number=match["number"])
 
 
@@ -73,11 +72,7 @@ class RegistrySource:
         return MlflowRegistry(MlflowClient())
 
     def current(self) -> Version:
-        """Look at the alias.
-
-        Raises:
-            VersionNotFound: it is not set.
-        """
+        """The version that the alias points at, or the fixed one."""
         if self._number is not None:
             return self.find(self._number)
         alias = self._alias or ALIAS
@@ -87,11 +82,7 @@ class RegistrySource:
         return version
 
     def find(self, number: str) -> Version:
-        """Look a number up.
-
-        Raises:
-            VersionNotFound: it is not in the registry.
-        """
+        """Look a number up."""
         if len(number) > _MOST_DIGITS:
             raise VersionNotFound(f"{self.name} has no version {number}")
         return self._registry.find(self.name, number)
@@ -120,11 +111,7 @@ class FolderSource:
         return self._version
 
     def find(self, number: str) -> Version:
-        """Only its own number is known.
-
-        Raises:
-            VersionNotFound: it is another one.
-        """
+        """Only the number of the folder's own version is known."""
         if number != self._version.number:
             raise VersionNotFound(f"the folder of {self.name} has no version {number}")
         return self._version

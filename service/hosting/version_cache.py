@@ -38,16 +38,14 @@ class VersionCache:
         self._loader = ThreadPoolExecutor(1, "load", use_threads, (1,))
 
     def take(self, number: str) -> "Future[Served]":
-        """A version, loaded if need be; NotNow in the future where too many are being loaded."""
+        """A version, loaded if need be; NotNow where too many are being loaded."""
         with self._lock:
             future = self._futures.get(number)
             new = future is None
-            loading = sum(not other.done() for other in self._futures.values())
-            if future is None and loading > self._size:
-                future = Future()
-                future.set_exception(NotNow(f"{loading} versions are loaded now", RETRY_SECONDS))
-                return future
             if future is None:
+                loading = sum(not other.done() for other in self._futures.values())
+                if loading > self._size:
+                    raise NotNow(f"{loading} versions are loaded now", RETRY_SECONDS)
                 future = self._futures[number] = self._loader.submit(self._load, number)
             self._futures.move_to_end(number)
         if new:  # outside the lock: of a future that is done already it runs here and now

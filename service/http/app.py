@@ -1,11 +1,11 @@
 """The HTTP routes. A worker that starts puts what they need at `app.state.inspector`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -14,22 +14,14 @@ from starlette.requests import ClientDisconnect
 
 from models.prediction.predictor import Answer
 from service.hosting.model_host import ModelHost
-from service.hosting.sources import Source, open_source
+from service.hosting.sources import Source
 from service.hosting.version_cache import Served
-from service.http import exposition, page, schemas
+from service.http import exposition, openapi, page, schemas
 from service.http.admission import Admission
 from service.http.deadline import ANSWER_SECONDS, by, while_there
 from service.http.explain import PNG, only_image, picture
 from service.http.form import EXPLAIN_FIELDS, FIELDS, read_form
 from service.http.negotiation import BINARY, JSON, wants_binary
-from service.http.openapi import (
-    EXPLAIN_BODY,
-    EXPLAIN_RESPONSE,
-    SCORE_BODY,
-    SCORE_RESPONSE,
-    complete,
-    errors,
-)
 from service.metrics.counters import Counters
 from service.middleware.request_log import note
 from service.refusals import NotNow, Refusal, TooSlow
@@ -56,6 +48,7 @@ async def _state(request: Request) -> AppState:  # async, or it would be run in 
 
 
 State = Annotated[AppState, Depends(_state)]
+T = TypeVar("T")
 
 
 class InspectorApp(FastAPI):
@@ -64,7 +57,7 @@ class InspectorApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
         if not self.openapi_schema:
-            self.openapi_schema = complete(super().openapi())
+            self.openapi_schema = openapi.complete(super().openapi())
         return self.openapi_schema
 
 
@@ -84,49 +77,39 @@ def create_app() -> InspectorApp:
         },
         routes=page.routes(),
     )
-    refused = errors(
-        s400=schemas.ErrorBody,
-        s404=schemas.NoSuchVersionBody,
-        s408=schemas.ErrorBody,
-        s413=schemas.ErrorBody,
-        s415=schemas.ErrorBody,
-        s503=schemas.ErrorBody,
-    )
-    app.post("/score", responses=SCORE_RESPONSE | refused, openapi_extra=SCORE_BODY)(score)
+    app.post(
+        "/score",
+        responses=openapi.SCORE_RESPONSE | openapi.REFUSED,
+        openapi_extra=openapi.form_body(schemas.ScoreForm),
+    )(score)
     app.post(
         "/explain",
         response_class=Response,
-        responses=EXPLAIN_RESPONSE | refused,
-        openapi_extra=EXPLAIN_BODY,
+        responses=openapi.EXPLAIN_RESPONSE | openapi.REFUSED,
+        openapi_extra=openapi.form_body(schemas.ExplainForm),
     )(explain)
-    described = errors(s503=schemas.NoModelBody)
-    app.get("/model", response_model=schemas.ModelBody, responses=described)(model)
-    app.post("/reload", response_model=schemas.ModelBody, responses=described)(reload)
-    app.get("/metrics", response_class=Response, responses=errors())(scrape)
+    app.get("/model", responses=openapi.NO_MODEL)(model)
+    app.post("/reload", responses=openapi.NO_MODEL)(reload)
+    app.get("/metrics", response_class=Response, responses=openapi.NO_KEY)(scrape)
     return app
 
 
-def open_app(settings: Settings) -> InspectorApp:
-    """The app of a worker, with its state."""
-    app = create_app()
-    app.state.inspector = open_state(settings, open_source(settings.model))
-    return app
-
-
-def open_state(settings: Settings, source: Source) -> AppState:
-    """The state of a worker that serves versions of that source."""
+def open_app(settings: Settings, source: Source) -> InspectorApp:
+    """The app of a worker that serves versions of that source."""
     counters = Counters()
     host = ModelHost(source, settings.pinned, MAX_MINIBATCH, counters)
     scorer = Scorer(settings.max_pixels, counters)
     admission = Admission(settings.max_waiting, settings.max_in_flight_bytes)
-    return AppState(settings, host, scorer, counters, admission)
+    app = create_app()
+    app.state.inspector = AppState(settings, host, scorer, counters, admission)
+    return app
 
 
 async def score(request: Request, state: State) -> Response:
     """Score castings with the current version, or another one of the same model."""
     binary = wants_binary(request.headers.get("accept", ""))
-    async with _form_in_time(request, state, FIELDS) as form:
-        served, content, rows = await while_there(request, _score(state, form, binary=binary))
+    score_form = partial(_score, binary=binary)
+    served, content, rows = await _in_time(request, state, FIELDS, score_form)
     state.counters.scored(served.version.number, rows)
     note(version=served.version.number, castings=len(rows))
     return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
@@ -135,38 +118,31 @@ async def score(request: Request, state: State) -> Response:
 async def _score(
     state: AppState, form: ScoreRequest, *, binary: bool
 ) -> tuple[Served, bytes, list[Answer]]:
-    """Who scored, the body of the answer, and the rows in it."""
     served = await _wanted_version(state.host, form)
     return served, *await state.scorer.score(served, form, binary=binary)
 
 
 async def explain(request: Request, state: State) -> Response:
     """Show where on one casting the verdict comes from."""
-    async with _form_in_time(request, state, EXPLAIN_FIELDS) as form:
-        served, content, headers = await while_there(request, _explain(state, form))
+    served, content, headers = await _in_time(request, state, EXPLAIN_FIELDS, _explain)
     note(version=served.version.number)
     return Response(content, media_type=PNG, headers=headers)
 
 
 async def _explain(state: AppState, form: ScoreRequest) -> tuple[Served, bytes, dict[str, str]]:
-    """Who explained, the picture, and its headers."""
     image = only_image(form)
     served = await _wanted_version(state.host, form)
-    content, headers = await state.scorer.compute(
-        lambda: picture(served, image, state.settings.max_pixels)
-    )
-    return served, content, headers
+    draw = partial(picture, served, image, state.settings.max_pixels)
+    return served, *await state.scorer.compute(draw)
 
 
-@asynccontextmanager
-async def _form_in_time(
-    request: Request, state: AppState, fields: Sequence[str]
-) -> AsyncIterator[ScoreRequest]:
-    """The form of a request that is let in; its answer is made in the block.
-
-    Raises:
-        Refusal: it is not let in, or no time is left.
-    """
+async def _in_time(
+    request: Request,
+    state: AppState,
+    fields: Sequence[str],
+    answer: Callable[[AppState, ScoreRequest], Coroutine[Any, Any, T]],
+) -> T:
+    """The answer to the form of a request, if it is let in, its client stays, and time is left."""
     deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
     with state.admission.admit(request.stream()) as body:
         slow = TooSlow(f"the body has not come within {ANSWER_SECONDS:.0f} s; send less at a time")
@@ -174,7 +150,7 @@ async def _form_in_time(
             form = await read_form(request.headers, body, state.settings, fields)
         late = NotNow(f"no answer within {ANSWER_SECONDS:.0f} s; send fewer castings at a time", 1)
         async with by(deadline, late):
-            yield form
+            return await while_there(request, answer(state, form))
 
 
 async def _wanted_version(host: ModelHost, form: ScoreRequest) -> Served:
@@ -205,11 +181,10 @@ async def scrape(state: State) -> Response:
 
 
 def _describe(host: ModelHost) -> schemas.ModelBody:
-    registry = schemas.RegistryBody(**asdict(host.registry))
     try:
         served = host.current()
     except NotNow as refusal:
-        refusal.extra = {"registry": registry.model_dump(mode="json")}
+        refusal.extra = {"registry": host.registry.model_dump(mode="json")}
         raise
     predictor = served.predictor
     return schemas.ModelBody(
@@ -222,14 +197,13 @@ def _describe(host: ModelHost) -> schemas.ModelBody:
         precision=predictor.precision,
         since=served.since,
         pinned=host.pinned,
-        registry=registry,
+        registry=host.registry,
     )
 
 
 async def _refuse(request: Request, refusal: Refusal) -> Response:
-    """A refusal as its response."""
-    state: AppState = request.app.state.inspector
-    state.counters.refused(type(refusal).__name__)
+    state = await _state(request)
+    state.counters.refusals.labels(type(refusal).__name__).inc()
     note(refusal=str(refusal))
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     images = [asdict(image) for image in refusal.images]

@@ -16,11 +16,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def by(deadline: float, otherwise: Refusal) -> AsyncIterator[None]:
-    """Do what is in the block until the event loop's clock shows `deadline`.
-
-    Raises:
-        Refusal: that one, when it takes longer.
-    """
+    """Raise the refusal if the block is not done when the event loop's clock shows `deadline`."""
     try:
         async with asyncio.timeout_at(deadline):
             yield

@@ -34,22 +34,14 @@ HEADERS = {
 
 
 def only_image(request: ScoreRequest) -> Upload:
-    """The one image of a request.
-
-    Raises:
-        BadInput: there are more.
-    """
+    """The one image of a request; BadInput where there are more."""
     if len(request.images) != 1:
         raise BadInput(f"{len(request.images)} images; /explain takes one, /score takes many")
     return request.images[0]
 
 
 def picture(served: Served, image: Upload, max_pixels: int) -> tuple[bytes, dict[str, str]]:
-    """The photograph under its map as PNG, and the headers that go with it.
-
-    Raises:
-        BadInput: the photograph cannot be read, as the network sees it or in colour.
-    """
+    """The photograph under its map as PNG, and its headers; BadInput where it cannot be read."""
     try:
         pixels = decode(image.data, served.predictor.preprocessing, max_pixels)
         photo = upright(image.data, EDGE, max_pixels)  # its colours may be damaged

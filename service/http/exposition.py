@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bentoml._internal.configuration.containers import BentoMLContainer
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.values import MutexValue, ValueClass
@@ -50,9 +50,7 @@ class _ModelState(Collector):
 def exposition(host: ModelHost, admission: Admission, counters: Counters) -> tuple[bytes, str]:
     """Everything there is to scrape, and its media type."""
     client = BentoMLContainer.metrics_client.get()
-    registry = CollectorRegistry()
-    registry.register(_ModelState(host, admission))
-    content: bytes = generate_latest(registry)
+    content = generate_latest(_ModelState(host, admission))
     if ValueClass is MutexValue:  # no `bentoml serve`, which makes series that workers share
         content += generate_latest(counters.registry)
     else:

@@ -7,13 +7,14 @@ downloads a URL that is sent as a file.
 """
 
 import re
-from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from service.http.schemas import ExplainForm, ScoreForm
 from service.refusals import BadInput, TooLarge, WrongMediaType
 from service.scoring.request import (
     DEFAULT_PASSES,
@@ -26,8 +27,8 @@ from service.scoring.request import (
 )
 from service.settings import Settings
 
-FIELDS = ("images", "passes", "seed", "model_version", "include")
-EXPLAIN_FIELDS = ("images", "model_version")
+FIELDS = tuple(ScoreForm.model_fields)
+EXPLAIN_FIELDS = tuple(ExplainForm.model_fields)
 _MAX_FIELD_BYTES = 1024
 _DIGITS = re.compile(r"[0-9]{1,30}")
 
@@ -38,13 +39,9 @@ async def read_form(
     settings: Settings,
     fields: Sequence[str] = FIELDS,
 ) -> ScoreRequest:
-    """Parse a request while it arrives.
+    """Parse a request of these fields while it arrives.
 
-    Args:
-        headers: of the request.
-        body: counted as it comes, since it may be longer than its `Content-Length`, or have none.
-        settings: how many images and bytes are allowed.
-        fields: names of parts that the route takes.
+    The body is counted as it comes, for it may be longer than its `Content-Length`, or have none.
 
     Raises:
         BadInput: it is no complete multipart form, or a field is unknown, repeated or wrong.
@@ -81,15 +78,19 @@ def _parser(content_type: str, parts: "_Parts") -> MultipartParser:
     boundary = options.get(b"boundary")
     if not boundary:
         raise BadInput("the Content-Type names no multipart boundary")
+    callbacks: Any = {name: getattr(parts, name) for name in _CALLBACKS}
     try:
-        return MultipartParser(boundary, parts.callbacks())
+        return MultipartParser(boundary, callbacks)
     except FormParserError as error:
         raise BadInput(f"unusable multipart boundary: {error}") from error
 
 
 @dataclass
 class _Parts:
-    """Collects parts, and refuses as soon as one is too many, too long, unknown or repeated."""
+    """Collects parts, and refuses as soon as one is too many, too long, unknown or repeated.
+
+    python-multipart calls what it is named for.
+    """
 
     max_images: int
     allowed: Sequence[str]
@@ -97,42 +98,27 @@ class _Parts:
     fields: dict[str, str] = field(default_factory=dict)
     complete: bool = False
     _headers: dict[bytes, bytes] = field(default_factory=dict)
-    _header: tuple[bytearray, bytearray] = field(
-        default_factory=lambda: (bytearray(), bytearray())
-    )
+    _header_name: bytes = b""
+    _header_value: bytes = b""
     _name: str = ""
     _file_name: str | None = None
     _data: bytearray = field(default_factory=bytearray)
 
-    def callbacks(self) -> Any:  # noqa: ANN401 -- the parser's TypedDict is private to its stubs
-        """What python-multipart calls."""
-        return {
-            "on_part_begin": self._part_begins,
-            "on_header_field": self._adds_to(0),
-            "on_header_value": self._adds_to(1),
-            "on_header_end": self._header_ends,
-            "on_headers_finished": self._data_begins,
-            "on_part_data": self._data_goes_on,
-            "on_part_end": self._part_ends,
-            "on_end": self._ends,
-        }
-
-    def _part_begins(self) -> None:
+    def on_part_begin(self) -> None:
         self._headers = {}
         self._data = bytearray()
 
-    def _adds_to(self, side: int) -> Callable[[bytes, int, int], None]:
-        def add(data: bytes, start: int, end: int) -> None:
-            self._header[side].extend(data[start:end])
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
 
-        return add
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
 
-    def _header_ends(self) -> None:
-        name, value = self._header
-        self._headers[bytes(name).lower()] = bytes(value)
-        self._header = (bytearray(), bytearray())
+    def on_header_end(self) -> None:
+        self._headers[self._header_name.lower()] = self._header_value
+        self._header_name = self._header_value = b""
 
-    def _data_begins(self) -> None:
+    def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
         if b"name" not in options:
             raise BadInput("a part has no name")
@@ -148,20 +134,23 @@ class _Parts:
         elif self._file_name is not None:
             raise BadInput(f"the field {self._name} is a file; send its value as text")
 
-    def _data_goes_on(self, data: bytes, start: int, end: int) -> None:
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._data += data[start:end]
         if self._name != "images" and len(self._data) > _MAX_FIELD_BYTES:
             raise BadInput(f"the field {self._name} is longer than {_MAX_FIELD_BYTES} bytes")
 
-    def _part_ends(self) -> None:
+    def on_part_end(self) -> None:
         if self._name == "images":
             self.images.append(Upload(self._file_name or "", bytes(self._data)))
         else:
             self.fields[self._name] = _text(bytes(self._data))
         self._data = bytearray()  # an image is not held twice while the next one comes
 
-    def _ends(self) -> None:
+    def on_end(self) -> None:
         self.complete = True
+
+
+_CALLBACKS = [name for name in vars(_Parts) if name.startswith("on_")]
 
 
 def _text(data: bytes) -> str:
@@ -191,8 +180,8 @@ def _whole(name: str, text: str, least: int, most: int) -> int:
 
 
 def _include(text: str) -> frozenset[str]:
-    asked = frozenset(word for part in text.split(",") if (word := part.strip()))
-    unknown = sorted(asked.difference(INCLUDABLE))
+    names = frozenset(name for part in text.split(",") if (name := part.strip()))
+    unknown = sorted(names.difference(INCLUDABLE))
     if unknown:
         raise BadInput(f"include={text!r}: of {', '.join(INCLUDABLE)}, not {', '.join(unknown)}")
-    return asked
+    return names

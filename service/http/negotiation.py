@@ -5,10 +5,7 @@ BINARY = "application/octet-stream"
 
 
 def wants_binary(accept: str) -> bool:
-    """Whether the `Accept` header names application/octet-stream.
-
-    Wildcards mean JSON; so does a quality of 0.
-    """
+    """Whether `Accept` names application/octet-stream; wildcards and a quality of 0 mean JSON."""
     for choice in accept.lower().split(","):
         kind, *options = (part.strip() for part in choice.split(";"))
         if kind == BINARY:

@@ -41,9 +41,6 @@ class _PageFiles(StaticFiles):
 
 
 def routes() -> list[BaseRoute]:
-    """A route per file.
-
-    They stay out of the OpenAPI document, which is about what programs call.
-    """
+    """A route per file, outside the OpenAPI document, which is about what programs call."""
     files = _PageFiles(directory=_SERVICE)
     return [Route(path, files, include_in_schema=False) for path in PATHS]

@@ -1,11 +1,16 @@
 """The bodies of requests and answers as OpenAPI shows them; tests hold answers against them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
+from service.hosting.model_host import RegistryState
+from service.refusals import BadImage
 from service.scoring import request
+
+_Number = Annotated[str, Field(pattern="^[0-9]+$", description="default: the current one")]
 
 
 class _Body(BaseModel):
@@ -34,9 +39,7 @@ class CastingRow(_Body):
     predictive_entropy: float
     expected_entropy: float
     bald: float
-    bald_standard_error: float | None = Field(
-        description="jackknife over the passes; null for one"
-    )
+    bald_standard_error: float | None = Field(description="jackknife over passes; null for one")
     variation_ratio: float
 
 
@@ -47,12 +50,8 @@ class ScoreBody(_Body):
     passes: int
     seed: int
     castings: list[CastingRow]
-    posterior: list[list[list[float]]] | None = Field(
-        default=None, description="[N, K, C], only if included"
-    )
-    embedding: list[list[float]] | None = Field(
-        default=None, description="[N, F], only if included"
-    )
+    posterior: list[list[list[float]]] | None = Field(None, description="[N, K, C], if included")
+    embedding: list[list[float]] | None = Field(None, description="[N, F], if included")
 
 
 class PreprocessingBody(_Body):
@@ -62,14 +61,6 @@ class PreprocessingBody(_Body):
     channels: int
     mean: float
     std: float
-
-
-class RegistryBody(_Body):
-    """What the last look at the registry found."""
-
-    reachable: bool | None = Field(description="null where a folder is served")
-    last_seen: datetime | None
-    error: str | None = Field(description="why it is not the registry's choice that is served")
 
 
 class ModelBody(ModelName):
@@ -82,22 +73,14 @@ class ModelBody(ModelName):
     precision: str = Field(description="int8, bf16 or fp32")
     since: datetime
     pinned: list[str] = Field(description="other versions that are loaded")
-    registry: RegistryBody
-
-
-class BadImageBody(_Body):
-    """An image that cannot be read."""
-
-    index: int
-    name: str
-    reason: str
+    registry: RegistryState
 
 
 class ErrorBody(_Body):
     """Why there is no answer."""
 
     error: str
-    images: list[BadImageBody] = Field(description="images to blame, if any")
+    images: list[BadImage] = Field(description="images to blame, if any")
 
 
 class NoSuchVersionBody(ErrorBody):
@@ -110,50 +93,21 @@ class NoSuchVersionBody(ErrorBody):
 class NoModelBody(ErrorBody):
     """No model can be served yet."""
 
-    registry: RegistryBody
+    registry: RegistryState
 
 
-SCORE_FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["images"],
-    "additionalProperties": False,
-    "properties": {
-        "images": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "string", "format": "binary"},
-            "description": "the part is repeated, once per image",
-        },
-        "passes": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": request.MAX_PASSES,
-            "default": request.DEFAULT_PASSES,
-        },
-        "seed": {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": request.MAX_SEED,
-            "default": request.DEFAULT_SEED,
-        },
-        "model_version": {
-            "type": "string",
-            "pattern": "^[0-9]+$",
-            "description": "default: the current one",
-        },
-        "include": {
-            "type": "string",
-            "description": f"comma list of {', '.join(request.INCLUDABLE)}",
-        },
-    },
-}
+class ScoreForm(_Body):
+    """What POST /score takes."""
 
-EXPLAIN_FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["images"],
-    "additionalProperties": False,
-    "properties": {
-        "images": {"type": "string", "format": "binary", "description": "exactly one part"},
-        "model_version": SCORE_FORM["properties"]["model_version"],
-    },
-}
+    images: list[bytes] = Field(min_length=1, description="the part is repeated, once per image")
+    passes: int = Field(request.DEFAULT_PASSES, ge=1, le=request.MAX_PASSES)
+    seed: int = Field(request.DEFAULT_SEED, ge=0, le=request.MAX_SEED)
+    model_version: _Number | SkipJsonSchema[None] = None
+    include: str = Field("", description=f"comma list of {', '.join(request.INCLUDABLE)}")
+
+
+class ExplainForm(_Body):
+    """What POST /explain takes."""
+
+    images: bytes = Field(description="exactly one part")
+    model_version: _Number | SkipJsonSchema[None] = None

@@ -33,24 +33,20 @@ def score_minibatch(
 ) -> list[ChunkResult]:
     """Decode, run the backbone, and write the rows of every chunk, in their order.
 
-    Args:
-        predictor: scores all of them.
-        chunks: of any requests.
-        max_pixels: of an image, judged by its header; a larger one is bad.
-        counters: told how many castings there are, and how long each stage takes.
+    An image of more than `max_pixels`, judged by its header, is bad.
     """
-    counters.minibatch(sum(len(chunk.images) for chunk in chunks))
-    with counters.stage("decode"):
+    counters.minibatch.observe(sum(len(chunk.images) for chunk in chunks))
+    with counters.stage.labels("decode").time():
         decoded = [_decode(chunk, predictor.preprocessing, max_pixels) for chunk in chunks]
     results = {index: ChunkResult(bad=bad) for index, (_, bad) in enumerate(decoded) if bad}
     pixels = {
         index: torch.stack(readable) for index, (readable, bad) in enumerate(decoded) if not bad
     }
     if pixels:
-        with counters.stage("backbone"):
+        with counters.stage.labels("backbone").time():
             features_N_F = predictor.embed(torch.cat(list(pixels.values())))
         features = features_N_F.split([len(pixels_N) for pixels_N in pixels.values()])
-        with counters.stage("answer"):
+        with counters.stage.labels("answer").time():
             by_draws = defaultdict(list)
             for index, chunk_features in zip(pixels, features, strict=True):
                 by_draws[chunks[index].draws].append((index, chunk_features))

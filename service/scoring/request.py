@@ -47,17 +47,11 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Castings of one request, all or some, that stay together in a minibatch.
-
-    Attributes:
-        request: whose they are.
-        images: at least one.
-        first: the position of the first of them in the request.
-    """
+    """Castings of one request, one to all of them, that stay together in a minibatch."""
 
     request: ScoreRequest
     images: Sequence[Upload]
-    first: int
+    first: int  # the position of the first of them in the request
 
     @property
     def draws(self) -> tuple[int, int]:

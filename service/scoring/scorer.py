@@ -20,12 +20,7 @@ T = TypeVar("T")
 
 
 class Scorer:
-    """The threads of a worker.
-
-    Args:
-        max_pixels: of an image, judged by its header.
-        counters: told of minibatches and of the time that their stages take.
-    """
+    """The threads of a worker; images of more than `max_pixels` are bad."""
 
     def __init__(self, max_pixels: int, counters: Counters) -> None:
         compute = partial(score_minibatch, max_pixels=max_pixels, counters=counters)

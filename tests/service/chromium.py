@@ -47,8 +47,8 @@ class Browser:
 
     def send(self, selector: str, text: str) -> None:
         """Type into an element, or give files to an input."""
-        found = self.ask("POST", "element", {"using": "css selector", "value": selector})
-        self.ask("POST", f"element/{found[_ELEMENT]}/value", {"text": text})
+        element = self.ask("POST", "element", {"using": "css selector", "value": selector})
+        self.ask("POST", f"element/{element[_ELEMENT]}/value", {"text": text})
 
     def press(self, *keys: str) -> None:
         """Press keys wherever the focus is."""

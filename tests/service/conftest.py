@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from models.prediction.predictor import Predictor
-from service.http.app import AppState, create_app, open_state
+from service.http.app import AppState, open_app
 from service.settings import Settings
 from tests.service.fakes import Client, FakeRegistry, photo, tiny_predictor
 
@@ -34,8 +34,7 @@ def serve(registry: FakeRegistry) -> Iterator[Callable[..., Client]]:
     states: list[AppState] = []
 
     def start(**settings: int) -> Client:
-        app = create_app()
-        app.state.inspector = open_state(Settings(**settings), registry)
+        app = open_app(Settings(**settings), registry)
         app.state.inspector.host.look()
         states.append(app.state.inspector)
         return Client(app)

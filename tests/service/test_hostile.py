@@ -68,7 +68,7 @@ def test_unknown_paths_and_methods_are_refused_and_make_one_series_in_all(served
 def test_schemathesis_finds_nothing_on_any_route(served, client):
     key = {"Authorization": f"Bearer {KEY}"}
     document = schemathesis.openapi.from_url(f"{served.url}/docs.json", headers=key)
-    operations = [found.ok() for found in document.get_all_operations()]
+    operations = [result.ok() for result in document.get_all_operations()]
     assert {operation.path for operation in operations} == set(document.raw_schema["paths"])
     for operation in operations:
         assert answers(operation, GenerationMode.POSITIVE, headers=key)[200], operation.label
@@ -89,13 +89,13 @@ def test_a_password_in_the_tracking_uri_is_neither_logged_nor_answered(tmp_path)
     uri = f"http://bob:{PASSWORD}@127.0.0.1:9"
     with serving(tmp_path, MLFLOW_TRACKING_URI=uri, MLFLOW_LOGGING_LEVEL="DEBUG") as service:
         files = [("images", ("a.png", image(GREY)))]
-        asked = {"model_version": "7"}
+        fields = {"model_version": "7"}
         assert eventually(lambda: "the registry is away" in service.log.read_text())
         told = [
             httpx.get(f"{service.url}/model", timeout=60),
             httpx.post(f"{service.url}/reload", timeout=60),
             httpx.post(f"{service.url}/score", files=files, timeout=60),
-            httpx.post(f"{service.url}/score", files=files, data=asked, timeout=60),
+            httpx.post(f"{service.url}/score", files=files, data=fields, timeout=60),
         ]
     assert [answer.status_code for answer in told] == [503] * 4
     assert "***@127.0.0.1:9" in told[0].text

@@ -83,5 +83,5 @@ def test_workers_swap_under_load_without_a_failure_or_a_mixed_answer(
 def probabilities(predictor, photos):
     """What each photograph has without the service."""
     pixels = [decode(photo, predictor.preprocessing).unsqueeze(0) for photo in photos]
-    found = [predictor.deterministic(predictor.embed(one))[0].tolist() for one in pixels]
-    return [dict(zip(predictor.classes, row, strict=True)) for row in found]
+    rows = [predictor.deterministic(predictor.embed(one))[0].tolist() for one in pixels]
+    return [dict(zip(predictor.classes, row, strict=True)) for row in rows]

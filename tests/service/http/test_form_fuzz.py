@@ -63,12 +63,12 @@ def outcome(body: bytes, cuts: Sequence[int], content_type: str) -> ScoreRequest
 
 def meaning(body: bytes, cuts: Sequence[int], content_type: str) -> object:
     """The request, or the status of its refusal, which must be the client's fault and say why."""
-    found = outcome(body, cuts, content_type)
-    if isinstance(found, ScoreRequest):
-        return found
-    assert 400 <= found.status < 500
-    assert str(found)
-    return found.status
+    result = outcome(body, cuts, content_type)
+    if isinstance(result, ScoreRequest):
+        return result
+    assert 400 <= result.status < 500
+    assert str(result)
+    return result.status
 
 
 @fuzz

@@ -14,14 +14,18 @@ def test_the_row_that_is_documented_is_the_row_of_the_predictor():
 
 
 def test_the_forms_that_are_documented_are_the_forms_that_are_read():
-    assert tuple(schemas.SCORE_FORM["properties"]) == FIELDS
-    assert tuple(schemas.EXPLAIN_FORM["properties"]) == EXPLAIN_FIELDS
+    assert FIELDS == ("images", "passes", "seed", "model_version", "include")
+    assert EXPLAIN_FIELDS == ("images", "model_version")
+    for form, fields in ((schemas.ScoreForm, FIELDS), (schemas.ExplainForm, EXPLAIN_FIELDS)):
+        schema = form.model_json_schema()
+        assert tuple(schema["properties"]) == fields
+        assert (schema["required"], schema["additionalProperties"]) == (["images"], False)
 
 
 def test_the_defaults_that_are_documented_are_those_of_a_request():
     request = ScoreRequest((Upload("a.png", b""),))
     for name in ("passes", "seed"):
-        assert schemas.SCORE_FORM["properties"][name]["default"] == getattr(request, name)
+        assert schemas.ScoreForm.model_fields[name].default == getattr(request, name)
 
 
 def test_a_field_that_is_not_documented_is_not_valid():

@@ -164,7 +164,8 @@ def test_threads_that_share_one_backbone_answer_each_casting_as_if_it_were_alone
     look = predictor.preprocessing
     generator = torch.Generator().manual_seed(0)
     shown = torch.randint(256, (8, 1, look.size, look.size), generator=generator)
-    predictor.network.calibrate(normalise(shown, look))  # for bytes to be multiplied, if they can
+    # for bytes to be multiplied, if they can
+    predictor.network.observe_activations(normalise(shown, look))
 
     compute = partial(score_minibatch, max_pixels=MAX_PIXELS, counters=Counters())
     requests = [ScoreRequest((Upload("a.png", photo(seed)),), passes=5) for seed in range(30)]

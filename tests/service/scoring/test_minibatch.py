@@ -32,8 +32,8 @@ def request(*images, **fields):
     )
 
 
-def whole(asked):
-    (chunk,) = asked.chunks(shares=1, most=64)
+def whole(request):
+    (chunk,) = request.chunks(shares=1, most=64)
     return chunk
 
 
