@@ -83,11 +83,11 @@ def variables() -> set[str]:
 
 
 def test_every_variable_is_one_that_somebody_reads():
-    readers = [ROOT / "service" / "settings.py", ROOT / "jobs" / "adapters" / "environment.py"]
-    source = "".join(path.read_text() for path in readers)
+    source = (ROOT / "jobs" / "adapters" / "environment.py").read_text()
+    read = {f"CASTING_{name.upper()}" for name in Settings.model_fields}
     ours = {name for name in variables() if name.startswith("CASTING_")}
     assert {"CASTING_API_KEY", "CASTING_LEDGER", "CASTING_MODEL"} <= ours
-    assert {name for name in ours if f'"{name}"' not in source} == set()
+    assert {name for name in ours - read if f'"{name}"' not in source} == set()
     options = {p.envvar for p in server.params if isinstance(p, click.Option)}
     theirs = {name for name in variables() if name.startswith("MLFLOW_")}
     assert {"MLFLOW_BACKEND_STORE_URI", "MLFLOW_TRACKING_URI"} <= theirs
