@@ -93,7 +93,7 @@ def test_one_that_died_is_started_again_where_it_was_and_one_that_answers_is_lef
 @pytest.mark.slow
 def test_a_service_that_cannot_start_is_an_error_with_its_log(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CASTING_PINNED", "not a number")
-    monkeypatch.setattr(local_service, "STARTUP", 30.0)
+    monkeypatch.setattr(local_service, "STARTUP", 60.0)
     with (
         pytest.raises(ServiceError, match=r"(?s)(at its start|did not come up).*CASTING_PINNED"),
         local_service.local_service("casting-defects", os.environ) as service,
