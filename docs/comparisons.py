@@ -98,7 +98,7 @@ def splits(file: str, by_part: str, published: str, measure: str = "test/accurac
             (f"published split\n{warning}", flattering),
         )
     ]
-    seeds = min(honest.seeds, flattering.seeds)
+    seeds = min(len(c.by_strategy[c.reference]) for c in (honest, flattering))
     claim = f"; {NO_CLAIM}" if seeds < SEEDS_TO_CLAIM else ""
     note = f"{seeds} seeds, bands: 95% t interval of the mean{claim}"
     title = "The same strategies on the same castings, split in two ways"

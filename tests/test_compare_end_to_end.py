@@ -82,7 +82,7 @@ def test_a_comparison_is_killed_and_taken_up_again(tracking_store: MlflowClient,
         _wait_for(lambda: _rounds(tmp_path) >= 1, 120)
         begun.send_signal(signal.SIGKILL)
         begun.wait(timeout=30)
-    _wait_for(lambda: not _ours(tmp_path), 30)  # workers and service end with their owner
+    _wait_for(lambda: not _ours(tmp_path), 90)  # workers and service end with their owner
 
     done = subprocess.run(
         _by_mlflow(data), env=environment, capture_output=True, text=True, check=False, timeout=300

@@ -16,6 +16,7 @@ from jobs.adapters.mlflow_tracking import MlflowTracker
 from jobs.campaign.ports import Context
 from jobs.compare.compare import compare
 from jobs.compare.options import CompareOptions
+from jobs.options import RunOptions
 from models.errors import ServiceError
 from tests.jobs.fakes import pretend, write_castings
 
@@ -43,6 +44,10 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     yield opened
     opened.close()
+
+
+def one_of(options: CompareOptions, strategy: str, seed: int) -> RunOptions:
+    return next(c for c in replace(options, seeds=str(seed)).campaigns() if c.strategy == strategy)
 
 
 def finished(ledger: Ledger, data: str) -> CompareOptions:
@@ -124,10 +129,10 @@ def test_two_splits_stand_side_by_side_with_the_leak_counted(
 
 def test_curves_are_of_campaigns_that_are_finished_and_paired(docs: ModuleType, ledger: Ledger):
     options = finished(ledger, "tiles")
-    pretend(ledger, options.of("bald", 7), options.campaign.rounds)  # random has no seed 7
+    pretend(ledger, one_of(options, "bald", 7), options.campaign.rounds)  # random has no seed 7
     curves, _ = docs.curves_of(ledger, "compare-tiles", "test/accuracy")
     assert list(curves.by_strategy) == ["random", "bald"]
-    assert curves.seeds == 3
-    pretend(ledger, options.of("random", 8), 1)
+    assert len(curves.by_strategy["random"]) == 3
+    pretend(ledger, one_of(options, "random", 8), 1)
     with pytest.raises(SystemExit, match="compare-tiles-random-8 is not finished"):
         docs.curves_of(ledger, "compare-tiles", "test/accuracy")

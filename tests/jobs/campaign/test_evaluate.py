@@ -30,6 +30,7 @@ def test_castings_that_are_only_judged_are_in_memory_a_few_at_a_time(
         return load_pixels(data, some, look)
 
     monkeypatch.setattr("jobs.campaign.evaluate.load_pixels", load)
+    monkeypatch.setattr("jobs.campaign.train.load_pixels", load)
     whole = run(context, small(castings, campaign="whole"))
     assert sum(count > 3 for count in held) > 3  # more than the trainings
     held.clear()
