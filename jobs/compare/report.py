@@ -172,6 +172,8 @@ def _labels(found: Mapping[str, Any], last: int, seeds: int) -> str:
 
 
 def _machine() -> str:
-    found = Path("/proc/cpuinfo")
-    name = re.search(r"^model name\s*: *(.*)", found.read_text() if found.exists() else "", re.M)
+    cpuinfo = Path("/proc/cpuinfo")
+    name = re.search(
+        r"^model name\s*: *(.*)", cpuinfo.read_text() if cpuinfo.exists() else "", re.M
+    )
     return f"{name[1].strip() if name else platform.processor()}, {os.cpu_count()} cores"

@@ -16,7 +16,7 @@ Line = tuple[int, dict[str, str]]
 """Number in the file, and the value of each column, stripped; the header is line 1."""
 
 
-class Found(NamedTuple):
+class ImageFile(NamedTuple):
     """One image file as the data set describes it; the path is relative to the data set."""
 
     path: str
@@ -26,7 +26,7 @@ class Found(NamedTuple):
     mask: str | None = None
 
 
-def read_manifest(source: Path) -> list[Found]:
+def read_manifest(source: Path) -> list[ImageFile]:
     """Read a manifest, `.csv` or `.parquet`.
 
     Raises:
@@ -41,7 +41,7 @@ def read_manifest(source: Path) -> list[Found]:
             raise DataError(f"{source}: a manifest ends in .csv or .parquet")
     _check(source, lines)
     return [
-        Found(
+        ImageFile(
             row["path"],
             row.get("label") or None,
             row.get("part") or None,

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from jobs.datasets.castings import Casting, Side, duplicate_test_castings, merge
-from jobs.datasets.manifest import SIDES, Found, read_manifest
+from jobs.datasets.manifest import SIDES, ImageFile, read_manifest
 from jobs.datasets.ports import Seen
 from jobs.progress import Progress, silent
 from models.errors import DataError, UnreadableImage, listed
@@ -52,7 +52,7 @@ class DataSet:
                 return data
         raise DataError(
             f"{listed(casting.paths)} changed or went away since the data set was read; "
-            f"run the command again to take stock anew"
+            f"run the command again to read it anew"
         )
 
 
@@ -69,18 +69,18 @@ def read_data_set(
     Raises:
         DataError: there is no readable image, or what the data set says contradicts itself.
     """
-    found = read_manifest(source) if source.is_file() else _folder(source)
+    images = read_manifest(source) if source.is_file() else _folder(source)
     root = source.parent if source.is_file() else source
     castings, unreadable = [], []
-    stock: dict[str, Seen] = {}
+    inventory: dict[str, Seen] = {}
     files = {} if before is None else before.files
     read: dict[tuple[str, Stamp], str] = {}
-    with ThreadPoolExecutor(_THREADS) as pool, progress("taking stock", len(found)) as advance:
-        identified = pool.map(lambda file: _identify(root, file.path, known, files), found)
-        for file, (casting, stamp, reason) in zip(found, identified, strict=True):
+    with ThreadPoolExecutor(_THREADS) as pool, progress("reading images", len(images)) as advance:
+        identified = pool.map(lambda file: _identify(root, file.path, known, files), images)
+        for file, (casting, stamp, reason) in zip(images, identified, strict=True):
             advance(1)
             if casting and stamp:
-                stock.setdefault(casting, Seen(file.path, reason))
+                inventory.setdefault(casting, Seen(file.path, reason))
                 read[file.path, stamp] = casting
             if reason is None:
                 castings.append(
@@ -90,11 +90,11 @@ def read_data_set(
                 unreadable.append((file.path, reason))
     if not castings:
         raise DataError(
-            f"{source}: no readable image among {len(found)} files; images end in "
+            f"{source}: no readable image among {len(images)} files; images end in "
             f"{', '.join(sorted(SUFFIXES))}"
         )
     twice = duplicate_test_castings(castings)
-    return DataSet(root, tuple(merge(castings)), tuple(unreadable), twice, stock, read)
+    return DataSet(root, tuple(merge(castings)), tuple(unreadable), twice, inventory, read)
 
 
 def count_channels(data_set: DataSet) -> int:
@@ -141,20 +141,20 @@ def _identify(
     return casting, stamp, None
 
 
-def _folder(root: Path) -> list[Found]:
+def _folder(root: Path) -> list[ImageFile]:
     if not root.is_dir():
         raise DataError(f"--data {root}: no such folder or manifest")
     sides = [side for side in SIDES if (root / side).is_dir()]
-    found: list[Found] = []
+    images: list[ImageFile] = []
     if sides:
         _refuse_beside(root)
         for side in sides:
-            found += _class_folders(root / side, root, side)
-        found += _images(root / UNLABELLED, root, None, None)
+            images += _class_folders(root / side, root, side)
+        images += _images(root / UNLABELLED, root, None, None)
     else:
-        found = _class_folders(root, root, None)
-    _refuse_shared_stems(found)
-    return found
+        images = _class_folders(root, root, None)
+    _refuse_shared_stems(images)
+    return images
 
 
 def _refuse_beside(root: Path) -> None:
@@ -172,7 +172,7 @@ def _refuse_beside(root: Path) -> None:
         )
 
 
-def _class_folders(folder: Path, root: Path, side: Side | None) -> list[Found]:
+def _class_folders(folder: Path, root: Path, side: Side | None) -> list[ImageFile]:
     """Images of the class folders in `folder`, or those lying in it when there are none."""
     inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     loose = [p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]
@@ -182,21 +182,21 @@ def _class_folders(folder: Path, root: Path, side: Side | None) -> list[Found]:
             f"{folder}: {len(loose)} images lie beside {len(classes)} class folders; "
             f"put those without a label into {folder / UNLABELLED}"
         )
-    found = [Found(path.relative_to(root).as_posix(), side=side) for path in sorted(loose)]
+    images = [ImageFile(path.relative_to(root).as_posix(), side=side) for path in sorted(loose)]
     for path in inner:
         label = None if path.name == UNLABELLED else path.name
-        found += _images(path, root, label, side)
-    return found
+        images += _images(path, root, label, side)
+    return images
 
 
-def _images(folder: Path, root: Path, label: str | None, side: Side | None) -> list[Found]:
+def _images(folder: Path, root: Path, label: str | None, side: Side | None) -> list[ImageFile]:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return [Found(p.relative_to(root).as_posix(), label=label, side=side) for p in paths]
+    return [ImageFile(p.relative_to(root).as_posix(), label=label, side=side) for p in paths]
 
 
-def _refuse_shared_stems(found: Sequence[Found]) -> None:
+def _refuse_shared_stems(images: Sequence[ImageFile]) -> None:
     by_stem: dict[str, list[str]] = defaultdict(list)
-    for file in found:
+    for file in images:
         by_stem[str(Path(file.path).with_suffix(""))].append(file.path)
     shared = [paths for paths in by_stem.values() if len(paths) > 1]
     if shared:
