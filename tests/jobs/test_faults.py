@@ -5,8 +5,9 @@ the call, and no later one gets through; one whose call fails loses the answer o
 effect, and the outage is over at the next.
 """
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
-from jobs.campaign import train
+from jobs.campaign import contact_sheet, train
 from jobs.campaign.ports import Context
 from jobs.campaign.run import run
 from jobs.options import RunOptions
@@ -32,26 +33,31 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither training nor drawing nor the disk is what is tried here."""
     monkeypatch.setattr(train, "fit", tiny_fit)
     monkeypatch.setattr(figures, "png", lambda _: b"png")
-    for name in ("contact_sheet", "confusion_matrix", "reliability_diagram", "learning_curves"):
+    monkeypatch.setattr(contact_sheet, "draw_sheet", lambda *_: None)
+    for name in ("confusion_matrix", "reliability_diagram", "learning_curves"):
         monkeypatch.setattr(figures, name, lambda *_: None)
 
 
 @dataclass
 class Fate:
-    """Counts calls, and strikes at one of them."""
+    """Counts calls, from whichever thread, and strikes at one of them."""
 
     at: int | None = None
     deadly: bool = False
     calls: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
 
-    def before(self, call: str) -> None:
-        self.calls += 1
-        if self.deadly and self.at is not None and self.calls >= self.at:
-            raise Killed(f"before call {self.calls}, {call}")
+    def before(self, call: str) -> int:
+        with self.counting:
+            self.calls += 1
+            number = self.calls
+        if self.deadly and self.at is not None and number >= self.at:
+            raise Killed(f"before call {number}, {call}")
+        return number
 
-    def after(self, call: str) -> None:
-        if not self.deadly and self.calls == self.at:
-            raise OutageError(f"after call {self.calls}, {call}")
+    def after(self, number: int, call: str) -> None:
+        if not self.deadly and number == self.at:
+            raise OutageError(f"after call {number}, {call}")
 
 
 @dataclass
@@ -65,9 +71,9 @@ class Fragile:
         method = getattr(self.adapter, name)
 
         def call(*args: object, **kwargs: object) -> object:
-            self.fate.before(name)
+            number = self.fate.before(name)
             answer = method(*args, **kwargs)
-            self.fate.after(name)
+            self.fate.after(number, name)
             return answer
 
         return call
