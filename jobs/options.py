@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from models.errors import CampaignError, DataError
 
 SYNTHETIC = "synthetic"
+TRAIN = ("head", "all", "auto")  # what a round trains
+_BEFORE_THERE_WERE = {"weights": "scratch", "train": "all"}  # options that say so
 _NOT_OF_THE_CAMPAIGN = ("rounds", "service_url", "campaign")  # may differ from call to call
 
 
@@ -34,7 +36,9 @@ class RunOptions:
     steps: int = 0
     image_size: int = 128
     backbone: str = "resnet18"
-    weights: str = "scratch"
+    weights: str = "surface"
+    train: str = "head"
+    refit_every: int = 0
     good: str = "auto"
     classes: str = "auto"
     model_name: str = "casting-defects"
@@ -49,6 +53,11 @@ class RunOptions:
             raise DataError(
                 f"--initial {self.initial} with --audit-share {self.audit_share} leaves "
                 f"{trained_on} labels to train on; a training needs at least 2"
+            )
+        if self.train == "head" and self.weights == "scratch":
+            raise DataError(
+                "--weights scratch with --train head: weights that nothing was taught see nothing; "
+                "give --train all, or other --weights"
             )
         if set(self.model_name) & set("/:@"):
             raise DataError(f"--model-name {self.model_name}: a name without / : @")
@@ -127,7 +136,7 @@ class RunOptions:
 
 def _complete(name: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
     """What a campaign was begun with; options that came later have their defaults."""
-    defaults = RunOptions().identity()
+    defaults = RunOptions().identity() | _BEFORE_THERE_WERE
     unknown = [f"{_flag(key)} {recorded[key]}" for key in recorded if key not in defaults]
     if unknown:
         raise CampaignError(

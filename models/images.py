@@ -49,23 +49,24 @@ _UPRIGHT = {
 class Preprocessing:
     """What is done to a photograph before the network sees it; part of every model version.
 
-    It is stretched to a square, and `mean` taken from pixels in 0..1 before `std` divides them.
+    It is stretched to a square, and of each channel `mean` taken from pixels in 0..1 before `std`
+    divides them.
     """
 
     size: int = 128
     channels: int = 1  # grey; 3 for colour
-    mean: float = 0.45
-    std: float = 0.25
+    mean: tuple[float, ...] = (0.45,)  # one for all channels, or one for each
+    std: tuple[float, ...] = (0.25,)
 
     @property
-    def level(self) -> float:
-        """How far normalised pixels of neighbouring levels lie apart."""
-        return 1 / (255 * self.std)
+    def levels(self) -> tuple[float, float] | None:
+        """How far normalised pixels of neighbouring grey levels lie apart, and black below 0.
 
-    @property
-    def black(self) -> float:
-        """How many levels black pixels lie below a normalised 0."""
-        return 255 * self.mean
+        The second is in levels. None where channels differ.
+        """
+        if len(set(self.mean)) > 1 or len(set(self.std)) > 1:
+            return None
+        return 1 / (255 * self.std[0]), 255 * self.mean[0]
 
 
 def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXELS) -> Tensor:
@@ -122,7 +123,8 @@ def is_colour(data: bytes) -> bool:
 
 def normalise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Turn uint8 `[N, channels, size, size]` into the network's float32 input."""
-    return pixels.float().div_(255).sub_(preprocessing.mean).div_(preprocessing.std)
+    mean, std = (torch.tensor(v).reshape(-1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    return pixels.float().div_(255).sub_(mean.to(pixels.device)).div_(std.to(pixels.device))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.embeddings import MOST_BYTES
 from models.errors import ServiceError
 from models.images import MAX_PIXELS
 
@@ -44,6 +45,8 @@ class Settings(BaseSettings):
         max_body_bytes: bytes per request.
         max_in_flight_bytes: bytes of all requests that are being received or computed.
         max_pixels: pixels per image, judged by its header.
+        embeddings: the folder where embeddings are kept, shared with jobs.
+        embeddings_bytes: that these may take on disk, roughly.
     """
 
     model_config = SettingsConfigDict(env_prefix="CASTING_", env_ignore_empty=True, frozen=True)
@@ -57,6 +60,8 @@ class Settings(BaseSettings):
     max_body_bytes: _Size = 64 * _MEBIBYTE
     max_in_flight_bytes: _Size = Field(default_factory=_default_in_flight)
     max_pixels: _Size = MAX_PIXELS
+    embeddings: Path = Path("embeddings")
+    embeddings_bytes: _Size = MOST_BYTES
 
     @classmethod
     def read(cls) -> "Settings":

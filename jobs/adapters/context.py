@@ -19,6 +19,7 @@ from models.errors import CampaignError, first_line
 if TYPE_CHECKING:
     from jobs.adapters.mlflow_tracking import MlflowTracker
     from jobs.adapters.scoring_client import ScoringClient
+    from models.embeddings import EmbeddingStore
 
 
 @contextmanager
@@ -32,6 +33,8 @@ def real_context() -> Iterator[Context]:
         ledger = retrying(_ledger, "the ledger", retry.why_away, _say)
         stack.callback(ledger.close)
 
+        embeddings = retrying(_embeddings, "the embeddings", lambda _: None, _say)
+
         @functools.cache
         def scoring_service(options: RunOptions) -> "ScoringClient":
             from jobs.adapters.scoring_client import ScoringClient
@@ -40,7 +43,8 @@ def real_context() -> Iterator[Context]:
             url, revive = options.service_url, lambda: None
             if url == "auto":
                 _say("starting a scoring service")
-                of_children = environment.of_children()
+                kept = {"CASTING_EMBEDDINGS": str(environment.embeddings_folder())}
+                of_children = environment.of_children() | kept
                 service = stack.enter_context(local_service(options.model_name, of_children))
                 url, revive = service.url, service.revive
             client = ScoringClient(url, environment.api_key(), revive, _say)
@@ -48,7 +52,7 @@ def real_context() -> Iterator[Context]:
             return client
 
         tracker = retrying(_tracker, "MLflow", _why_mlflow_is_away, _say)
-        yield Context(ledger, tracker, scoring_service, progress.bar, _say)
+        yield Context(ledger, tracker, scoring_service, embeddings, progress.bar, _say)
 
 
 def _tracker() -> "MlflowTracker":
@@ -61,6 +65,12 @@ def _why_mlflow_is_away(error: BaseException) -> str | None:
     from jobs.adapters.mlflow_tracking import why_away
 
     return why_away(error)
+
+
+def _embeddings() -> "EmbeddingStore":
+    from models.embeddings import EmbeddingStore
+
+    return EmbeddingStore(environment.embeddings_folder())
 
 
 def _ledger() -> Ledger:

@@ -1,6 +1,7 @@
 """The environment variables that jobs read; nothing else in `jobs` reads any."""
 
 import os
+from pathlib import Path
 
 _OF_MLFLOW = {
     "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
@@ -16,6 +17,14 @@ _OF_MLFLOW = {
 def ledger_url() -> str:
     """Where the ledger is."""
     return os.environ.get("CASTING_LEDGER", "sqlite:///ledger.db")
+
+
+def embeddings_folder() -> Path:
+    """Where embeddings are kept: beside a ledger that is a file, else here."""
+    url, here = ledger_url(), Path("embeddings")
+    file = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
+    default = Path(file).parent / here if file and ":memory:" not in file else here
+    return Path(os.environ.get("CASTING_EMBEDDINGS", default)).resolve()
 
 
 def api_key() -> str | None:

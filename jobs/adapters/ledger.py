@@ -58,6 +58,14 @@ class Ledger:
         if row is not None and row.run_id is None:
             self._insert(tables.runs, [{"campaign": name, "run_id": run_id}])
 
+    def record_start(self, name: str, sha256: str) -> str:
+        query = sa.select(tables.starts.c.sha256).where(tables.starts.c.campaign == name)
+        rows = self._rows(query)
+        if rows:
+            return str(rows[0].sha256)
+        self._insert(tables.starts, [{"campaign": name, "sha256": sha256}])
+        return sha256
+
     def lengthen(self, name: str, rounds: int) -> None:
         self._insert(tables.lengths, [{"campaign": name, "rounds": rounds, "at": _now()}])
 

@@ -2,6 +2,7 @@
 
 campaigns   name, the options it was begun with
 runs        the MLflow run of a campaign
+starts      the SHA-256 of the weights that a campaign begins from
 lengths     how many rounds a campaign was asked for, latest counts
 castings    where in a data set a casting was seen, and why it is unreadable, latest counts
 sides       on which side of a split a part lies, or a casting where the data gives the split
@@ -30,6 +31,7 @@ campaigns = _table(
     "campaigns", _key("name"), _text("options"), _integer("channels"), _string("at")
 )
 runs = _table("runs", _key("campaign"), _string("run_id"))
+starts = _table("starts", _key("campaign"), _string("sha256"))
 lengths = _table(
     "lengths", _number("id"), _string("campaign", index=True), _integer("rounds"), _string("at")
 )

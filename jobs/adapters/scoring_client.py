@@ -7,7 +7,7 @@ rest is sent again; anything else it refuses is an error.
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -25,6 +25,7 @@ _TOLD_AFTER = 4.0
 _TIMEOUT = httpx.Timeout(300.0, connect=10.0)
 _BUSY = frozenset({429, 502, 503, 504})
 _HEADER_LENGTH = 8
+_Part = tuple[str, tuple[str | None, bytes, str]]
 
 
 class ScoringClient:
@@ -63,7 +64,7 @@ class ScoringClient:
             sent = [i for i in range(len(images)) if i not in refused]
             if not sent:
                 return Scored([], {}, refused)
-            response = self._post("/score", [images[i] for i in sent], request.fields())
+            response = self._post("/score", _images(images[i] for i in sent), request.fields())
             if response.is_success:
                 return self._parse(response.content, request, refused)
             slow = response.status_code == httpx.codes.REQUEST_TIMEOUT and len(images) > 1
@@ -74,8 +75,18 @@ class ScoringClient:
                 raise self._refusal(response)
             refused |= {sent[position]: reason for position, reason in unreadable.items()}
 
+    def score_known(self, castings: Sequence[str], request: Request) -> Scored:
+        parts = [("known", (None, casting.encode(), "text/plain")) for casting in castings]
+        response = self._post("/score", parts, request.fields())
+        if not response.is_success:
+            raise self._refusal(response)
+        scored = self._parse(response.content, request, {})
+        unknown = {i: str(a["unknown"]) for i, a in enumerate(scored.answers) if "unknown" in a}
+        answers = [answer for answer in scored.answers if "unknown" not in answer]
+        return Scored(answers, scored.tensors, unknown)
+
     def explain(self, image: tuple[str, bytes], version: str) -> bytes:
-        response = self._post("/explain", [image], {"model_version": version})
+        response = self._post("/explain", _images([image]), {"model_version": version})
         if not response.is_success:
             raise self._refusal(response)
         return response.content
@@ -112,14 +123,13 @@ class ScoringClient:
         return Scored(body["castings"], load(content), refused)
 
     def _post(
-        self, path: str, images: Sequence[tuple[str, bytes]], fields: Mapping[str, str]
+        self, path: str, parts: Sequence[_Part], fields: Mapping[str, str]
     ) -> httpx.Response:
         """One request, repeated with growing pauses while the service is away or busy."""
-        files = [("images", (name, data, "application/octet-stream")) for name, data in images]
         failed_at, told = math.inf, False
 
         def attempt() -> httpx.Response:
-            response = self._http.post(path, data=fields, files=files)
+            response = self._http.post(path, data=fields, files=parts)
             if response.status_code in _BUSY:
                 problem = f"{response.status_code} {_error(response)}"
                 raise httpx.HTTPStatusError(problem, request=response.request, response=response)
@@ -150,6 +160,10 @@ class ScoringClient:
             before_sleep=before_pause,
             sleep=self._sleep,
         )(attempt)
+
+
+def _images(images: Iterable[tuple[str, bytes]]) -> list[_Part]:
+    return [("images", (name, data, "application/octet-stream")) for name, data in images]
 
 
 def _unreadable(response: httpx.Response) -> dict[int, str]:

@@ -45,7 +45,7 @@ def ask_first(session: Session) -> None:
     audit = _audit(session, 0, options.initial)
     castings = session.pool()
     wanted = check_initial(options, len(castings), len(audit))
-    candidates = unlabelled_candidates(campaign, castings, campaign.cold_start)
+    candidates = unlabelled_candidates(session, castings, campaign.cold_start)
     parts = [casting.part_key for casting in castings]
     generator = generator_for(options.seed, 0, "acquire")
     picked = choose_batch(campaign.cold_start, candidates, parts, wanted, generator)
@@ -82,7 +82,7 @@ def _choose(
     name, strategy = campaign.options.strategy, campaign.strategy
     if _cannot_tell_yet(session):
         name, strategy = _UNTIL_THEN, find_strategy(_UNTIL_THEN)
-        candidates = unlabelled_candidates(campaign, ranked.castings, strategy)
+        candidates = unlabelled_candidates(session, ranked.castings, strategy)
     generator = generator_for(campaign.options.seed, number, "acquire")
     parts = [casting.part_key for casting in ranked.castings]
     with stepping(session.context.progress, f"choosing by {name}") as on_step:

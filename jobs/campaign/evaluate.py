@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from jobs.campaign.session import Campaign, Labelled, Session
-from jobs.datasets.reader import load_pixels
+from jobs.campaign.embed import pooled
+from jobs.campaign.session import Labelled, Session
 from models.evaluation import figures
 from models.evaluation.calibration import calibrate
 from models.evaluation.metrics import Floats, Ints, evaluate
@@ -15,7 +15,6 @@ from models.evaluation.operating_point import OperatingPoint, verdicts
 from models.prediction.predictor import Predictor
 
 _FEWEST_AUDITED = 20  # where only people label, fewer say nothing
-_IN_PIXELS = 1024  # castings that are in memory as pixels at once, where they are only judged
 
 
 def calibrated(session: Session, predictor: Predictor) -> Predictor:
@@ -23,7 +22,7 @@ def calibrated(session: Session, predictor: Predictor) -> Predictor:
     campaign, labelled = session.campaign, session.castings_to_calibrate_on()
     if not campaign.options.audit_share:
         return predictor
-    embeddings_N_F, targets_N, parts_N = _embedded(campaign, predictor, labelled)
+    embeddings_N_F, targets_N, parts_N = _embedded(session, predictor, labelled)
     good = predictor.operating.good
 
     def probs_at(temperature: float) -> Floats:
@@ -49,7 +48,7 @@ def evaluated(session: Session, predictor: Predictor) -> tuple[dict[str, float],
                 f"{_FEWEST_AUDITED}"
             )
         return {}, {}
-    embeddings_N_F, targets_N, parts_N = _embedded(campaign, predictor, labelled)
+    embeddings_N_F, targets_N, parts_N = _embedded(session, predictor, labelled)
     probs_N_C = predictor.deterministic(embeddings_N_F)
     operating = predictor.operating
     metrics = evaluate(probs_N_C.numpy(), targets_N, predictor.classes, operating, parts_N)
@@ -64,16 +63,11 @@ def evaluated(session: Session, predictor: Predictor) -> tuple[dict[str, float],
 
 
 def _embedded(
-    campaign: Campaign, predictor: Predictor, labelled: Sequence[Labelled]
+    session: Session, predictor: Predictor, labelled: Sequence[Labelled]
 ) -> tuple[torch.Tensor, Ints, list[str]]:
     """Features, class indices and parts of labelled castings."""
     castings = [casting for casting, _ in labelled]
-    starts = range(0, max(1, len(castings)), _IN_PIXELS)  # none at all are a chunk too
-    chunks = (castings[start : start + _IN_PIXELS] for start in starts)
-    features = [
-        predictor.embed(load_pixels(campaign.data, chunk, campaign.preprocessing))
-        for chunk in chunks
-    ]
+    pooled_N_P = pooled(session.context, session.campaign.data, predictor, castings)
     targets = [predictor.classes.index(label) for _, label in labelled]
     parts_N = [casting.part_key for casting in castings]
-    return torch.cat(features), np.array(targets, dtype=np.int64), parts_N
+    return predictor.features(pooled_N_P), np.array(targets, dtype=np.int64), parts_N

@@ -13,7 +13,7 @@ from jobs.options import RunOptions
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
 from models.acquisition.strategy import Strategy, starts_cold
 from models.errors import CampaignError, DataError
-from models.network.weights import check_weights
+from models.network.start import check_weights
 
 
 def look_up(context: Context, options: RunOptions) -> Campaign:
@@ -33,7 +33,7 @@ def look_up(context: Context, options: RunOptions) -> Campaign:
     campaign = Campaign(options, strategy, cold_start, data, sides, channels, run_id)
     campaign.classes(())  # options that cannot be met fail here
     if recorded is None:
-        check_weights(options.weights)
+        check_weights(options.weights, options.backbone)
         count = Counter(sides.values())
         audit = min(options.audited(options.initial), count["test"])
         check_initial(options, count["train"], audit)

@@ -100,6 +100,9 @@ class Ledger(InventoryLedger, Protocol):
     def record_run(self, name: str, run_id: str) -> None:
         """Record which MLflow run is the campaign's, once."""
 
+    def record_start(self, name: str, sha256: str) -> str:
+        """Record which weights the campaign begins from, once; returns what is recorded."""
+
     def lengthen(self, name: str, rounds: int) -> None:
         """Record how many rounds the campaign shall have from now on."""
 
@@ -203,8 +206,21 @@ class ScoringService(Protocol):
     def score(self, images: Sequence[tuple[str, bytes]], request: Request) -> Scored:
         """Score (name, bytes) castings; ServiceError where the service refuses or is away."""
 
+    def score_known(self, castings: Sequence[str], request: Request) -> Scored:
+        """Score castings by id; those that the service has not embedded are refused."""
+
     def explain(self, image: tuple[str, bytes], version: str) -> bytes:
         """The picture, PNG, of a (name, bytes) casting under the map of a version."""
+
+
+class Embeddings(Protocol):
+    """Pooled stages of castings that are kept, by `Predictor.space` and the casting's id."""
+
+    def get(self, space: str, castings: Sequence[str]) -> "dict[str, Tensor]":
+        """The vectors, float32 `[P]`, of those castings that are kept."""
+
+    def put(self, space: str, castings: Sequence[str], vectors_N_P: "Tensor") -> None:
+        """Keep the vectors of castings."""
 
 
 @dataclass(frozen=True)
@@ -214,5 +230,6 @@ class Context:
     ledger: Ledger
     tracker: Tracker
     scoring_service: Callable[[RunOptions], ScoringService]  # started when it is first asked for
+    embeddings: Embeddings
     progress: Progress
     say: Callable[[str], None]  # tells the person who started the job, a line at a time

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from jobs.campaign.embed import cold_features
 from jobs.campaign.ports import Request, Scored, ScoringService, stack
 from jobs.campaign.seeds import seed_for
 from jobs.campaign.session import Campaign, Session
@@ -21,7 +22,6 @@ from models.acquisition.strategies.vaal import SIDE
 from models.acquisition.strategy import Strategy, needs_of
 from models.errors import DataError
 from models.images import Preprocessing, at_model_size
-from models.network.start_features import cold_features
 
 CHUNK = 64  # castings per request
 CONCURRENCY = 3  # requests under way: one is made while the service's cores have two
@@ -70,10 +70,10 @@ def rank_pool(session: Session) -> Ranked:
 
 
 def unlabelled_candidates(
-    campaign: Campaign, castings: Sequence[Casting], strategy: Strategy
+    session: Session, castings: Sequence[Casting], strategy: Strategy
 ) -> Candidates:
     """What a strategy that starts cold may know about castings: nothing of models and labels."""
-    needs = needs_of(strategy)
+    campaign, needs = session.campaign, needs_of(strategy)
     candidates = Candidates(
         count=len(castings),
         labelled_classes_M=torch.empty(0, dtype=torch.int64),
@@ -84,10 +84,7 @@ def unlabelled_candidates(
         images = load_pixels(campaign.data, castings, look)
         candidates = replace(candidates, images=images, labelled_images=images[:0])
     if set(needs) & _OF_THE_MODEL:
-        look, weights = campaign.preprocessing, campaign.options.weights
-        spec = campaign.network_spec(("good", "defect"))  # any two: the head is not used
-        pixels_N = load_pixels(campaign.data, castings, look)
-        features_N_F = cold_features(pixels_N, spec, weights, look)
+        features_N_F = cold_features(session, castings)
         candidates = replace(
             candidates, embeddings_N_F=features_N_F, labelled_embeddings_M_F=features_N_F[:0]
         )
@@ -150,6 +147,28 @@ def _score(session: Session, castings: Sequence[Casting], request: Request) -> l
 def _score_chunk(
     service: ScoringService, campaign: Campaign, chunk: Sequence[Casting], request: Request
 ) -> Scored:
+    """Score by id what the service has embedded, and send the rest."""
+    known = service.score_known([casting.id for casting in chunk], request)
+    sent = _send(service, campaign, [chunk[position] for position in known.refused], request)
+    if not known.answers:
+        return sent
+    if not known.refused:
+        return known
+    unknown = list(known.refused)
+    refused = {unknown[position]: reason for position, reason in sent.refused.items()}
+    merged = {str(a["casting"]): (a, known, i) for i, a in enumerate(known.answers)}
+    merged |= {str(a["casting"]): (a, sent, i) for i, a in enumerate(sent.answers)}
+    rows = [merged[casting.id] for casting in chunk if casting.id in merged]
+    tensors = {
+        name: torch.stack([scored.tensors[name][i] for _, scored, i in rows])
+        for name in known.tensors
+    }
+    return Scored([answer for answer, _, _ in rows], tensors, refused)
+
+
+def _send(
+    service: ScoringService, campaign: Campaign, chunk: Sequence[Casting], request: Request
+) -> Scored:
     """Score what is still there; what went away since the data set was read has no answer.
 
     Large photographs are sent at the model's size, hence answered under another id than their own.
@@ -160,6 +179,8 @@ def _score_chunk(
             photograph = campaign.data.read(casting)
             contents[position] = at_model_size(photograph, campaign.preprocessing)
     positions = list(contents)
+    if not positions:
+        return Scored([], {}, {})
     scored = service.score([(chunk[p].id, contents[p]) for p in positions], request)
     refused = {positions[i]: reason for i, reason in scored.refused.items()}
     readable = [chunk[p].id for p in positions if p not in refused]

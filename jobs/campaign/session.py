@@ -20,8 +20,10 @@ from models.errors import DataError, listed
 from models.images import Preprocessing
 from models.network.device import best_device, precision, scoring_precision
 from models.network.spec import NetworkSpec
+from models.network.start import Start, read_start
 
 Labelled = tuple[Casting, str]
+_SAMPLE, _PER_PART = 2000, 8  # castings that say what is usual
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,16 @@ class Campaign:
         machine = {"precision": precision(device), "scoring_precision": scoring_precision(device)}
         return asdict(self.options) | machine | {"threads": torch.get_num_threads()}
 
+    @cached_property
+    def start(self) -> Start:
+        """The weights that each of its trainings begins from."""
+        spec = self.network_spec(("good", "defect"))  # any two: a start has no head
+        return read_start(self.options.weights, spec, self.options.seed)
+
     @property
     def preprocessing(self) -> Preprocessing:
         """What is done to its photographs."""
-        return Preprocessing(size=self.options.image_size, channels=self.channels)
+        return self.start.preprocessing(self.options.image_size)
 
     def network_spec(self, classes: Sequence[str]) -> NetworkSpec:
         """The network of its rounds."""
@@ -146,6 +154,22 @@ class Session:
         return [
             c for c in self.campaign.data.castings if sides[c.id] == side and c.id not in taken
         ]
+
+    def pool_sample(self) -> list[Casting]:
+        """The castings of the train side that say what is usual: whole parts, in order of a hash.
+
+        At most `_PER_PART` of a part and about `_SAMPLE` in all; labels play no part in it.
+        """
+        parts: dict[str, list[Casting]] = {}
+        for casting in self.campaign.data.castings:
+            if self.campaign.sides[casting.id] == "train":
+                parts.setdefault(casting.part_key, []).append(casting)
+        sample: list[Casting] = []
+        for part in sorted(parts, key=lambda part: (part_hash(part, seed=0), part)):
+            sample += parts[part][:_PER_PART]
+            if len(sample) >= _SAMPLE:
+                break
+        return sample
 
     def castings_to_train_on(self) -> list[Labelled]:
         """What the next training learns from, with its labels, in the order asked."""

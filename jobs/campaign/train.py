@@ -3,31 +3,18 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
-import torch
 
 from jobs.campaign.evaluate import calibrated, evaluated
+from jobs.campaign.learn import learn
 from jobs.campaign.ports import Trained
-from jobs.campaign.seeds import seed_for
 from jobs.campaign.session import Campaign, Session
 from jobs.campaign.state import State
-from jobs.datasets.reader import load_pixels
-from jobs.progress import stepping
-from models.acquisition.strategy import Strategy, wants_members
 from models.errors import CampaignError
 from models.evaluation import figures
-from models.evaluation.operating_point import OperatingPoint
-from models.network.device import use_threads
-from models.network.ensemble import Ensemble
-from models.network.network import Network
 from models.prediction.predictor import Predictor
-from models.training.fit import fit
-from models.training.recipe import Recipe
-
-MEMBERS = 5  # of an ensemble
 
 
 def train_round(session: Session) -> Trained:
@@ -50,19 +37,19 @@ def train_round(session: Session) -> Trained:
     session.log_data_set(run_id)
     context.say(f"{name}: {total} labels, training on {len(state.trained_on())}")
     started = time.monotonic()
-    predictor, pixels_N, loss = _fit(session, classes, good)
+    learnt = learn(session, classes, good)
     seconds = time.monotonic() - started
-    predictor = calibrated(session, predictor)
+    predictor = calibrated(session, learnt.predictor)
     tested, pictures = evaluated(session, predictor)
     metrics = {
         **{f"test/{key}": value for key, value in tested.items()},
         **_label_metrics(state, predictor),
         **{f"data/{key}": float(value) for key, value in campaign.data_counts.items()},
-        "train/loss": loss,
+        **learnt.metrics,
         "seconds/train": seconds,
     }
     version = tracker.publish(
-        campaign.options.model_name, predictor, pixels_N, run_id, _version_tags(session)
+        campaign.options.model_name, predictor, learnt.golden_N, run_id, _version_tags(session)
     )
     trained = Trained(number, run_id, version.number, total, metrics)
     _log(session, trained, pictures)
@@ -86,50 +73,6 @@ def _check_ready(session: Session) -> None:
             f"{len(missing)} of {len(state.asked)} castings that campaign {name} asked for have "
             f"no label yet"
         )
-
-
-def _fit(
-    session: Session, classes: tuple[str, ...], good: str | None
-) -> tuple[Predictor, torch.Tensor, float]:
-    """The trained network, the pixels it was trained on, and its loss at the end."""
-    campaign, number = session.campaign, len(session.state.trained)
-    labelled = session.castings_to_train_on()
-    pixels_N = load_pixels(campaign.data, [c for c, _ in labelled], campaign.preprocessing)
-    targets_N = torch.tensor([classes.index(label) for _, label in labelled])
-
-    def train(purpose: str) -> tuple[Network, float]:
-        with stepping(session.context.progress, f"round {number}: {purpose}") as on_step:
-            return fit(
-                pixels_N,
-                targets_N,
-                campaign.network_spec(classes),
-                campaign.preprocessing,
-                recipe=Recipe(steps=campaign.options.steps),
-                weights=campaign.options.weights,
-                seed=seed_for(campaign.options.seed, number, purpose),
-                on_step=on_step,
-            )
-
-    networks, losses = zip(*_side_by_side(train, _purposes(campaign.strategy)), strict=True)
-    trained = networks[0] if len(networks) == 1 else Ensemble.of(networks)
-    predictor = Predictor(trained, campaign.preprocessing, classes, OperatingPoint(good))
-    return predictor, pixels_N, sum(losses) / len(losses)
-
-
-def _side_by_side(
-    train: Callable[[str], tuple[Network, float]], purposes: Sequence[str]
-) -> list[tuple[Network, float]]:
-    """What was trained for each purpose; members of an ensemble a core each, of one thread."""
-    if len(purposes) == 1:
-        return [train(purposes[0])]
-    with ThreadPoolExecutor(torch.get_num_threads(), "", use_threads, (1,)) as pool:
-        return list(pool.map(train, purposes))
-
-
-def _purposes(strategy: Strategy) -> list[str]:
-    """What each network of a round is trained for; the first draws as a lone one does."""
-    members = MEMBERS if wants_members(strategy) else 1
-    return ["train", *(f"train-{member}" for member in range(1, members))]
 
 
 def _label_metrics(state: State, predictor: Predictor) -> dict[str, float]:

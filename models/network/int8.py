@@ -12,34 +12,44 @@ here without its compiler, which takes twenty seconds per version.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import ResNet
 
 _HEADROOM = 1.5  # what is larger by this than ever before is not cut off
 _MOST, _MOST_SIGNED = 255, 127
 _LEAST = 1e-6  # a scale of 0 would be divided by
 
 
-def convolutions(backbone: ResNet) -> list[nn.Conv2d]:
-    """All but the stem."""
-    every = [module for module in backbone.modules() if isinstance(module, nn.Conv2d)]
-    return [convolution for convolution in every if convolution is not backbone.conv1]
+def runs_in_int8(stages: nn.Module) -> bool:
+    """Whether these are stages of a plain ResNet, the kind that is known here."""
+    kinds = {"BasicBlock", "Bottleneck"}
+    blocks = [block for stage in _stages(stages) for block in stage.children()]
+    plain = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Identity, nn.Sequential)
+    inner = [module for block in blocks for module in block.children()]
+    return (
+        bool(blocks)
+        and all(type(block).__name__ in kinds for block in blocks)
+        and all(type(module) in plain for module in inner)
+    )
 
 
-def largest_inputs(backbone: ResNet, run: Callable[[], object]) -> Tensor:
+def convolutions(stages: nn.Module) -> list[nn.Conv2d]:
+    """All but the stem, the first."""
+    return [module for module in stages.modules() if isinstance(module, nn.Conv2d)][1:]
+
+
+def largest_inputs(stages: nn.Module, run: Callable[[], object]) -> Tensor:
     """The largest number that each of `convolutions` is given while `run` runs, float32 `[L]`."""
-    largest_L = torch.zeros(len(convolutions(backbone)))
+    largest_L = torch.zeros(len(convolutions(stages)))
 
     def hook(index: int, given: Tensor) -> None:
         largest_L[index] = max(largest_L[index], given.max().float().cpu())
 
     hooks = [
         convolution.register_forward_pre_hook(lambda _, given, index=index: hook(index, given[0]))
-        for index, convolution in enumerate(convolutions(backbone))
+        for index, convolution in enumerate(convolutions(stages))
     ]
     run()
     for handle in hooks:
@@ -47,37 +57,47 @@ def largest_inputs(backbone: ResNet, run: Callable[[], object]) -> Tensor:
     return largest_L
 
 
-class Int8Backbone:
-    """A backbone whose filters are int8.
+class Int8Stages:
+    """Stages of a ResNet whose filters are int8.
 
     Args:
-        backbone: its batch norms are folded.
+        stages: their batch norms are folded.
         largest_L: what `largest_inputs` observed on castings of the kind to be scored.
-        level: of its input, how far normalised pixels of neighbouring levels lie apart.
-        black: of its input, how many levels black pixels lie below 0.
+        level: of the input, how far normalised pixels of neighbouring levels lie apart.
+        black: of the input, how many levels black pixels lie below 0.
     """
 
-    def __init__(self, backbone: ResNet, largest_L: Tensor, level: float, black: float) -> None:
+    def __init__(
+        self, stages: nn.Module, largest_L: Tensor, level: float, black: float
+    ) -> None:
         scales = (largest_L * (_HEADROOM / _MOST)).clamp(min=_LEAST).tolist()
         packed = {
             convolution: _Convolution.of(convolution, scale)
-            for convolution, scale in zip(convolutions(backbone), scales, strict=True)
+            for convolution, scale in zip(convolutions(stages), scales, strict=True)
         }
         self._level, self._black = level, black
-        self._stem = _Convolution.of(backbone.conv1, level, round(black))
-        self._blocks = [
-            _Block.of(cast("nn.Module", block), packed)
-            for stage in (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4)
-            for block in stage
+        stem = cast("nn.Conv2d", stages.get_submodule("conv1"))
+        self._stem = _Convolution.of(stem, level, round(black))
+        self._stages = [
+            [_Block.of(block, packed) for block in stage.children()] for stage in _stages(stages)
         ]
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Features, float32 `[N, F]`, of normalised images in channels-last order."""
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """The stages' outputs, of normalised images in channels-last order."""
         pixels = _to_bytes(images, self._level, self._black)
-        x = _pooled(self._stem.relu(pixels, self._blocks[0].scale))
-        for block, after in pairwise(self._blocks):
-            x = block(x, after.scale)
-        return self._blocks[-1](x, None).mean(dim=(2, 3), dtype=torch.float32)
+        x = _pooled(self._stem.relu(pixels, self._stages[0][0].scale))
+        outputs = []
+        blocks = [block for stage in self._stages for block in stage]
+        ends = {id(stage[-1]) for stage in self._stages}
+        for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+            x = block(x, None if after is None else after.scale)
+            if id(block) in ends:
+                outputs.append(x.float() * (1.0 if after is None else after.scale))
+        return outputs
+
+
+def _stages(stages: nn.Module) -> list[nn.Module]:
+    return [module for name, module in stages.named_children() if name.startswith("layer")]
 
 
 @dataclass(frozen=True)

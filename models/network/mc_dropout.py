@@ -34,35 +34,30 @@ def pass_masks(passes: int, features: int, dropout: float, seed: int) -> Tensor:
 
 
 def posterior(
-    features_N_F: Tensor,
-    weight_C_F: Tensor,
-    bias_C: Tensor,
-    masks_K_F: Tensor,
-    temperature: float = 1.0,
+    features_N_F: Tensor, weight_K_C_F: Tensor, bias_K_C: Tensor, temperature: float = 1.0
 ) -> Tensor:
-    """Class probabilities of every pass, `probs_N_K_C`.
+    """Class probabilities of every pass, `probs_N_K_C`, given the head of each.
 
     A matrix product adds up in another order where its kernels are not filled. Castings and passes
     are padded to whole ones, or the last bits of a casting would depend on how many were with it,
     and on the number of threads.
     """
-    weights_KC_F = pass_weights(weight_C_F, masks_K_F)
-    return posterior_of(features_N_F, weights_KC_F, len(masks_K_F), bias_C, temperature)
+    return posterior_of(features_N_F, packed(weight_K_C_F), bias_K_C, temperature)
 
 
-def pass_weights(weight_C_F: Tensor, masks_K_F: Tensor) -> Tensor:
-    """The last layer of every pass, float64 `[K·C, F]`, rows padded to whole kernels."""
-    weights_KC_F = (masks_K_F.double().unsqueeze(1) * weight_C_F.double()).flatten(0, 1)
-    return pad(weights_KC_F, (0, 0, 0, -len(weights_KC_F) % _COLUMNS))
+def packed(weight_K_C_F: Tensor) -> Tensor:
+    """The heads of all passes as one matrix, float64 `[K·C, F]`, rows padded to whole kernels."""
+    weight_KC_F = weight_K_C_F.double().flatten(0, 1)
+    return pad(weight_KC_F, (0, 0, 0, -len(weight_KC_F) % _COLUMNS))
 
 
 def posterior_of(
-    features_N_F: Tensor, padded_KC_F: Tensor, passes: int, bias_C: Tensor, temperature: float
+    features_N_F: Tensor, packed_KC_F: Tensor, bias_K_C: Tensor, temperature: float
 ) -> Tensor:
-    """`posterior`, where `pass_weights` are known already."""
-    count, classes = len(features_N_F), len(bias_C)
+    """`posterior`, where the heads are `packed` already."""
+    count, (passes, classes) = len(features_N_F), bias_K_C.shape
     padded_N_F = pad(features_N_F.double(), (0, 0, 0, -count % _ROWS))
-    logits_N_KC = (padded_N_F @ padded_KC_F.T)[:count, : passes * classes]
-    logits_N_K_C = logits_N_KC.unflatten(1, (passes, classes)) + bias_C.double()
+    logits_N_KC = (padded_N_F @ packed_KC_F.T)[:count, : passes * classes]
+    logits_N_K_C = logits_N_KC.unflatten(1, (passes, classes)) + bias_K_C.double()
     probs_N_K_C: Tensor = (logits_N_K_C / temperature).softmax(dim=-1)
     return probs_N_K_C

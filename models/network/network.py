@@ -1,100 +1,137 @@
-"""The network: a backbone that is run once per casting, and a linear head behind dropout.
+"""The network: backbones that are run once per casting, and linear heads behind dropout.
 
-The backbone maps images to features `[N, F]`; the head is one matrix, kept apart because K dropout
-passes differ only there (`models.network.mc_dropout`).
+A casting's pooled stages depend on the backbone alone and are kept; features are those, as the
+pool standardises them. Of one member, a pass drops features before the head. The passes of an
+ensemble are its members' heads (Lakshminarayanan 2017), on one backbone or on one each; so
+whatever reads a posterior does not know which kind it has.
 """
 
 import copy
-from contextlib import nullcontext
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from models.images import Preprocessing
-from models.network.backbone import build_backbone, fold_batch_norms
-from models.network.device import autocast, precision, scoring_precision
-from models.network.int8 import Int8Backbone, convolutions, largest_inputs
+from models.network.backbone import Backbone
 from models.network.mc_dropout import pass_masks
 from models.network.spec import NetworkSpec
+from models.network.standardise import Standardisation
+
+Heads = tuple[Tensor, Tensor]
+"""Weight `[K, C, F]` and bias `[K, C]` of K passes, on the CPU."""
 
 
 class Network(nn.Module):
-    """Backbone and head; `forward` gives the logits `[N, C]` of the pass without dropout.
-
-    `int8` runs the backbone, in a twin `for_inference` that can.
-    """
-
-    largest_inputs: Tensor  # of convolutions, at most, float32 `[L]`; 0 until observed
+    """Backbones, the standardisation of each, and heads."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        backbone = build_backbone(spec.backbone, spec.channels)
-        self.feature_count = backbone.fc.in_features
-        backbone.fc = nn.Identity()
-        self.backbone = backbone
-        self.head = nn.Linear(self.feature_count, spec.classes)
-        self.register_buffer("largest_inputs", torch.zeros(len(convolutions(backbone))))
-        self.int8: Int8Backbone | None = None
+        backbones = [Backbone(spec) for _ in range(spec.backbones)]
+        self.backbones = nn.ModuleList(backbones)
+        self.pooled_count = sum(backbone.pooled_count for backbone in backbones)
+        own = backbones[0].pooled_count
+        self.standardisations = nn.ModuleList(Standardisation(own) for _ in backbones)
+        self.heads = nn.ModuleList(nn.Linear(own, spec.classes) for _ in range(spec.members))
+
+    @classmethod
+    def of_members(cls, members: Sequence["Network"]) -> "Network":
+        """Networks of one member each as an ensemble in eval mode; one backbone is shared."""
+        first = members[0].backbone
+        shared = all(member.backbone is first for member in members)
+        backbones = 1 if shared else len(members)
+        with torch.device("meta"):
+            spec = replace(members[0].spec, members=len(members), backbones=backbones)
+            joined = cls(spec)
+        joined.backbones = nn.ModuleList([m.backbone for m in members[:backbones]])
+        joined.standardisations = nn.ModuleList(
+            [member.standardisation for member in members[:backbones]]
+        )
+        joined.heads = nn.ModuleList([member.head for member in members])
+        return joined.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits `[N, C]` of normalised images `[N, channels, size, size]`."""
-        logits: Tensor = self.head(self.features(images))
+        """Logits `[N, C]` of the first member without dropout, of normalised images."""
+        logits: Tensor = self.head(self.standardisation(self.backbone(images)))
         return logits
 
-    def features(self, images: Tensor) -> Tensor:
-        """Backbone output, float32 `[N, F]`."""
-        images = images.contiguous(memory_format=torch.channels_last)
-        dtype = self.backbone.conv1.weight.dtype
-        if self.int8 is not None:
-            return self.int8(images)
-        mixed = dtype == torch.float32  # a twin `for_inference` may be bf16 throughout
-        with autocast(images.device) if mixed else nullcontext():
-            features: Tensor = self.backbone(images.to(dtype))
-        return features.float()
+    @property
+    def backbone(self) -> Backbone:
+        """The only backbone, or the first member's."""
+        first = self.backbones[0]
+        assert isinstance(first, Backbone)  # noqa: S101 -- for the type
+        return first
+
+    @property
+    def standardisation(self) -> Standardisation:
+        """Of `backbone`."""
+        first = self.standardisations[0]
+        assert isinstance(first, Standardisation)  # noqa: S101 -- for the type
+        return first
+
+    @property
+    def head(self) -> nn.Linear:
+        """The only head, or the first member's."""
+        first = self.heads[0]
+        assert isinstance(first, nn.Linear)  # noqa: S101 -- for the type
+        return first
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """Pooled stages of all backbones, float32 `[N, P]`, of normalised images."""
+        return torch.cat([backbone(images) for backbone in self.backbones], dim=1)
+
+    def features(self, pooled_N_P: Tensor) -> Tensor:
+        """Features `[N, F]`, float32 on the CPU, of what `pooled` gave."""
+        parts = pooled_N_P.tensor_split(len(self.backbones), dim=1)
+        standardised = zip(self.standardisations, parts, strict=True)
+        return torch.cat([standardise(part) for standardise, part in standardised], dim=1)
 
     @property
     def device(self) -> torch.device:
-        """Where it lies."""
-        return self.head.weight.device
+        """Where its backbones lie."""
+        return self.backbone.device
 
     @property
     def precision(self) -> str:
-        """`int8`, `bf16` or `fp32`: what the backbone computes in."""
-        return precision(self.device) if self.int8 is None else "int8"
+        """`int8`, `bf16` or `fp32`: what its backbones compute in."""
+        return self.backbone.precision
 
-    @torch.no_grad()
-    def observe_activations(self, images: Tensor) -> None:
-        """Note how large the inputs of convolutions get on normalised castings, in eval mode."""
-        self.largest_inputs.copy_(largest_inputs(self.backbone, lambda: self.features(images)))
+    def plain_heads(self) -> Heads:
+        """Those whose mean is the pass without dropout: the head, or all members'."""
+        weight_K_C_F = torch.stack([h.weight.detach().cpu() for h in self.linear_heads()])
+        bias_K_C = torch.stack([h.bias.detach().cpu() for h in self.linear_heads()])
+        if self.spec.backbones == 1:
+            return weight_K_C_F, bias_K_C
+        blocks = torch.eye(len(weight_K_C_F)).reshape(len(weight_K_C_F), 1, -1, 1)
+        return (blocks * weight_K_C_F.unsqueeze(2)).flatten(2), bias_K_C
 
-    def readout(self) -> tuple[Tensor, Tensor]:
-        """Weight `[C, F]` and bias `[C]` of the last layer, on the CPU."""
-        return self.head.weight.detach().cpu(), self.head.bias.detach().cpu()
+    def pass_heads(self, passes: int, seed: int) -> Heads:
+        """Those of K dropout passes; of an ensemble its members', whatever is asked for."""
+        weight_K_C_F, bias_K_C = self.plain_heads()
+        if self.spec.members > 1:
+            return weight_K_C_F, bias_K_C
+        masks_K_F = pass_masks(passes, weight_K_C_F.shape[2], self.spec.dropout, seed)
+        return weight_K_C_F * masks_K_F.unsqueeze(1), bias_K_C.expand(passes, -1)
 
-    def pass_masks(self, passes: int, seed: int) -> Tensor:
-        """The dropout masks `[K, F]` of K passes."""
-        return pass_masks(passes, self.feature_count, self.spec.dropout, seed)
-
-    def plain_masks(self) -> Tensor:
-        """The mask `[1, F]` of the pass without dropout."""
-        return torch.ones(1, self.feature_count)
+    def linear_heads(self) -> list[nn.Linear]:
+        """Its heads, one per member."""
+        return [head for head in self.heads if isinstance(head, nn.Linear)]
 
     def for_inference(self, preprocessing: Preprocessing) -> "Network":
-        """Its twin in eval mode that answers sooner, and is neither trained nor saved.
+        """Its twin whose backbones answer sooner, which is neither trained nor saved."""
+        twins = [b.for_inference(preprocessing) for b in self.backbones if isinstance(b, Backbone)]
+        return self.on(nn.ModuleList(twins))
 
-        Batch norms are folded into their convolutions. Then the backbone is run in int8, where its
-        activations were observed and the processor is made for bytes. Where it is run in bf16 its
-        weights are kept so: a lone casting would wait for them to be converted.
-        """
-        if not any(isinstance(module, nn.BatchNorm2d) for module in self.modules()):
-            return self
-        twin = copy.deepcopy(self).eval()
-        for module in list(twin.modules()):
-            fold_batch_norms(module)
-        if scoring_precision(self.device) == "int8" and self.largest_inputs.any():
-            levels = preprocessing.level, preprocessing.black
-            twin.int8 = Int8Backbone(twin.backbone, self.largest_inputs, *levels)
-        if precision(self.device) == "bf16":
-            twin.backbone.bfloat16()
-        return twin.eval().to(memory_format=torch.channels_last)
+    def with_heads(self, heads: Sequence[nn.Linear]) -> "Network":
+        """The same backbones with other heads; nothing is copied."""
+        twin = copy.copy(self)
+        twin._modules = {**self._modules, "heads": nn.ModuleList(heads)}  # noqa: SLF001
+        return twin
+
+    def on(self, backbones: nn.ModuleList) -> "Network":
+        """The same heads on other backbones; nothing is copied."""
+        twin = copy.copy(self)
+        twin._modules = {**self._modules, "backbones": backbones}  # noqa: SLF001
+        return twin

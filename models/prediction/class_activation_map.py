@@ -1,36 +1,27 @@
 """Where on a casting the verdict comes from: a class activation map of the very same weights.
 
-The head is linear behind a global average pool, so the logit of a class is the mean, over the
-cells of the backbone's last map, of what the head makes of each cell (Zhou 2016, section 2).
-Nothing is approximated: a cell's value is the logit that a casting made of such cells alone would
-get.
-
-The backbone's own map is coarse, 4 x 4 for 128 pixels. Its last stage is therefore computed
-without its stride, with filters spread apart instead (Yu & Koltun 2016). That lays three more
-grids of cells between those of the backbone's own, which stay as they are: each is what the
-network makes of the casting moved by some pixels. It was never trained to average over those, so
-they are levelled to the mean of its own grid: the mean of the map is the verdict's logit again.
+The head is linear on pooled stages, so the logit of a class is a sum over the cells of all stages
+(Zhou 2016, section 2, for the mean alone). A channel's mean is shared out as its cells have it;
+its maximum belongs to the cell that has it; its deviation is shared out by the cells' squared
+distances from the mean, which is what it is made of. Stages are brought to cells of `STRIDE`
+pixels and added up; the mean of the map is the logit of the pass without dropout, exactly.
 `benchmarks.explain` holds the maps against masks of defects.
 """
 
-import copy
 from dataclasses import dataclass
-from itertools import product
 
 import torch
-from torch import Tensor, nn
-from torchvision.models import ResNet
+from torch import Tensor
+from torch.nn import functional
 
 from models.evaluation.operating_point import verdicts
 from models.images import normalise
-from models.network.device import autocast
-from models.network.ensemble import Ensemble
+from models.network.backbone import Backbone
 from models.network.network import Network
+from models.network.standardise import Standardisation
 from models.prediction.predictor import Predictor
 
-OWN_STRIDE = 32  # pixels of the input between two cells of the backbone's own map
-DILATED = (4,)  # the stages without stride: each halves the way to the next cell
-STRIDE = OWN_STRIDE >> len(DILATED)
+STRIDE = 8  # pixels of the network's input between two cells of a map
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,6 @@ def explain(predictor: Predictor, pixels: Tensor) -> Explanation:
         against, speaks_for = good, next(c for c in order if c != good)
         probability = float(1 - probs_1_C[0, good])
     maps_C_H_W = logit_maps(predictor, pixels.unsqueeze(0))[0]
-    maps_C_H_W += (_logits(predictor, features_1_F)[0] - maps_C_H_W.mean((1, 2)))[:, None, None]
     log_odds_HW = maps_C_H_W[speaks_for] - maps_C_H_W[against]
     row, column = divmod(int(log_odds_HW.argmax()), log_odds_HW.shape[1])
     size = predictor.preprocessing.size
@@ -79,29 +69,22 @@ def explain(predictor: Predictor, pixels: Tensor) -> Explanation:
     )
 
 
-def logit_maps(
-    predictor: Predictor, pixels_N: Tensor, dilated: tuple[int, ...] = DILATED
-) -> Tensor:
+def logit_maps(predictor: Predictor, pixels_N: Tensor) -> Tensor:
     """Logits of every cell, float32 `[N, C, H, W]`, divided by the temperature.
 
-    The mean over the cells is the logit of the pass without dropout; of an ensemble the map is the
-    mean over its members. The last stages, `dilated`, are computed without their strides.
+    The mean over the cells is the logit of the pass without dropout; of an ensemble both are the
+    mean over its members.
     """
     network = predictor.network
-    members = network.networks() if isinstance(network, Ensemble) else [network]
     images = normalise(pixels_N, predictor.preprocessing).to(predictor.device)
-    images = images.contiguous(memory_format=torch.channels_last)
+    features_N_F = predictor.embed(pixels_N)
     with torch.inference_mode():
-        maps = [_member_maps(member, images, dilated) for member in members]
-    return torch.stack(maps).mean(dim=0) / predictor.operating.temperature
-
-
-def _logits(predictor: Predictor, features_N_F: Tensor) -> Tensor:
-    """Logits `[N, C]` that verdicts rest on, which maps in another precision miss by a little."""
-    weight_C_F, bias_C = predictor.network.readout()
-    members = predictor.network.spec.members  # whose logits the product adds up
-    logits_N_C = (features_N_F @ weight_C_F.T + bias_C) / members
-    return logits_N_C / predictor.operating.temperature
+        weight_K_C_F, bias_K_C = network.plain_heads()
+        weight_C_F, bias_C = weight_K_C_F.mean(dim=0), bias_K_C.mean(dim=0)
+        logits_N_C = features_N_F @ weight_C_F.T + bias_C
+        maps_N_C_H_W = torch.stack(_maps_of_backbones(network, images, weight_C_F)).sum(dim=0)
+        missing_N_C = logits_N_C - maps_N_C_H_W.mean(dim=(2, 3))
+    return (maps_N_C_H_W + missing_N_C[:, :, None, None]) / predictor.operating.temperature
 
 
 def nearest_cells(count: int, size: int, stride: int = STRIDE) -> Tensor:
@@ -111,40 +94,60 @@ def nearest_cells(count: int, size: int, stride: int = STRIDE) -> Tensor:
     return (place / stride + 0.5).long().clamp(max=cells - 1)
 
 
-def _member_maps(network: Network, images: Tensor, dilated: tuple[int, ...]) -> Tensor:
-    backbone = undecimated(network.backbone, dilated)
-    with autocast(images.device):
-        x = backbone.maxpool(backbone.relu(backbone.bn1(backbone.conv1(images))))
-        features = backbone.layer4(backbone.layer3(backbone.layer2(backbone.layer1(x))))
-    weight_C_F, bias_C = network.readout()
-    maps_N_C_H_W = torch.einsum("cf,nfhw->nchw", weight_C_F, features.float().cpu())
-    return levelled(maps_N_C_H_W + bias_C.reshape(-1, 1, 1), 1 << len(dilated))
+def _maps_of_backbones(network: Network, images: Tensor, weight_C_F: Tensor) -> list[Tensor]:
+    """What each backbone's cells add to the logits, `[N, C, H, W]`, up to a constant per class."""
+    size = -(-images.shape[-1] // STRIDE)
+    strides, statistics = network.spec.strides, network.spec.statistics
+    found = []
+    weights = weight_C_F.tensor_split(len(network.backbones), dim=1)
+    for backbone, standardisation, weight in zip(
+        network.backbones, network.standardisations, weights, strict=True
+    ):
+        assert isinstance(backbone, Backbone)  # noqa: S101 -- for the type
+        assert isinstance(standardisation, Standardisation)  # noqa: S101 -- for the type
+        stages = [stage.float().cpu() for stage in backbone.maps(images)]
+        widths = [stage.shape[1] for stage in stages for _ in statistics]
+        shares = iter(standardisation.on_pooled(weight).split(widths, dim=1))
+        maps = [
+            _at_stride(
+                sum((_spread(stage, next(shares), name) for name in statistics), torch.zeros(1)),
+                stride,
+                size,
+            )
+            for stage, stride in zip(stages, strides, strict=True)
+        ]
+        found.append(torch.stack(maps).sum(dim=0))
+    return found
 
 
-def levelled(maps_N_C_H_W: Tensor, grids: int) -> Tensor:
-    """Maps whose interleaved grids, `grids` each way, all have the mean of the first."""
-    maps_N_C_H_W = maps_N_C_H_W.clone()
-    wanted = maps_N_C_H_W[..., ::grids, ::grids].mean(dim=(-2, -1), keepdim=True)
-    for row, column in product(range(grids), repeat=2):
-        grid = maps_N_C_H_W[..., row::grids, column::grids]
-        grid += wanted - grid.mean(dim=(-2, -1), keepdim=True)
-    return maps_N_C_H_W
+def _spread(stage_N_F_H_W: Tensor, weight_C_F: Tensor, statistic: str) -> Tensor:
+    """What a statistic of a stage adds to the logits, by cell, `[N, C, H, W]`; the mean counts."""
+    cells = stage_N_F_H_W.flatten(2)
+    if statistic == "maximum":
+        largest = cells.amax(dim=2, keepdim=True)
+        first = functional.one_hot(cells.argmax(dim=2), cells.shape[2])
+        cells = largest * first * cells.shape[2]
+    elif statistic == "deviation":
+        squared = (cells - cells.mean(dim=2, keepdim=True)).square()
+        variance = squared.mean(dim=2, keepdim=True)
+        cells = squared / variance.clamp(min=1e-12).sqrt()
+    spread: Tensor = torch.einsum("cf,nfl->ncl", weight_C_F, cells)
+    return spread.unflatten(2, stage_N_F_H_W.shape[2:])
 
 
-def undecimated(backbone: ResNet, stages: tuple[int, ...]) -> ResNet:
-    """A backbone on the same tensors whose stages keep the resolution that they are given.
-
-    A filter that stood after a stride reaches as far over the photograph as before.
-    """
-    tensors = {id(tensor): tensor for tensor in [*backbone.parameters(), *backbone.buffers()]}
-    twin = copy.deepcopy(backbone, tensors)  # the modules are copied, the tensors shared
-    spread = 1
-    for stage in stages:
-        for module in twin.get_submodule(f"layer{stage}").modules():
-            if isinstance(module, nn.Conv2d):
-                after = spread if module.stride != (1, 1) else 2 * spread
-                reach = module.kernel_size[0] // 2 * after
-                module.stride, module.dilation = (1, 1), (after, after)
-                module.padding = (reach, reach)
-        spread *= 2
-    return twin
+def _at_stride(maps_N_C_H_W: Tensor, stride: int, size: int) -> Tensor:
+    """Maps of cells that lie `stride` pixels apart, at `size` cells a side, `STRIDE` apart."""
+    if stride < STRIDE:
+        step = STRIDE // stride
+        return functional.avg_pool2d(
+            maps_N_C_H_W, step + 1, step, step // 2, count_include_pad=False
+        )[..., :size, :size]
+    times = stride // STRIDE
+    height, width = maps_N_C_H_W.shape[2:]
+    wide = functional.interpolate(
+        maps_N_C_H_W,
+        (times * (height - 1) + 1, times * (width - 1) + 1),
+        mode="bilinear",
+        align_corners=True,
+    )
+    return functional.pad(wide, (0, times - 1, 0, times - 1), mode="replicate")[..., :size, :size]

@@ -6,8 +6,8 @@ function of weights, pixels, passes and seed: the same in any minibatch, order a
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from typing import TypedDict, cast
 
@@ -19,7 +19,6 @@ from models import uncertainty
 from models.evaluation.operating_point import OperatingPoint, verdicts
 from models.images import Preprocessing, normalise
 from models.network import mc_dropout
-from models.network.ensemble import Ensemble
 from models.network.network import Network
 
 MINIBATCH = 64
@@ -55,10 +54,11 @@ class Scores:
 class Predictor:
     """A network in eval mode and everything that turns its output into answers."""
 
-    network: Network | Ensemble
+    network: Network
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     operating: OperatingPoint
+    start: Mapping[str, str] = field(default_factory=dict)  # `name` and `sha256` of its start
 
     @property
     def device(self) -> torch.device:
@@ -76,19 +76,42 @@ class Predictor:
         good = self.operating.good
         return None if good is None else self.classes.index(good)
 
-    def embed(self, pixels_N: Tensor) -> Tensor:
-        """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""
+    def pool(self, pixels_N: Tensor) -> Tensor:
+        """Pooled stages `[N, P]` on the CPU of uint8 `[N, channels, size, size]`.
+
+        They depend on the backbone and the preprocessing alone, hence are kept (`space`).
+        """
         with torch.inference_mode():
             chunks = pixels_N.split(MINIBATCH) if len(pixels_N) else ()
-            minibatches = [self._backbone(chunk) for chunk in chunks]
-        return torch.cat([torch.empty(0, self.network.feature_count), *minibatches])
+            minibatches = [self._pooled(chunk) for chunk in chunks]
+        return torch.cat([torch.empty(0, self.network.pooled_count), *minibatches])
+
+    def features(self, pooled_N_P: Tensor) -> Tensor:
+        """Features before the head, float32 `[N, F]`, of pooled stages."""
+        with torch.inference_mode():
+            return self.network.features(pooled_N_P)
+
+    def embed(self, pixels_N: Tensor) -> Tensor:
+        """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""
+        return self.features(self.pool(pixels_N))
+
+    @cached_property
+    def space(self) -> str:
+        """What pooled stages of this kind are kept under, in hexadecimal.
+
+        Backbones, preprocessing and precision: whatever has all of them in common shares them.
+        """
+        spec = self.network.spec
+        digests = [backbone.sha256 for backbone in self._twin.backbones]
+        facts = (digests, spec.strides, spec.statistics, self.preprocessing, self.precision)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def deterministic(self, embeddings_N_F: Tensor) -> Tensor:
         """Class probabilities `[N, C]` without dropout; of an ensemble, its members' mean."""
-        weight_C_F, bias_C = self.network.readout()
-        head = weight_C_F, bias_C, self.network.plain_masks(), self.operating.temperature
+        heads = self.network.plain_heads()
         with torch.inference_mode():
-            return mc_dropout.posterior(embeddings_N_F, *head).mean(dim=1)
+            probs_N_P_C = mc_dropout.posterior(embeddings_N_F, *heads, self.operating.temperature)
+            return probs_N_P_C.mean(dim=1)
 
     def score(self, pixels_N: Tensor, passes: int, seed: int) -> Scores:
         """Everything about N castings, uint8 `[N, channels, size, size]`."""
@@ -96,23 +119,22 @@ class Predictor:
 
     def score_embeddings(self, embeddings_N_F: Tensor, passes: int, seed: int) -> Scores:
         """Everything about N castings whose features are known."""
-        padded_KC_F, plain, drawn = self._pass_weights(passes, seed)
-        _, bias_C = self.network.readout()
+        packed_KC_F, bias_K_C, plain = self._pass_heads(passes, seed)
         with torch.inference_mode():
             probs_N_PK_C = mc_dropout.posterior_of(
-                embeddings_N_F, padded_KC_F, plain + drawn, bias_C, self.operating.temperature
+                embeddings_N_F, packed_KC_F, bias_K_C, self.operating.temperature
             )
-            plain_N_P_C, probs_N_K_C = probs_N_PK_C.split([plain, drawn], dim=1)
+            plain_N_P_C, probs_N_K_C = probs_N_PK_C[:, :plain], probs_N_PK_C[:, plain:]
             return Scores(embeddings_N_F, plain_N_P_C.mean(dim=1), probs_N_K_C)
 
     @torch.inference_mode()
-    def answers(self, contents: Sequence[bytes], results: Scores) -> list[Answer]:
-        """The service's row for each casting, in the order given."""
+    def answers(self, castings: Sequence[str], results: Scores) -> list[Answer]:
+        """The service's row for each casting, by id, in the order given."""
         probs_N_K_C, probs_N_C = results.probs_N_K_C, results.deterministic_N_C
         verdict_N = verdicts(probs_N_C, self.good, self.operating.threshold)
         errors = uncertainty.bald_standard_error(probs_N_K_C).tolist()
         columns: dict[str, list[object]] = {
-            "casting": [hashlib.sha256(data).hexdigest() for data in contents],
+            "casting": list(castings),
             "label": [self.classes[c] for c in verdict_N.tolist()],
             "probabilities": self._by_class(probs_N_C),
             "entropy": uncertainty.entropy(probs_N_C).tolist(),
@@ -131,28 +153,27 @@ class Predictor:
     def _by_class(self, probs_N_C: Tensor) -> list[object]:
         return [dict(zip(self.classes, row, strict=True)) for row in probs_N_C.tolist()]
 
-    def _backbone(self, pixels_N: Tensor) -> Tensor:
-        """Features of one minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
+    def _pooled(self, pixels_N: Tensor) -> Tensor:
+        """Pooled stages of one minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
         count = len(pixels_N)
         images = normalise(pixels_N, self.preprocessing).to(self.device)
         if count == 1 and self.precision == "fp32":
             images = pad(images, (0, 0, 0, 0, 0, 0, 0, 1))
-        return self._twin.features(images)[:count].cpu()
+        return self._twin.pooled(images)[:count].cpu()
 
     @cached_property
-    def _twin(self) -> Network | Ensemble:
-        """Runs the backbone: before a version is written as after it has been read."""
+    def _twin(self) -> Network:
+        """Runs the backbones: before a version is written as after it has been read."""
         return self.network.for_inference(self.preprocessing)
 
     @cached_property
-    def _pass_weights(self) -> Callable[[int, int], tuple[Tensor, int, int]]:
-        """The last layers of a request's passes; those of the latest requests are kept."""
-        return lru_cache(maxsize=2)(partial(_last_layers, self.network))
+    def _pass_heads(self) -> Callable[[int, int], tuple[Tensor, Tensor, int]]:
+        """The heads of a request's passes; those of the latest requests are kept."""
+        return lru_cache(maxsize=2)(partial(_heads, self.network))
 
 
-def _last_layers(network: Network | Ensemble, passes: int, seed: int) -> tuple[Tensor, int, int]:
-    """`mc_dropout.pass_weights` without dropout and with it, and how many of either."""
-    plain_P_F, masks_K_F = network.plain_masks(), network.pass_masks(passes, seed)
-    weight_C_F, _ = network.readout()
-    both = mc_dropout.pass_weights(weight_C_F, torch.cat([plain_P_F, masks_K_F]))
-    return both, len(plain_P_F), len(masks_K_F)
+def _heads(network: Network, passes: int, seed: int) -> tuple[Tensor, Tensor, int]:
+    """The heads without dropout and with it, packed, their biases, how many are without."""
+    plain, drawn = network.plain_heads(), network.pass_heads(passes, seed)
+    weight_PK_C_F, bias_PK_C = (torch.cat(pair) for pair in zip(plain, drawn, strict=True))
+    return mc_dropout.packed(weight_PK_C_F), bias_PK_C, len(plain[0])

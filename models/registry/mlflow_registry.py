@@ -34,7 +34,10 @@ _ORIGIN = "exported.json"  # in an exported folder: the `Version` that it is
 _PICKLES = frozenset(
     {".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pt2", ".pth"}
 )  # what comes under other names is never opened either
-_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
+_REQUIREMENTS = (
+    "mlflow", "numpy", "pandas", "pillow", "safetensors", "scipy", "threadpoolctl", "timm", "torch",
+    "torchvision",
+)  # fmt: skip
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -102,10 +105,12 @@ class MlflowRegistry:
             return _version(self._client.get_model_version_by_alias(name, alias))
         return None
 
-    def load(self, version: Version) -> Predictor:
-        """Download a version and let it prove itself."""
+    def load(
+        self, version: Version, backbones: version_folder.Backbones | None = None
+    ) -> Predictor:
+        """Download a version and let it prove itself; it shares one of `backbones` if it can."""
         with tempfile.TemporaryDirectory() as temporary:
-            return load_folder(_download(version, Path(temporary)))
+            return load_folder(_download(version, Path(temporary)), backbones)
 
     def export(self, version: Version, folder: Path) -> None:
         """Download all of a version, let it prove itself, and note in the folder which one it is.
@@ -185,7 +190,7 @@ def save(predictor: Predictor, golden_N: Tensor, folder: Path, description: Mode
         )
 
 
-def load_folder(folder: Path) -> Predictor:
+def load_folder(folder: Path, backbones: version_folder.Backbones | None = None) -> Predictor:
     """Load an exported version: an MLflow model folder, or the data folder inside it."""
     pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in _PICKLES)
     if pickles:
@@ -195,7 +200,7 @@ def load_folder(folder: Path) -> Predictor:
     inner = folder / _DATA
     if inner.is_dir() and inner.resolve() != folder.resolve() / _DATA:
         raise VersionError(f"{folder}: {_DATA} is a link out of the version")
-    return version_folder.read(inner if inner.is_dir() else folder)
+    return version_folder.read(inner if inner.is_dir() else folder, backbones)
 
 
 def origin(folder: Path) -> Version | None:

@@ -4,6 +4,7 @@ A copy of this module, and of those it stands on, is packed into each version un
 own (`models.registry.packing`); service and jobs never run that copy.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ class CastingModel:
             chunk = contents[start : start + MINIBATCH]
             pixels = [decode(data, self.predictor.preprocessing) for data in chunk]
             scores = self.predictor.score(torch.stack(pixels), passes, seed)
-            rows += self.predictor.answers(chunk, scores)
+            castings = [hashlib.sha256(data).hexdigest() for data in chunk]
+            rows += self.predictor.answers(castings, scores)
         return pd.DataFrame(rows, columns=list(Answer.__annotations__))
 
 

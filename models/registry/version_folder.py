@@ -1,39 +1,49 @@
 """A model version as a folder: safetensors and JSON, complete, and able to prove itself.
 
-    model.json           format number, network, preprocessing, classes, operating point
-    weights.safetensors  the network
-    golden.safetensors   some castings at model size and the probabilities they had when written
+    model.json           format number, network, preprocessing, classes, operating point, start
+    backbone.safetensors the backbones, known by their SHA-256
+    head.safetensors     what standardises their pooled stages, and the heads
+    golden.safetensors   some castings at model size and what they were given when written
 
 Nothing is unpickled and no code is run. A folder of an unknown format number is refused, and so is
-one that holds anything else, or a link to somewhere else.
+one that holds anything else, or a link to somewhere else. Up to format 4 there was one file of
+weights, of a network whose features were the means of its last stage.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.errors import VersionError
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
+from models.network.backbone import digest_of
 from models.network.device import best_device
-from models.network.ensemble import blank
+from models.network.network import Network
 from models.network.spec import NetworkSpec
+from models.network.standardise import Standardisation
 from models.prediction.predictor import Predictor
 
-FORMAT = 4  # of the files, and of how photographs become the pixels that it was trained on
-_FORMAT_OF_TRUNKS = 3  # the same, but for a backbone whose tensors are called `trunk`
-FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
+FORMAT = 5  # of the files, and of how photographs become the pixels that it was trained on
+_OLDER = (3, 4)
+FILES = frozenset({
+    "model.json", "backbone.safetensors", "head.safetensors", "golden.safetensors",
+})  # fmt: skip
+_OLDER_FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
 GOLDEN_CASTINGS = 8
 _GOLDEN_PASSES = 8
 _GOLDEN_SEED = 0
 _TOLERANCES = {"fp32": 1e-4, "bf16": 0.03, "int8": 0.03}  # of probabilities
 _TOLERANCE_ELSEWHERE = 0.1  # written in one precision, checked in another; 0.08 was seen
+
+Backbones = MutableMapping[str, nn.ModuleList]
+"""Backbones that are in memory and have proved themselves, by what they are known by."""
 
 
 def write(predictor: Predictor, golden_N: Tensor, folder: Path) -> None:
@@ -42,87 +52,180 @@ def write(predictor: Predictor, golden_N: Tensor, folder: Path) -> None:
         raise VersionError("0 golden castings; a version needs at least 1 to prove itself by")
     folder.mkdir(parents=True, exist_ok=True)
     golden = golden_N[:GOLDEN_CASTINGS].contiguous()
-    scores = predictor.score(golden, _GOLDEN_PASSES, _GOLDEN_SEED)
+    pooled_N_P = predictor.pool(golden)
+    scores = predictor.score_embeddings(
+        predictor.features(pooled_N_P), _GOLDEN_PASSES, _GOLDEN_SEED
+    )
+    backbone, head = _split(predictor.network.state_dict())
     description = {
         "format": FORMAT,
         "network": asdict(predictor.network.spec),
         "preprocessing": asdict(predictor.preprocessing),
         "classes": list(predictor.classes),
         "operating": asdict(predictor.operating),
+        "start": predictor.start,
+        "backbone_sha256": digest_of(backbone),
         "golden_precision": predictor.precision,
     }
     (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n")
-    weights = {k: v.cpu().contiguous() for k, v in predictor.network.state_dict().items()}
-    (folder / "weights.safetensors").write_bytes(save(weights))  # save_file would make mode 0600
+    # save_file would make mode 0600
+    (folder / "backbone.safetensors").write_bytes(save(backbone))
+    (folder / "head.safetensors").write_bytes(save(head))
     tensors = {
         "pixels": golden,
+        "pooled": pooled_N_P,
         "deterministic": scores.deterministic_N_C.float(),
         "posterior": scores.probs_N_K_C.float(),
     }
     (folder / "golden.safetensors").write_bytes(save(tensors))
 
 
-def read(folder: Path) -> Predictor:
-    """Read a version and let it prove itself on its golden castings, or raise VersionError."""
+def read(folder: Path, backbones: Backbones | None = None) -> Predictor:
+    """Read a version and let it prove itself on its golden castings, or raise VersionError.
+
+    A version whose backbone is among `backbones` shares it, and only its head has to prove itself;
+    else its backbone joins them.
+    """
     try:
-        _check_files(folder)
-        description = json.loads((folder / "model.json").read_text())
-        _check_format(description, folder)
-        weights = load_file(folder / "weights.safetensors")
-        if description["format"] == _FORMAT_OF_TRUNKS:
-            weights = {name.replace("trunk.", "backbone.", 1): weights[name] for name in weights}
-        predictor = _predictor(description, weights)
+        description = _description(folder)
+        network, shared = _network(description, folder, {} if backbones is None else backbones)
+        predictor = _predictor(description, network)
         golden = load_file(folder / "golden.safetensors")
-        _self_check(predictor, golden, str(description["golden_precision"]), folder)
+        pooled_N_P = golden["pooled"] if shared else predictor.pool(golden["pixels"])
+        precision = str(description["golden_precision"])
+        _self_check(predictor, pooled_N_P, golden, precision, folder)
     except VersionError:
         raise
     except Exception as error:  # a damaged version can break anything on the way
         raise VersionError(f"{folder}: not a readable model version: {error}") from error
+    if backbones is not None:
+        backbones.setdefault(_known_by(description), network.backbones)
     return predictor
 
 
-def _check_files(folder: Path) -> None:
+def _split(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The tensors of backbones, and all others."""
+    kept = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    backbone = {name: value for name, value in kept.items() if name.startswith("backbones.")}
+    return backbone, {name: value for name, value in kept.items() if name not in backbone}
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    """What `model.json` says, brought to this format, once the files are looked at."""
+    names = {path.name for path in folder.iterdir()}
+    older = "weights.safetensors" in names
+    _check_files(folder, _OLDER_FILES if older else FILES)
+    description: dict[str, Any] = json.loads((folder / "model.json").read_text())
+    known = _OLDER if older else (FORMAT,)
+    if description.get("format") not in known:
+        raise VersionError(
+            f"{folder}: model version of format {description.get('format')}, this program reads "
+            f"formats {', '.join(map(str, (*_OLDER, FORMAT)))}; use the release that wrote it"
+        )
+    if older:
+        members = description["network"].get("members", 1)
+        description["network"] |= {
+            "backbones": members, "strides": [32], "statistics": ["mean"],
+        }  # fmt: skip
+        description["preprocessing"] |= {
+            name: [description["preprocessing"][name]] for name in ("mean", "std")
+        }
+    return description
+
+
+def _known_by(description: Mapping[str, Any]) -> str:
+    network = {k: v for k, v in description["network"].items() if k not in {"classes", "dropout"}}
+    facts = (description.get("backbone_sha256"), network, description["preprocessing"])
+    return json.dumps(facts, sort_keys=True)
+
+
+def _network(
+    description: Mapping[str, Any], folder: Path, backbones: Backbones
+) -> tuple[Network, bool]:
+    """The network for inference, and whether its backbones were in memory already."""
+    given = description["network"]
+    spec = NetworkSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    older = description["format"] in _OLDER
+    shared = None if older else backbones.get(_known_by(description))
+    with torch.device("meta"):
+        network = Network(spec)
+    if shared is not None:
+        network = network.on(shared)
+        network.load_state_dict(load_file(folder / "head.safetensors"), strict=False, assign=True)
+        return network, True
+    if older:
+        tensors = _renamed(load_file(folder / "weights.safetensors"))
+    else:
+        backbone = load_file(folder / "backbone.safetensors")
+        if digest_of(backbone) != description["backbone_sha256"]:
+            raise VersionError(f"{folder}: backbone.safetensors is not the one it was written with")
+        tensors = backbone | load_file(folder / "head.safetensors")
+    network = network.to_empty(device="cpu")
+    if older:
+        for standardisation in network.standardisations:
+            neutral = Standardisation(network.backbone.pooled_count)
+            standardisation.load_state_dict(neutral.state_dict())
+    network.load_state_dict(tensors, strict=not older)
+    return network.to(best_device()).for_inference(_preprocessing(description)), False
+
+
+def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of format 3 or 4 by their names of today."""
+    renamed = {}
+    for name, value in tensors.items():
+        member, rest = "0", name.replace("trunk.", "backbone.", 1)
+        if rest.startswith("members."):
+            _, member, rest = rest.split(".", 2)
+        kind, _, tail = rest.partition(".")
+        places = {
+            "backbone": f"backbones.{member}.stages.{tail}",
+            "head": f"heads.{member}.{tail}",
+            "largest_inputs": f"backbones.{member}.largest_inputs",
+        }
+        renamed[places[kind]] = value
+    return renamed
+
+
+def _preprocessing(description: Mapping[str, Any]) -> Preprocessing:
+    given = description["preprocessing"]
+    return Preprocessing(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+
+
+def _predictor(description: Mapping[str, Any], network: Network) -> Predictor:
+    names, good = description["classes"], description["operating"]["good"]
+    if len(names) != network.spec.classes or good not in (None, *names):
+        raise ValueError(f"classes {names} with {good} as the good one do not fit the network")
+    return Predictor(
+        network=network,
+        preprocessing=_preprocessing(description),
+        classes=tuple(names),
+        operating=OperatingPoint(**description["operating"]),
+        start=description.get("start", {}),
+    )
+
+
+def _check_files(folder: Path, files: frozenset[str]) -> None:
     """Look at names only: nothing of what does not belong here is opened."""
-    besides = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    besides = sorted(path.name for path in folder.iterdir() if path.name not in files)
     if besides:
         raise VersionError(
             f"{folder}: a version holds {', '.join(sorted(FILES))} and nothing else; "
             f"remove {', '.join(besides)}"
         )
-    for name in FILES:
+    for name in files:
         if (folder / name).resolve().parent != folder.resolve():
             raise VersionError(f"{folder}: {name} is a link out of the version")
 
 
-def _check_format(description: Mapping[str, Any], folder: Path) -> None:
-    if description.get("format") not in {_FORMAT_OF_TRUNKS, FORMAT}:
-        raise VersionError(
-            f"{folder}: model version of format {description.get('format')}, this program reads "
-            f"formats {_FORMAT_OF_TRUNKS} and {FORMAT}; use the release that wrote it"
-        )
-
-
-def _predictor(description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Predictor:
-    with torch.device("meta"):
-        network = blank(NetworkSpec(**description["network"]))
-    names, good = description["classes"], description["operating"]["good"]
-    if len(names) != network.spec.classes or good not in (None, *names):
-        raise ValueError(f"classes {names} with {good} as the good one do not fit the network")
-    network = network.to_empty(device="cpu")
-    network.load_state_dict(weights)
-    preprocessing = Preprocessing(**description["preprocessing"])
-    return Predictor(
-        network=network.to(best_device()).for_inference(preprocessing),
-        preprocessing=preprocessing,
-        classes=tuple(names),
-        operating=OperatingPoint(**description["operating"]),
-    )
-
-
 def _self_check(
-    predictor: Predictor, golden: Mapping[str, Tensor], written_in: str, folder: Path
+    predictor: Predictor,
+    pooled_N_P: Tensor,
+    golden: Mapping[str, Tensor],
+    written_in: str,
+    folder: Path,
 ) -> None:
-    scores = predictor.score(golden["pixels"], _GOLDEN_PASSES, _GOLDEN_SEED)
+    embeddings_N_F = predictor.features(pooled_N_P)
+    scores = predictor.score_embeddings(embeddings_N_F, _GOLDEN_PASSES, _GOLDEN_SEED)
     same = written_in == predictor.precision
     allowed = _TOLERANCES[written_in] if same else _TOLERANCE_ELSEWHERE
     for name, probs in (
@@ -135,5 +238,6 @@ def _self_check(
                 f"{folder}: fails its self-check: {name} probabilities of the golden castings are "
                 f"off by {difference:.2g}, at most {allowed:g} is allowed"
             )
-    if float(scores.probs_N_K_C.std(dim=1).max()) == 0:
+    heads = predictor.network.linear_heads()
+    if heads[0].weight.any() and float(scores.probs_N_K_C.std(dim=1).max()) == 0:
         raise VersionError(f"{folder}: fails its self-check: its dropout passes do not differ")

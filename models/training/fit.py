@@ -1,11 +1,14 @@
-"""One training from labelled pixels: the recipe, the augmentation, the loop.
+"""All weights of a network trained from labelled pixels: the recipe, the augmentation, the loop.
 
-The number of steps, not of epochs, follows from the number of labels, so that small rounds do
-not underfit, and castings that are hard to tell apart are stepped on for longer. What decides is
-the loss on the labels themselves: there is no early stopping on a validation set, which would have
-to be paid for. The same pixels, seed and number of threads give the same bits.
+The head has been fitted to what the start sees before any other weight moves, or its first
+gradients would spoil that (Kumar et al. 2022). The number of steps, not of epochs, follows from the
+number of labels, so that small rounds do not underfit, and castings that are hard to tell apart
+are stepped on for longer. What decides is the loss on the labels themselves: there is no early
+stopping on a validation set, which would have to be paid for. The same pixels, seed and number of
+threads give the same bits.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 
@@ -19,8 +22,6 @@ from models.images import Preprocessing, normalise
 from models.network.device import best_device
 from models.network.mc_dropout import draw_masks
 from models.network.network import Network
-from models.network.spec import NetworkSpec
-from models.network.weights import build
 from models.training.augmentation import augment
 from models.training.optimiser import Muon
 from models.training.recipe import Recipe
@@ -35,36 +36,35 @@ OnStep = Callable[[int, int, float], object]
 def fit(  # noqa: PLR0913 -- a training has this many inputs
     pixels_N: Tensor,
     targets_N: Tensor,
-    spec: NetworkSpec,
+    begun: Network,
     preprocessing: Preprocessing,
     *,
     recipe: Recipe,
-    weights: str,
     seed: int,
     on_step: OnStep | None = None,
 ) -> tuple[Network, float]:
-    """Train a fresh network and return it in eval mode, with the mean loss of the last tenth.
+    """Train all weights and return the network in eval mode, with the mean loss of the last tenth.
 
-    Pixels are uint8 `[N, channels, size, size]`, targets class indices, and weights those of
-    `models.network.weights.build`. `on_step` is told (position, steps, loss) after each step; one
-    that holds the peak leaves the position where it is.
+    Pixels are uint8 `[N, channels, size, size]`, targets class indices; `begun` has one member and
+    stays as it is. `on_step` is told (position, steps, loss) after each step; one that holds the
+    peak leaves the position where it is.
 
     Raises:
-        DataError: there are no labels, or the starting weights cannot be had.
+        DataError: there are no labels.
     """
     if len(targets_N) == 0:
         raise DataError("0 castings to train on; at least 1 label is needed")
     generator = torch.Generator().manual_seed(seed)
     device = best_device()
-    network = build(spec, weights, generator).to(device).train()
-    weights_C = loss_weights(targets_N, spec.classes)
+    network = copy.deepcopy(begun).to(device, memory_format=torch.channels_last).train()
+    weights_C = loss_weights(targets_N, network.spec.classes)
     pace = Pace.of(recipe, targets_N, weights_C)
     optimiser = Muon(network, recipe.weight_decay)
     class_weights = weights_C.to(device)
     for rows in _minibatches(len(targets_N), recipe.minibatch, generator):
         images = normalise(pixels_N[rows], preprocessing).to(device)
-        features_BF = network.features(augment(images, recipe, generator))
-        mask_BF = draw_masks(len(rows), features_BF.shape[1], spec.dropout, generator).to(device)
+        features_BF = network.features(network.pooled(augment(images, recipe, generator)))
+        mask_BF = draw_masks(*features_BF.shape, network.spec.dropout, generator).to(device)
         logits_BC = network.head(features_BF * mask_BF)
         loss = functional.cross_entropy(logits_BC, targets_N[rows].to(device), class_weights)
         optimiser.zero_grad()
@@ -81,7 +81,7 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     unweight(network, weights_C)
     network.eval()
     observed = pixels_N[:: math.ceil(len(pixels_N) / _OBSERVED)]
-    network.observe_activations(normalise(observed, preprocessing).to(device))
+    network.backbone.observe_activations(normalise(observed, preprocessing).to(device))
     tail = pace.losses[-max(1, len(pace.losses) // 10) :]
     return network, sum(tail) / len(tail)
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-BLOCK = 64  # filters; every ResNet has a multiple of it
+BLOCK = 64  # filters; every ResNet has a multiple of it; AdamW takes what is none
 MOMENTUM = 0.9
 _ITERATIONS = 5
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan et al.: singular values end at 0.7 to 1.2
@@ -29,8 +29,9 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(self, network: nn.Module, weight_decay: float) -> None:
-        filters = [p for p in network.parameters() if p.ndim == _FILTERS]
-        others = [p for p in network.parameters() if p.ndim != _FILTERS]
+        filters = [p for p in network.parameters() if _in_blocks(p)]
+        others = [p for p in network.parameters() if not _in_blocks(p)]
+        filters = filters or [torch.zeros(BLOCK, 1, 1, 1)]  # a group of none is refused
         super().__init__(filters, {"lr": 0.0, "weight_decay": weight_decay})
         for parameter in filters:
             self.state[parameter]["momentum"] = torch.zeros_like(parameter)
@@ -48,6 +49,11 @@ class Muon(torch.optim.Optimizer):
         for filters, direction, root in zip(group["params"], ahead, roots, strict=True):
             scale = _OF_ADAM * math.sqrt(max(BLOCK, filters[0].numel()))
             blocks(filters).baddbmm_(root, direction, beta=kept, alpha=-rate * scale)
+
+
+def _in_blocks(parameter: Tensor) -> bool:
+    """Whether these are filters in whole blocks; those of some families are not."""
+    return parameter.ndim == _FILTERS and len(parameter) % BLOCK == 0
 
 
 def _ahead(filters: Tensor, momentum: Tensor) -> Tensor:

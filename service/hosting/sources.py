@@ -4,6 +4,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from mlflow import MlflowClient
 
@@ -12,6 +13,7 @@ from models.prediction.predictor import Predictor
 from models.registry import mlflow_registry
 from models.registry.mlflow_registry import MlflowRegistry
 from models.registry.version import ALIAS, Version
+from models.registry.version_folder import Backbones
 
 FOLDER_NUMBER = "0"  # of a folder that does not say; MLflow counts from 1
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@:]+)(@(?P<alias>[^/@:]+)|/(?P<number>\d{1,9}))")
@@ -64,6 +66,7 @@ class RegistrySource:
         self.name = name
         self._alias = alias
         self._number = number
+        self._backbones: Backbones = WeakValueDictionary()
 
     @cached_property
     def _registry(self) -> MlflowRegistry:
@@ -88,8 +91,8 @@ class RegistrySource:
         return self._registry.find(self.name, number)
 
     def load(self, version: Version) -> Predictor:
-        """Download it."""
-        return self._registry.load(version)
+        """Download it; versions of one start share its backbone in memory."""
+        return self._registry.load(version, self._backbones)
 
 
 class FolderSource:

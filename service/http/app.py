@@ -5,13 +5,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from models.embeddings import EmbeddingStore
 from models.prediction.predictor import Answer
 from service.hosting.model_host import ModelHost
 from service.hosting.sources import Source
@@ -26,7 +27,7 @@ from service.metrics.counters import Counters
 from service.middleware.request_log import note
 from service.refusals import NotNow, Refusal, TooSlow
 from service.scoring.batch_scheduler import MAX_MINIBATCH
-from service.scoring.request import ScoreRequest
+from service.scoring.request import ScoreRequest, Unknown
 from service.scoring.scorer import Scorer
 from service.settings import Settings
 
@@ -98,7 +99,8 @@ def open_app(settings: Settings, source: Source) -> InspectorApp:
     """The app of a worker that serves versions of that source."""
     counters = Counters()
     host = ModelHost(source, settings.pinned, MAX_MINIBATCH, counters)
-    scorer = Scorer(settings.max_pixels, counters)
+    embeddings = EmbeddingStore(settings.embeddings, settings.embeddings_bytes)
+    scorer = Scorer(settings.max_pixels, counters, embeddings)
     admission = Admission(settings.max_waiting, settings.max_in_flight_bytes)
     app = create_app()
     app.state.inspector = AppState(settings, host, scorer, counters, admission)
@@ -110,14 +112,15 @@ async def score(request: Request, state: State) -> Response:
     binary = wants_binary(request.headers.get("accept", ""))
     score_form = partial(_score, binary=binary)
     served, content, rows = await _in_time(request, state, FIELDS, score_form)
-    state.counters.scored(served.version.number, rows)
-    note(version=served.version.number, castings=len(rows))
+    answers = [cast("Answer", row) for row in rows if "unknown" not in row]
+    state.counters.scored(served.version.number, answers)
+    note(version=served.version.number, castings=len(answers))
     return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
 
 
 async def _score(
     state: AppState, form: ScoreRequest, *, binary: bool
-) -> tuple[Served, bytes, list[Answer]]:
+) -> tuple[Served, bytes, list[Answer | Unknown]]:
     served = await _wanted_version(state.host, form)
     return served, *await state.scorer.score(served, form, binary=binary)
 

@@ -30,6 +30,8 @@ from service.settings import Settings
 FIELDS = tuple(ScoreForm.model_fields)
 EXPLAIN_FIELDS = tuple(ExplainForm.model_fields)
 _MAX_FIELD_BYTES = 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_REPEATED = ("images", "known")
 _DIGITS = re.compile(r"[0-9]{1,30}")
 
 
@@ -124,7 +126,7 @@ class _Parts:
             raise BadInput("a part has no name")
         self._name = _text(options[b"name"])
         self._file_name = _text(options[b"filename"]) if b"filename" in options else None
-        if self._name == "images":
+        if self._name in _REPEATED and (self._name == "images" or self._name in self.allowed):
             if len(self.images) == self.max_images:
                 raise TooLarge(f"at most {self.max_images} images per request; send several")
         elif self._name not in self.allowed:
@@ -142,6 +144,8 @@ class _Parts:
     def on_part_end(self) -> None:
         if self._name == "images":
             self.images.append(Upload(self._file_name or "", bytes(self._data)))
+        elif self._name == "known":
+            self.images.append(Upload("", b"", known=_casting(_text(bytes(self._data)))))
         else:
             self.fields[self._name] = _text(bytes(self._data))
         self._data = bytearray()  # an image is not held twice while the next one comes
@@ -153,13 +157,19 @@ class _Parts:
 _CALLBACKS = [name for name in vars(_Parts) if name.startswith("on_")]
 
 
+def _casting(text: str) -> str:
+    if not _SHA256.fullmatch(text):
+        raise BadInput(f"known={text[:80]!r}: the SHA-256 of a casting's bytes in hexadecimal")
+    return text
+
+
 def _text(data: bytes) -> str:
     return data.decode("utf-8", errors="replace")
 
 
 def _request(parts: _Parts) -> ScoreRequest:
     if not parts.images:
-        raise BadInput("no images; send at least one part named images")
+        raise BadInput("no images; send at least one part named images, or known")
     fields = parts.fields
     version = fields.get("model_version")
     if version is not None:

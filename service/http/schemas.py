@@ -10,6 +10,7 @@ from service.hosting.model_host import RegistryState
 from service.refusals import BadImage
 from service.scoring import request
 
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Number = Annotated[str, Field(pattern="^[0-9]+$", description="default: the current one")]
 
 
@@ -43,13 +44,20 @@ class CastingRow(_Body):
     variation_ratio: float
 
 
+class UnknownRow(_Body):
+    """A casting that was said to be known and is not; the tensors have no row for it."""
+
+    casting: str
+    unknown: str = Field(description="what to do about it")
+
+
 class ScoreBody(_Body):
     """The answer of POST /score; castings stand in the order sent."""
 
     model: ModelName
     passes: int
     seed: int
-    castings: list[CastingRow]
+    castings: list[CastingRow | UnknownRow]
     posterior: list[list[list[float]]] | None = Field(None, description="[N, K, C], if included")
     embedding: list[list[float]] | None = Field(None, description="[N, F], if included")
 
@@ -59,8 +67,8 @@ class PreprocessingBody(_Body):
 
     size: int
     channels: int
-    mean: float
-    std: float
+    mean: list[float] = Field(description="of each channel, of pixels in 0..1")
+    std: list[float]
 
 
 class ModelBody(ModelName):
@@ -99,7 +107,14 @@ class NoModelBody(ErrorBody):
 class ScoreForm(_Body):
     """What POST /score takes."""
 
-    images: list[bytes] = Field(min_length=1, description="the part is repeated, once per image")
+    images: list[bytes] = Field(
+        default_factory=list, description="the part is repeated, once per image"
+    )
+    known: list[_Sha256] = Field(
+        default_factory=list,
+        description="in the place of an image, repeated: the SHA-256 of a casting that was "
+        "embedded before; its row says `unknown` where it was not. At least one of both",
+    )
     passes: int = Field(request.DEFAULT_PASSES, ge=1, le=request.MAX_PASSES)
     seed: int = Field(request.DEFAULT_SEED, ge=0, le=request.MAX_SEED)
     model_version: _Number | SkipJsonSchema[None] = None

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from models.prediction.predictor import Answer
 from service.hosting.version_cache import Served
-from service.scoring.request import ScoreRequest
+from service.scoring.request import ScoreRequest, Unknown
 
 
 def body(
     served: Served,
     request: ScoreRequest,
-    rows: Sequence[Answer],
+    rows: Sequence[Answer | Unknown],
     included: Sequence[Mapping[str, Tensor]],
     *,
     binary: bool,

@@ -1,7 +1,10 @@
 """What a client asks to be scored, and the chunks in which minibatches take it."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypedDict
 
 DEFAULT_PASSES = 50
 MAX_PASSES = 1000
@@ -12,10 +15,19 @@ INCLUDABLE = ("posterior", "embedding")
 
 @dataclass(frozen=True)
 class Upload:
-    """One image as it was sent; the name is the client's, and only ever repeated to it."""
+    """One image as it was sent, or in its place the id of a casting that is `known`.
+
+    The name is the client's, and only ever repeated to it.
+    """
 
     name: str
     data: bytes
+    known: str = ""
+
+    @cached_property
+    def casting(self) -> str:
+        """The casting's id."""
+        return self.known or hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,13 @@ class ScoreRequest:
             Chunk(self, self.images[first : first + size], first)
             for first in range(0, len(self.images), size)
         ]
+
+
+class Unknown(TypedDict):
+    """The row of a casting that was said to be known and is not."""
+
+    casting: str
+    unknown: str
 
 
 @dataclass(frozen=True)

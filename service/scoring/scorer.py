@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from models.embeddings import EmbeddingStore
 from models.network.device import use_threads
 from models.prediction.predictor import Answer
 from service.hosting.version_cache import Served
@@ -14,23 +15,25 @@ from service.refusals import BadInput
 from service.scoring.batch_scheduler import MAX_MINIBATCH, BatchScheduler
 from service.scoring.encoding import body
 from service.scoring.minibatch import score_minibatch
-from service.scoring.request import ScoreRequest
+from service.scoring.request import ScoreRequest, Unknown
 
 T = TypeVar("T")
 
 
 class Scorer:
-    """The threads of a worker; images of more than `max_pixels` are bad."""
+    """The threads of a worker; images of more than `max_pixels` are bad, embeddings are kept."""
 
-    def __init__(self, max_pixels: int, counters: Counters) -> None:
-        compute = partial(score_minibatch, max_pixels=max_pixels, counters=counters)
+    def __init__(self, max_pixels: int, counters: Counters, embeddings: EmbeddingStore) -> None:
+        compute = partial(
+            score_minibatch, embeddings=embeddings, max_pixels=max_pixels, counters=counters
+        )
         self._scheduler = BatchScheduler(compute)
         self._threads = ThreadPoolExecutor(self._scheduler.cores, "compute", use_threads, (1,))
         self._free = asyncio.Semaphore(self._scheduler.cores)
 
     async def score(
         self, served: Served, request: ScoreRequest, *, binary: bool
-    ) -> tuple[bytes, list[Answer]]:
+    ) -> tuple[bytes, list[Answer | Unknown]]:
         """The body of the answer to a request, and the rows in it.
 
         Raises:

@@ -1,0 +1,56 @@
+"""A linear head fitted to its optimum on features that stay as they are.
+
+L2 logistic regression (scikit-learn, L-BFGS) in float64 on one thread: the same features and
+labels give the same bits. There are more features than labels, so it is fitted in the space that
+the labelled castings span, where the optimum lies.
+"""
+
+import math
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+PENALTY = 0.03  # on weights, per casting's loss, for features of length 1 (docs/benchmarks/learner.md)
+_ITERATIONS = 1000
+_TOLERANCE = 1e-8
+
+
+def fit_head(
+    features_M_F: Tensor, targets_M: Tensor, classes: int
+) -> tuple[Tensor, Tensor]:
+    """Weight `[C, F]` and bias `[C]`, float32, of the head for labelled castings.
+
+    Each class present has the same share of the loss. A class that no label names gets the mean
+    weights and the odds of a class that was missed so often. Features have a mean square of 1.
+    """
+    length = math.sqrt(features_M_F.shape[1])
+    counts_C = torch.bincount(targets_M, minlength=classes).double()
+    present = torch.nonzero(counts_C).flatten()
+    weight_C_F = torch.zeros(classes, features_M_F.shape[1], dtype=torch.float64)
+    bias_C = -torch.log1p(counts_C.sum()) * torch.ones(classes, dtype=torch.float64)
+    bias_C[present] = 0.0
+    if len(present) > 1:
+        weight_P_F, bias_P = _optimum(features_M_F.double() / length, targets_M)
+        weight_C_F[present] = weight_P_F / length
+        bias_C += bias_P.mean()
+        bias_C[present] = bias_P
+    return weight_C_F.float(), bias_C.float()
+
+
+def _optimum(features_M_F: Tensor, targets_M: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights `[P, F]` and biases `[P]` of the classes present, each summing to 0 over classes."""
+    with threadpool_limits(limits=1):
+        left, singular, basis_R_F = np.linalg.svd(features_M_F.numpy(), full_matrices=False)
+        kept = singular > singular[0] * 1e-9
+        coordinates_M_R = left[:, kept] * singular[kept]
+        model = LogisticRegression(
+            C=1 / PENALTY, class_weight="balanced", max_iter=_ITERATIONS, tol=_TOLERANCE
+        ).fit(coordinates_M_R, targets_M.numpy())
+        weight_P_F = model.coef_ @ basis_R_F[kept]
+    weight, bias = torch.from_numpy(weight_P_F), torch.from_numpy(model.intercept_)
+    if len(weight) == 1:  # scikit-learn keeps one row for two classes
+        return torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    return weight - weight.mean(dim=0), bias - bias.mean()
