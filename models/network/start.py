@@ -199,7 +199,7 @@ def _load(
         given[key] = value
         given[key.replace(".", "_", 1)] = value  # timm flattens the first dot of some families
     wanted = backbone.stages.state_dict()
-    if spec.channels == 1:
+    if spec.channels == 1 and wanted:
         _make_grey(given, list(wanted), mean, std)
     counters = {key for key in wanted if key.endswith("num_batches_tracked")}
     needed = wanted.keys() - counters

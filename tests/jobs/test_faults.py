@@ -15,13 +15,13 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.adapters import ledger_tables
-from jobs.campaign import contact_sheet, train
+from jobs.campaign import contact_sheet
 from jobs.campaign.ports import Context
 from jobs.campaign.run import run
 from jobs.options import RunOptions
 from models.errors import OutageError
 from models.evaluation import figures
-from tests.jobs.fakes import FakeContext, tiny_fit, write_castings
+from tests.jobs.fakes import FakeContext, see_little, write_castings
 
 
 class Killed(BaseException):
@@ -31,7 +31,7 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither training nor drawing nor the disk is what is tried here."""
-    monkeypatch.setattr(train, "fit", tiny_fit)
+    see_little(monkeypatch)
     monkeypatch.setattr(figures, "png", lambda _: b"png")
     monkeypatch.setattr(contact_sheet, "draw_sheet", lambda *_: None)
     for name in ("confusion_matrix", "reliability_diagram", "learning_curves"):
