@@ -1,0 +1,94 @@
+"""What a comparison's claim rests on, in words and numbers: measure, labels, seeds and splits."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.campaign.ports import Ledger
+from jobs.compare.curves import Curves
+from jobs.compare.options import BY_PART, CompareOptions
+from jobs.compare.statistics import LEVEL, Comparison, of_the_curve
+from jobs.datasets.inventory import parts_placed
+
+STATISTIC = "mean of the curve, labels on a linear axis, from the second training on"
+
+
+def evidence(curves: Curves, found: Comparison, split: Mapping[str, Any]) -> dict[str, Any]:
+    """What is tested, how often, and how probable a false claim is."""
+    labels_T = curves.labels_T[of_the_curve(curves.labels_T)]
+    return {
+        "measure": curves.measure,
+        "statistic": STATISTIC,
+        "labels_from": int(labels_T[0]),
+        "labels_to": int(labels_T[-1]),
+        "seeds": found.seeds,
+        "comparisons": found.comparisons,
+        "shortfall": found.shortfall,
+        "false_claim": _false_claim(found, split),
+    }
+
+
+def split_of(ledger: Ledger, options: CompareOptions) -> dict[str, Any]:
+    """Which split the seeds have, and how many parts of each class stand on its test side.
+
+    `test_parts` has the counts of each seed; it is empty where the data set gives the split.
+    """
+    own = options.campaign.split == BY_PART
+    campaigns = {campaign.seed: campaign for campaign in options.campaigns()}
+    test_parts = {}
+    for seed, campaign in campaigns.items():
+        placed = parts_placed(ledger, campaign).values()
+        counts = Counter(part.stratum for part in placed if part.side == "test")
+        test_parts[str(seed)] = dict(sorted(counts.items()))
+    return {
+        "split": options.campaign.split,
+        "says": "every seed has its own split by part, shared by its strategies"
+        if own
+        else "all seeds share one test side, so that nothing is known of other parts",
+        "test_parts": {seed: counts for seed, counts in test_parts.items() if counts},
+    }
+
+
+def rests_on(result: Mapping[str, Any]) -> str:
+    """What the claim rests on, and how probable a false one is."""
+    of = result["evidence"]
+    labels = f"{of['labels_from']} to {of['labels_to']} labels"
+    counts = f"{_count(of['comparisons'], 'comparison')}, {_count(of['seeds'], 'paired seed')}"
+    return f"Tested: {of['measure']}, {of['statistic']} ({labels}); {counts}; {of['false_claim']}."
+
+
+def splits_in_words(result: Mapping[str, Any]) -> str:
+    """Which split the seeds have, and how large its test side is."""
+    split = result["split"]
+    said = [split["says"].capitalize(), _test_parts(split)]
+    return f"{'; '.join(filter(None, said))}."
+
+
+def _test_parts(split: Mapping[str, Any]) -> str:
+    """How many parts of each class a test side has, the fewest and the most of all seeds."""
+    seen: dict[str, list[int]] = defaultdict(list)
+    for counts in split["test_parts"].values():
+        for name, count in counts.items():
+            seen[name].append(count)
+    ranges = [
+        f"{min(n)} {name}" if min(n) == max(n) else f"{min(n)} to {max(n)} {name}"
+        for name, n in seen.items()
+    ]
+    return f"parts on a test side: {', '.join(ranges)}" if ranges else ""
+
+
+def _false_claim(found: Comparison, split: Mapping[str, Any]) -> str:
+    if found.shortfall is not None:
+        return "nothing is claimed, so no claim is false; every number only describes"
+    if not found.comparisons:
+        return "one strategy alone: nothing is claimed"
+    whose = "these parts, split anew" if split["split"] == BY_PART else "this one test side"
+    return (
+        f"the probability of one or more false claims among these comparisons is at most "
+        f"{1 - LEVEL:.0%} (Holm), if the mean of the seeds' differences is about normal; "
+        f"that holds for {whose}, and for a measure that was chosen before looking"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
