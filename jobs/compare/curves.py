@@ -92,7 +92,8 @@ def beside_the_constant(
 def _constant(measure: str, trained: Trained) -> float | None:
     if measure == AUROC:
         return 0.5  # of one probability for all castings, whatever it is
-    return trained.metrics.get(measure.replace("test/", _CONSTANT))
+    kind, _, name = measure.partition("/")
+    return trained.metrics.get(f"{_CONSTANT}{name}") if kind == "test" else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
