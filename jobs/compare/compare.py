@@ -63,6 +63,8 @@ def _check_data(context: Context, campaigns: Sequence[RunOptions]) -> None:
     before anything is trained.
     """
     first = look_up(context, campaigns[0])
+    if first.options.split == BY_PART and any(c.side == "test" for c in first.data.castings):
+        context.say("the split that the data set gives is not used; --split given keeps it")
     for options in {(c.split, c.split_seed): c for c in campaigns}.values():
         sides = first.sides
         if options.split_seed != first.options.split_seed:

@@ -11,6 +11,9 @@ from jobs.compare.statistics import LEVEL, Comparison, of_the_curve
 from jobs.datasets.inventory import parts_placed
 
 STATISTIC = "mean of the curve, labels on a linear axis, from the second training on"
+_OWN = "every seed has its own split by part, shared by its strategies"
+_SHARED = "all seeds share one test side, so that nothing is known of other parts"
+_UNNAMED = "the data name no parts, so each casting is its own, and copies may stand on both sides"
 
 
 def evidence(curves: Curves, found: Comparison, split: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,28 +36,35 @@ def split_of(ledger: Ledger, options: CompareOptions) -> dict[str, Any]:
 
     `test_parts` has the counts of each seed; it is empty where the data set gives the split.
     """
-    own = options.campaign.split == BY_PART
     campaigns = {campaign.seed: campaign for campaign in options.campaigns()}
-    test_parts = {}
-    for seed, campaign in campaigns.items():
-        placed = parts_placed(ledger, campaign).values()
-        counts = Counter(part.stratum for part in placed if part.side == "test")
-        test_parts[str(seed)] = dict(sorted(counts.items()))
+    placed = {str(seed): parts_placed(ledger, c) for seed, c in campaigns.items()}
+    counts = {
+        seed: Counter(part.stratum for part in parts.values() if part.side == "test")
+        for seed, parts in placed.items()
+    }
+    says = _SHARED if options.campaign.split != BY_PART else _OWN
+    keys = {part for parts in placed.values() for part in parts}
+    if keys and keys <= ledger.seen(options.campaign.source).keys():
+        says = f"{says}; {_UNNAMED}"
     return {
         "split": options.campaign.split,
-        "says": "every seed has its own split by part, shared by its strategies"
-        if own
-        else "all seeds share one test side, so that nothing is known of other parts",
-        "test_parts": {seed: counts for seed, counts in test_parts.items() if counts},
+        "says": says,
+        "test_parts": {seed: dict(sorted(n.items())) for seed, n in counts.items() if n},
     }
 
 
 def rests_on(result: Mapping[str, Any]) -> str:
     """What the claim rests on, and how probable a false one is."""
     of = result["evidence"]
-    labels = f"{of['labels_from']} to {of['labels_to']} labels"
+    labels = f"{span_in_words(of)} labels"
     counts = f"{_count(of['comparisons'], 'comparison')}, {_count(of['seeds'], 'paired seed')}"
     return f"Tested: {of['measure']}, {of['statistic']} ({labels}); {counts}; {of['false_claim']}."
+
+
+def span_in_words(of: Mapping[str, Any]) -> str:
+    """The labels that the curve's mean is over."""
+    first, last = of["labels_from"], of["labels_to"]
+    return str(last) if first == last else f"{first} to {last}"
 
 
 def splits_in_words(result: Mapping[str, Any]) -> str:

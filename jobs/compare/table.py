@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.compare.curves import ACCURACY
-from jobs.compare.evidence import rests_on, splits_in_words
+from jobs.compare.evidence import rests_on, span_in_words, splits_in_words
 from jobs.compare.statistics import LEVEL
 
 INTERVAL = f"{LEVEL:.0%} t interval"
@@ -41,7 +41,7 @@ def _strategies(result: Mapping[str, Any]) -> list[str]:
     reference, constant = result["reference"], result["constant_classifier"]
     columns = [
         "strategy",
-        f"{of['measure']}, mean from {of['labels_from']} to {of['labels_to']} labels",
+        f"{of['measure']}, mean over {span_in_words(of)} labels",
         f"difference to {reference} ({INTERVAL})",
         "p (Holm)",
         "supported",

@@ -112,9 +112,8 @@ def test_every_seed_is_split_anew_before_anything_runs_and_the_result_says_so(
         return in_process(fake, [])(campaigns)
 
     result = compare(fake.open(), options, looks)
-    assert result["split"]["says"] == (
-        "every seed has its own split by part, shared by its strategies"
-    )
+    assert result["split"]["says"].startswith("every seed has its own split by part, shared by")
+    assert "the data name no parts" in result["split"]["says"]
     assert result["split"]["test_parts"] == {str(s): {"def": 4, "ok": 4} for s in range(3)}
 
 
@@ -128,9 +127,25 @@ def test_a_split_that_the_data_gives_is_kept_only_if_that_is_asked_for(
     kept = compare(fake.open(), given, in_process(fake, []))
     assert kept["split"]["says"].startswith("all seeds share one test side")
     assert kept["split"]["test_parts"] == {}
+    assert not any("is not used" in line for line in fake.said)
     resplit = compare(fake.open(), small_comparison(data), in_process(fake, []))
+    assert "the split that the data set gives is not used; --split given keeps it" in fake.said
     assert resplit["split"]["test_parts"]["0"] == {"def": 3, "ok": 3}  # a fifth of 13 each
     assert _test_parts(fake, small_comparison(data).campaigns()[0]) != _given_test(fake, given)
+
+
+def test_parts_that_the_data_name_are_held_out_whole(fake: FakeContext, tmp_path: Path):
+    write_castings(tmp_path / "castings", {"ok": 20, "def": 20})
+    rows = [
+        f"castings/{kind}/{n:03d}.png,{kind},{kind}-{n // 2}"
+        for kind in ("ok", "def")
+        for n in range(20)
+    ]
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("\n".join(["path,label,part", *rows]))
+    split = compare(fake.open(), small_comparison(manifest), in_process(fake, []))["split"]
+    assert split["says"] == "every seed has its own split by part, shared by its strategies"
+    assert split["test_parts"] == {"0": {"def": 2, "ok": 2}, "1": {"def": 2, "ok": 2}}
 
 
 def test_a_class_with_a_single_part_to_train_on_is_refused_before_anything_runs(

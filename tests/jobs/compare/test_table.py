@@ -68,7 +68,7 @@ def cells(text: str, first: str) -> list[str]:
 def test_a_row_has_the_claim_first_and_what_describes_after_it():
     text = markdown(result())
     columns = cells(text, "strategy")
-    assert columns[1] == "test/balanced_accuracy, mean from 40 to 80 labels"
+    assert columns[1] == "test/balanced_accuracy, mean over 40 to 80 labels"
     assert cells(text, "`bald`") == [
         "`bald`",
         "0.7",
