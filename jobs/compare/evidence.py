@@ -7,7 +7,7 @@ from typing import Any
 from jobs.campaign.ports import Ledger
 from jobs.compare.curves import Curves
 from jobs.compare.options import BY_PART, CompareOptions
-from jobs.compare.statistics import LEVEL, Comparison, of_the_curve
+from jobs.compare.statistics import LEVEL, Comparison, curve_mean, of_the_curve
 from jobs.datasets.inventory import parts_placed
 
 STATISTIC = "mean of the curve, labels on a linear axis, from the second training on"
@@ -28,7 +28,16 @@ def evidence(curves: Curves, found: Comparison, split: Mapping[str, Any]) -> dic
         "comparisons": found.comparisons,
         "shortfall": found.shortfall,
         "false_claim": _false_claim(found, split),
+        "not_above_constant": _not_above_constant(curves, found),
     }
+
+
+def _not_above_constant(curves: Curves, found: Comparison) -> list[str]:
+    """The strategies whose curve is in the mean no better than always saying one class."""
+    if curves.constant_T is None:
+        return []
+    constant = float(curve_mean(curves.labels_T, curves.constant_T[None])[0])
+    return [row.strategy for row in found.rows if row.curve <= constant]
 
 
 def split_of(ledger: Ledger, options: CompareOptions) -> dict[str, Any]:
@@ -58,7 +67,10 @@ def rests_on(result: Mapping[str, Any]) -> str:
     of = result["evidence"]
     labels = f"{span_in_words(of)} labels"
     counts = f"{_count(of['comparisons'], 'comparison')}, {_count(of['seeds'], 'paired seed')}"
-    return f"Tested: {of['measure']}, {of['statistic']} ({labels}); {counts}; {of['false_claim']}."
+    said = f"Tested: {of['measure']}, {of['statistic']} ({labels}); {counts}; {of['false_claim']}."
+    if not of["not_above_constant"]:
+        return said
+    return f"{said} No better than the constant classifier: {', '.join(of['not_above_constant'])}."
 
 
 def span_in_words(of: Mapping[str, Any]) -> str:

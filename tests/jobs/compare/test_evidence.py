@@ -1,5 +1,6 @@
 """What a comparison says of its claim."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,22 @@ def test_in_one_sentence():
     text = rests_on({"evidence": said(1, 2, BY_PART)})
     assert text.startswith("Tested: test/auroc, mean of the curve, labels on a linear axis, from")
     assert "(40 to 80 labels); 1 comparison, 1 paired seed; nothing" in text
+
+
+def test_who_is_no_better_than_the_constant_classifier_is_named():
+    labels, constant = np.array([20.0, 40.0, 60.0]), np.array([0.8, 0.8, 0.8])
+    values = {
+        "random": np.array([[0.9, 0.7, 0.8]]),  # its first training does not count
+        "bald": np.array([[0.7, 0.8, 0.8]]),
+        "badge": np.array([[0.7, 0.8, 0.9]]),
+    }
+    curves = Curves("test/accuracy", labels, values, "random", constant)
+    found = evidence(curves, compare(curves), BY_PART)
+    assert found["not_above_constant"] == ["random", "bald"]
+    text = rests_on({"evidence": found})
+    assert text.endswith("No better than the constant classifier: random, bald.")
+    without = evidence(replace(curves, constant_T=None), compare(curves), BY_PART)
+    assert without["not_above_constant"] == []
 
 
 def test_the_size_of_test_sides_is_told_with_its_range():

@@ -34,6 +34,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "comparisons": 1,
         "shortfall": None,
         "false_claim": "at most 5%",
+        "not_above_constant": [],
     }
     base = {
         "claim": "supported differences: bald +0.1",
