@@ -29,9 +29,10 @@ from mlflow.artifacts import download_artifacts  # noqa: E402
 from jobs import progress  # noqa: E402
 from jobs.adapters.environment import ledger_url  # noqa: E402
 from jobs.adapters.ledger import Ledger  # noqa: E402
+from jobs.compare.curves import Curves, gather  # noqa: E402
 from jobs.compare.figure import Panel, learning_bands  # noqa: E402
-from jobs.compare.report import markdown  # noqa: E402
-from jobs.compare.statistics import NO_CLAIM, SEEDS_TO_CLAIM, Band, Curves, band, gather  # noqa: E402
+from jobs.compare.statistics import NO_CLAIM, SEEDS_TO_CLAIM, Band, band  # noqa: E402
+from jobs.compare.table import markdown  # noqa: E402
 from jobs.datasets.reader import read_data_set  # noqa: E402
 from jobs.datasets.split import leaked_test_castings  # noqa: E402
 from jobs.options import RunOptions  # noqa: E402

@@ -42,7 +42,7 @@ class Comparison:
     castings: Callable[[Path, Path], Path]
     strategies: str
     seeds: str
-    measure: str = "test/accuracy"
+    measure: str = "test/balanced_accuracy"
     steps: int = 40
 
 

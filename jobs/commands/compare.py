@@ -17,6 +17,8 @@ from jobs.compare.options import CompareOptions
 _OWN = CompareOptions()
 _OF_CAMPAIGNS = {k: v for k, v in asdict(_OWN.campaign).items() if k not in {"strategy", "seed"}}
 _HELP = {
+    "split": "by-part: every seed has its own; given: all seeds share one test side.",
+    "split_seed": "Of the split by part; with by-part a seed's number is added.",
     "model_name": "Registered model in MLflow, not the one that production serves.",
     "campaign": "What the campaigns' names begin with; auto: compare and the data set.",
 }
@@ -41,7 +43,7 @@ def _flags_of_run() -> Iterator[click.Parameter]:
 _FLAGS = [
     _flag("strategies", "Names, comma-separated."),
     _flag("seeds", "Numbers and ranges: 0-9 or 0,3,5-7."),
-    _flag("measure", "Metric of a round to compare."),
+    _flag("measure", "What claims rest on: balanced-accuracy, auroc, or any metric of a round."),
     _flag("target", "Value that labels are counted up to; auto: 0.95, or random's last."),
     _flag("jobs", "Worker processes; 0: one a core.", click.IntRange(0)),
     *_flags_of_run(),

@@ -5,22 +5,28 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from jobs.compare.statistics import Band, Floats
+from jobs.compare.curves import Floats
+from jobs.compare.statistics import Band
 from models.evaluation.figures import plain
 
 _LINES = ("-", "--", ":")  # of the first ten curves, of the next ten, ...
 _BANDS = 7  # more that overlap tell nothing
+_CONSTANT = "constant classifier"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves with their bands over the labels `[T]`; `zero` draws the line of no difference."""
+    """Curves with their bands over the labels `[T]`; `zero` draws the line of no difference.
+
+    `constant_T` is drawn below them: what the classifier has that always says one class.
+    """
 
     title: str
     measure: str
     labels_T: Floats
     bands: Mapping[str, Band]
     zero: bool = False
+    constant_T: Floats | None = None
 
 
 def learning_bands(panels: Sequence[Panel], title: str, note: str, *, same_y: bool) -> Figure:
@@ -41,6 +47,8 @@ def learning_bands(panels: Sequence[Panel], title: str, note: str, *, same_y: bo
     for axis, panel in zip(axes, panels, strict=True):
         if panel.zero:
             axis.axhline(0, color="grey", linestyle=":")
+        if panel.constant_T is not None:
+            axis.plot(panel.labels_T, panel.constant_T, "-.", color="black", label=_CONSTANT)
         for name, band in panel.bands.items():
             colour, line = looks[name]
             x_T = panel.labels_T
@@ -52,6 +60,6 @@ def learning_bands(panels: Sequence[Panel], title: str, note: str, *, same_y: bo
         axis.set_ylabel(plain(panel.measure))
         axis.grid(alpha=0.3)
     lines = {line.get_label(): line for axis in axes for line in axis.get_lines()}
-    shown = [lines[plain(name)] for name in names]
+    shown = [lines[name] for name in (*map(plain, names), _CONSTANT) if name in lines]
     figure.legend(handles=shown, loc="outside right upper", fontsize=8)
     return figure

@@ -12,6 +12,7 @@ from jobs.options import RunOptions
 from models.errors import DataError
 
 PRODUCTION = RunOptions().model_name
+BY_PART = "by-part"
 _NOT_OF_THE_COMPARISON = ("jobs", "service_url")  # may differ from call to call
 
 
@@ -19,17 +20,20 @@ _NOT_OF_THE_COMPARISON = ("jobs", "service_url")  # may differ from call to call
 class CompareOptions:
     """The options of `compare`, by their command-line names (`jobs.commands.compare` has help).
 
-    `campaign` holds the options of every campaign; strategy and seed in it are not used, and
-    `campaign` in it is what their names begin with.
+    `campaign` holds the options of every campaign; strategy and seed in it are not used,
+    `campaign` in it is what their names begin with, and a seed's own number is added to its
+    `split_seed` where the split is by part.
     """
 
     strategies: str = "random,bald"
     seeds: str = "0-9"
-    measure: str = "test/accuracy"
+    measure: str = "test/balanced_accuracy"
     target: str = "auto"
     jobs: int = 0
     campaign: RunOptions = field(
-        default_factory=lambda: RunOptions(audit_share=0.0, model_name="casting-comparisons")
+        default_factory=lambda: RunOptions(
+            split=BY_PART, audit_share=0.0, model_name="casting-comparisons"
+        )
     )
 
     def __post_init__(self) -> None:
@@ -46,8 +50,13 @@ class CompareOptions:
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> "CompareOptions":
-        """Sort the command line's options into those of the comparison and of its campaigns."""
+        """Sort the command line's options into those of the comparison and of its campaigns.
+
+        A measure without a prefix is one of the test side: `balanced-accuracy`, `auroc`.
+        """
         own = {k: options[k] for k in ("strategies", "seeds", "measure", "target", "jobs")}
+        if "/" not in own["measure"]:
+            own["measure"] = f"test/{own['measure'].replace('-', '_')}"
         rest = {k: v for k, v in options.items() if k not in own}
         return cls(**own, campaign=RunOptions(**rest))
 
@@ -81,11 +90,15 @@ class CompareOptions:
     def campaigns(self) -> list[RunOptions]:
         """Every campaign, a seed of all strategies after the other, so that pairs end together."""
         options = [
-            replace(self.campaign, strategy=name, seed=seed)
+            replace(self.campaign, strategy=name, seed=seed, split_seed=self.split_seed(seed))
             for seed in self.seed_list()
             for name in self.strategy_list
         ]
         return [replace(one, campaign=f"{self.name}-{one.suffix}") for one in options]
+
+    def split_seed(self, seed: int) -> int:
+        """Of the campaigns of a seed: a split by part is another with every seed."""
+        return self.campaign.split_seed + (seed if self.campaign.split == BY_PART else 0)
 
     def parameters(self) -> dict[str, Any]:
         """Every option by its command-line name."""

@@ -1,46 +1,88 @@
-"""A comparison written down: the table in three forms, every round as CSV, and the figure."""
+"""A comparison written down: the result, every round as CSV, and the figure."""
 
 import json
 import os
 import platform
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jobs.campaign.ports import Trained
+from jobs.compare.curves import Curves
+from jobs.compare.evidence import evidence, rests_on, splits_in_words
 from jobs.compare.figure import Panel, learning_bands
 from jobs.compare.options import CompareOptions
-from jobs.compare.statistics import LEVEL, NO_CLAIM, SEEDS_TO_CLAIM, Comparison, Curves, band
+from jobs.compare.statistics import Comparison, band, curve_mean
+from jobs.compare.table import INTERVAL, markdown
 from jobs.options import RunOptions
 from models.evaluation import figures
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "mlflow", "bentoml")
-_INTERVAL = f"{LEVEL:.0%} t interval"
+_WIDE = 85  # characters of the note under each panel
 
 
 def result(
-    options: CompareOptions, curves: Curves, found: Comparison, run_id: str
+    options: CompareOptions,
+    curves: Curves,
+    found: Comparison,
+    split: Mapping[str, Any],
+    run_id: str,
 ) -> dict[str, Any]:
     """The comparison as the command prints it, with what it takes to make it again."""
+    rows = [asdict(row) | {"accuracy": curves.accuracy.get(row.strategy)} for row in found.rows]
     return {
         "comparison": options.name,
         "mlflow_run": run_id,
         "claim": found.claim,
+        "evidence": evidence(curves, found, split),
+        "split": split,
         "measure": curves.measure,
         "target": found.target,
         "reference": curves.reference,
         "seeds": options.seed_list(),
         "labels": [int(x) for x in curves.labels_T],
-        "strategies": [asdict(row) for row in found.rows],
+        "strategies": rows,
+        "constant_classifier": _constant(curves),
+        "reference_needs": _reference_needs(curves, found),
         "command": options.command(),
         "machine": _machine(),
         "versions": {"python": platform.python_version()} | {k: version(k) for k in _LIBRARIES},
     }
+
+
+def _constant(curves: Curves) -> dict[str, float | None]:
+    """What always saying the commonest class of the test side has; None where undefined."""
+    known: dict[str, float | None] = {"curve": None, "final": None}
+    if curves.constant_T is not None:
+        mean = float(curve_mean(curves.labels_T, curves.constant_T[None])[0])
+        known = {"curve": mean, "final": float(curves.constant_T[-1])}
+    return known | {"accuracy": curves.constant_accuracy}
+
+
+def _reference_needs(curves: Curves, found: Comparison) -> list[dict[str, Any]]:
+    """By training from the second on: what the best strategy has, and where the reference has it.
+
+    `needs` is None beyond the reference's last training.
+    """
+    if found.best is None:
+        return []
+    points = zip(curves.labels_T, found.best_T, found.reference_needs_T, strict=True)
+    return [
+        {
+            "labels": int(labels),
+            "strategy": found.best,
+            "value": float(value),
+            "needs": float(needs) if np.isfinite(needs) else None,
+        }
+        for labels, value, needs in points
+    ][1:]
 
 
 def files(
@@ -62,76 +104,23 @@ def files(
 def draw(result: Mapping[str, Any], curves: Curves, found: Comparison) -> bytes:
     """Mean curves, and beside them the paired differences to the reference."""
     bands = {strategy: band(v_S_T) for strategy, v_S_T in curves.by_strategy.items()}
-    panels = [Panel("mean over seeds", curves.measure, curves.labels_T, bands)]
+    over_seeds = Panel(
+        "mean over seeds", curves.measure, curves.labels_T, bands, constant_T=curves.constant_T
+    )
+    panels = [over_seeds]
     apart = {strategy: band(d_S_T) for strategy, d_S_T in curves.differences().items()}
     if apart:
         title = f"paired difference to {curves.reference}"
         panels.append(Panel(title, curves.measure, curves.labels_T, apart, zero=True))
-    note = (
-        f"{found.seeds} seeds, bands: {_INTERVAL} of the mean; {found.claim}\n"
-        f"{result['machine']}, torch {result['versions']['torch']}"
-    )
+    said = [
+        f"{found.claim}. {rests_on(result)} Bands: {INTERVAL} of the mean; single label counts "
+        f"describe.",
+        splits_in_words(result),
+        f"{result['machine']}, torch {result['versions']['torch']}",
+    ]
+    note = "\n".join(textwrap.fill(line, _WIDE * len(panels)) for line in said)
     title = str(result["comparison"])
     return figures.png(learning_bands(panels, title, note, same_y=False))
-
-
-def markdown(result: Mapping[str, Any]) -> str:
-    """The comparison for people: claim, table, win matrix, and how to make it again."""
-    versions = ", ".join(f"{k} {v}" for k, v in result["versions"].items())
-    return "\n".join(
-        [
-            f"**{result['claim']}.** {len(result['seeds'])} paired seeds; the claim rests on the "
-            f"difference at {result['labels'][-1]} labels, with Holm's correction over "
-            f"strategies; the area (labels scaled to 0..1) describes. Labels to reach the target "
-            f"are a median; `>` says that it lies beyond the last training.",
-            "",
-            *_strategies(result),
-            "",
-            "Seeds on which the row is better than the column at the end (a tie is half):",
-            "",
-            *_wins(result["strategies"]),
-            "",
-            f"Made by `{result['command']}` on {result['machine']}, {versions}; "
-            f"seeds {', '.join(map(str, result['seeds']))}.",
-            "",
-        ]
-    )
-
-
-def _strategies(result: Mapping[str, Any]) -> list[str]:
-    reference, last, seeds = result["reference"], result["labels"][-1], len(result["seeds"])
-    columns = [
-        "strategy",
-        f"{result['measure']} at {last} labels",
-        f"difference to {reference} ({_INTERVAL})",
-        "p (Holm)",
-        "supported",
-        "area",
-        f"difference of the area ({_INTERVAL})",
-        f"labels to reach {result['target']:.4g} (seeds that do)",
-    ]
-    rows = [
-        [
-            f"`{row['strategy']}`",
-            f"{row['final']:.4g}",
-            _interval(row["difference"]),
-            "" if row["p_holm"] is None else f"{row['p_holm']:.2g}",
-            _supported(row, reference, seeds),
-            f"{row['area']:.4g}",
-            _interval(row["area_difference"]),
-            _labels(row["labels_to_target"], last, seeds),
-        ]
-        for row in result["strategies"]
-    ]
-    return _table(columns, rows)
-
-
-def _wins(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
-    names, rows = [row["strategy"] for row in strategies], []
-    for row in strategies:
-        wins = [f"{row['wins'][n]:g}" if n in row["wins"] else "" for n in names]
-        rows.append([f"`{row['strategy']}`", *wins])
-    return _table(["", *(f"`{name}`" for name in names)], rows)
 
 
 def _rounds(trained: Mapping[RunOptions, Sequence[Trained]]) -> bytes:
@@ -143,32 +132,6 @@ def _rounds(trained: Mapping[RunOptions, Sequence[Trained]]) -> bytes:
             made = {"labels": t.labels_total, "run_id": t.run_id, "version": t.version}
             rows.append({**run, "round": t.round, **made, **t.metrics})
     return pd.DataFrame(rows).to_csv(index=False).encode()
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
-def _interval(difference: Mapping[str, float | None] | None) -> str:
-    if difference is None:
-        return ""
-    mean, low, high = (difference[key] for key in ("mean", "low", "high"))
-    bounds = "" if low is None else f" ({low:+.3g} to {high:+.3g})"
-    return f"{mean:+.3g}{bounds}"
-
-
-def _supported(row: Mapping[str, Any], reference: str, seeds: int) -> str:
-    if row["strategy"] == reference:
-        return ""
-    if seeds < SEEDS_TO_CLAIM:
-        return NO_CLAIM
-    return "yes" if row["supported"] else "no"
-
-
-def _labels(found: Mapping[str, Any], last: int, seeds: int) -> str:
-    median = f"> {last}" if found["median"] is None else f"{found['median']:.0f}"
-    return f"{median} ({found['seeds_reaching']} of {seeds})"
 
 
 def _machine() -> str:

@@ -1,9 +1,9 @@
 """What paired campaigns say about strategies, and how sure it is: pure statistics.
 
-Axes: S seeds, T trainings. Campaigns of one seed share initial labels, test set and initial
-weights, so strategies are compared within a seed: the mean of the differences with Student's t
-interval, over strategies with Holm's correction. The claim rests on the value after the last
-training; everything else describes.
+Axes: S seeds, T trainings. Campaigns of one seed share split, initial labels and initial weights,
+so strategies are compared within a seed: the mean of the differences with Student's t interval,
+over strategies with Holm's correction. The claim rests on the mean of the curve from its second
+training on (all campaigns of a seed begin with the same labels); single label counts describe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,38 +11,20 @@ from dataclasses import dataclass
 from statistics import median_high
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from models.errors import DataError
+from jobs.compare.curves import ACCURACY, AUROC, Curves, Floats
 
 LEVEL = 0.95
 SEEDS_TO_CLAIM = 10
+TRAININGS_TO_CLAIM = 3  # the first has no choice in it, and one point more is no curve
 NO_CLAIM = "not enough seeds to claim"
+NO_CURVE = "not enough trainings to claim"
 _TARGET = 0.95
-_SHARES = frozenset({"test/accuracy", "test/auroc", "test/macro_f1"})
+_SHARES = frozenset({ACCURACY, AUROC, "test/balanced_accuracy", "test/macro_f1"})
 _LOWER_IS_BETTER = frozenset(
     {"test/escape_rate", "test/overkill_rate", "test/nll", "test/ece", "train/loss"}
 )
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Curves:
-    """One measure of every strategy, on the same seeds."""
-
-    measure: str
-    labels_T: Floats  # paid for at each training, rising
-    by_strategy: Mapping[str, Floats]  # values_S_T, the seeds in one order
-    reference: str  # the strategy that every other one is held against
-
-    def differences(self) -> dict[str, Floats]:
-        """`values_S_T` of every other strategy less those of the reference."""
-        base_S_T = self.by_strategy[self.reference]
-        return {
-            k: v_S_T - base_S_T for k, v_S_T in self.by_strategy.items() if k != self.reference
-        }
 
 
 @dataclass(frozen=True)
@@ -72,14 +54,14 @@ class Row:
     """What is known about a strategy, as it is written down."""
 
     strategy: str
-    final: float  # mean of the measure after the last training
+    curve: float  # mean over the curve and seeds
     difference: Difference | None  # of that to the reference's, None for the reference itself
     p_holm: float | None  # of `difference`, corrected for the number of strategies
     supported: bool  # whether `difference` may be claimed
-    area: float  # mean area under the curve, labels scaled to 0..1
-    area_difference: Difference | None  # not corrected
+    final: float  # mean of the measure after the last training
+    final_difference: Difference | None  # not corrected, no claim
     labels_to_target: Mapping[str, float | None]  # median, None beyond the last; seeds_reaching
-    wins: Mapping[str, float]  # by other strategy: seeds on which it ends better; a tie is half
+    wins: Mapping[str, float]  # by other strategy: seeds with a better curve; a tie is half
 
 
 @dataclass(frozen=True)
@@ -88,63 +70,85 @@ class Comparison:
 
     rows: Sequence[Row]
     seeds: int
+    trainings: int
     target: float
+    best: str | None  # of the others, the one whose curve is best in the mean; None without any
+    best_T: Floats  # its mean after each training
+    reference_needs_T: Floats  # labels at which the reference has as much; inf beyond the last
+
+    @property
+    def comparisons(self) -> int:
+        """How many differences are tested, and corrected for."""
+        return sum(row.difference is not None for row in self.rows)
+
+    @property
+    def shortfall(self) -> str | None:
+        """Why nothing may be claimed, None where it may."""
+        if self.seeds < SEEDS_TO_CLAIM:
+            return f"{NO_CLAIM}: {self.seeds} of {SEEDS_TO_CLAIM}"
+        if self.trainings < TRAININGS_TO_CLAIM:
+            return f"{NO_CURVE}: {self.trainings} of {TRAININGS_TO_CLAIM}"
+        return None
 
     @property
     def claim(self) -> str:
-        """Which differences are supported, signed, or that there are too few seeds."""
-        if self.seeds < SEEDS_TO_CLAIM:
-            return f"{NO_CLAIM}: {self.seeds} of {SEEDS_TO_CLAIM}"
+        """Which differences are supported, signed, or why none may be claimed."""
         found = [
             f"{row.strategy} {row.difference.mean:+.3g}"
             for row in self.rows
             if row.difference is not None and row.supported
         ]
-        return f"supported differences: {', '.join(found) or 'none'}"
+        return self.shortfall or f"supported differences: {', '.join(found) or 'none'}"
 
 
 def compare(curves: Curves, target: float | None = None) -> Comparison:
     """Hold every strategy against the reference.
 
-    Labels are counted up to the target; None: 0.95 for accuracy, AUROC and macro F1, else what the
-    reference reaches at the end in the mean.
+    Labels are counted up to the target; None: 0.95 for accuracies, AUROC and macro F1, else what
+    the reference reaches at the end in the mean.
     """
-    seeds = len(curves.by_strategy[curves.reference])
-    finals = {name: values_S_T[:, -1] for name, values_S_T in curves.by_strategy.items()}
-    areas = {name: area(curves.labels_T, v_S_T) for name, v_S_T in curves.by_strategy.items()}
-    if target is None:
-        mean = float(finals[curves.reference].mean())
-        target = _TARGET if curves.measure in _SHARES else mean
-    others = [name for name in curves.by_strategy if name != curves.reference]
-    finally_ = {name: paired(finals[name], finals[curves.reference]) for name in others}
-    apart = {name: paired(areas[name], areas[curves.reference]) for name in others}
-    corrected = dict(zip(others, holm([finally_[name].p for name in others]), strict=True))
+    reference, labels_T = curves.reference, curves.labels_T
+    seeds, trainings = curves.by_strategy[reference].shape
     sign = -1 if lower_is_better(curves.measure) else 1
+    finals = {name: values_S_T[:, -1] for name, values_S_T in curves.by_strategy.items()}
+    means = {name: curve_mean(labels_T, v_S_T) for name, v_S_T in curves.by_strategy.items()}
+    if target is None:
+        target = _TARGET if curves.measure in _SHARES else float(finals[reference].mean())
+    others = [name for name in curves.by_strategy if name != reference]
+    differences = {name: paired(means[name], means[reference]) for name in others}
+    at_end = {name: paired(finals[name], finals[reference]) for name in others}
+    corrected = dict(zip(others, holm([differences[name].p for name in others]), strict=True))
+    may_claim = seeds >= SEEDS_TO_CLAIM and trainings >= TRAININGS_TO_CLAIM
     rows = []
     for name, values_S_T in curves.by_strategy.items():
-        labels_S = labels_to_reach(curves.labels_T, sign * values_S_T, sign * target)
-        median, p = float(median_high(labels_S.tolist())), corrected.get(name)
-        to_target = {
-            "median": median if np.isfinite(median) else None,
-            "seeds_reaching": int(np.isfinite(labels_S).sum()),
-        }
+        p = corrected.get(name)
         row = Row(
             strategy=name,
-            final=float(finals[name].mean()),
-            difference=finally_.get(name),
+            curve=float(means[name].mean()),
+            difference=differences.get(name),
             p_holm=p,
-            supported=seeds >= SEEDS_TO_CLAIM and p is not None and p <= 1 - LEVEL,
-            area=float(areas[name].mean()),
-            area_difference=apart.get(name),
-            labels_to_target=to_target,
-            wins={
-                other: wins(sign * finals[name], sign * finals[other])
-                for other in curves.by_strategy
-                if other != name
-            },
+            supported=may_claim and p is not None and p <= 1 - LEVEL,
+            final=float(finals[name].mean()),
+            final_difference=at_end.get(name),
+            labels_to_target=_to_target(labels_T, sign * values_S_T, sign * target),
+            wins={o: wins(sign * means[name], sign * means[o]) for o in means if o != name},
         )
         rows.append(row)
-    return Comparison(rows, seeds, target)
+    best = max(others, key=lambda name: sign * float(means[name].mean()), default=None)
+    best_T = curves.by_strategy[best or reference].mean(axis=0)
+    needs_T = labels_needed(
+        labels_T, sign * curves.by_strategy[reference].mean(axis=0), sign * best_T
+    )
+    return Comparison(rows, seeds, trainings, target, best, best_T, needs_T)
+
+
+def _to_target(labels_T: Floats, values_S_T: Floats, target: float) -> dict[str, float | None]:
+    labels_S = labels_to_reach(labels_T, values_S_T, target)
+    median = float(median_high(labels_S.tolist()))
+    return {
+        "median": median if np.isfinite(median) else None,
+        "seeds_reaching": int(np.isfinite(labels_S).sum()),
+    }
 
 
 def lower_is_better(measure: str) -> bool:
@@ -185,15 +189,39 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def area(labels_T: Floats, values_S_T: Floats) -> Floats:
-    """Area under each curve `[S]`, labels on a linear axis scaled to 0..1: a mean value.
+def of_the_curve(labels_T: Floats) -> slice:
+    """The trainings that a curve's mean is over: from the second on, or a single one."""
+    return slice(min(1, len(labels_T) - 1), None)
 
-    A single training has its own value.
+
+def curve_mean(labels_T: Floats, values_S_T: Floats) -> Floats:
+    """The mean over each curve `[S]` from the second training on, labels on a linear axis.
+
+    That is the area below straight lines between trainings over the labels that they span.
     """
-    if len(labels_T) == 1:
-        return values_S_T[:, 0]
-    scaled_T = (labels_T - labels_T[0]) / (labels_T[-1] - labels_T[0])
-    return np.asarray(np.trapezoid(values_S_T, scaled_T, axis=1))
+    span = of_the_curve(labels_T)
+    x_T, y_S_T = labels_T[span], values_S_T[:, span]
+    if len(x_T) == 1:
+        return y_S_T[:, 0]
+    return np.asarray(np.trapezoid(y_S_T, x_T, axis=1) / (x_T[-1] - x_T[0]))
+
+
+def labels_needed(labels_T: Floats, curve_T: Floats, values_K: Floats) -> Floats:
+    """Labels at which a curve first has each value `[K]`, on straight lines between trainings.
+
+    What it begins with needs no more than its first labels; inf is what it never reaches.
+    """
+    needed_K = np.full(len(values_K), np.inf)
+    for k, value in enumerate(values_K):
+        reached = np.flatnonzero(curve_T >= value)
+        if len(reached) == 0:
+            continue
+        after = int(reached[0])
+        needed_K[k] = labels_T[after]
+        if after:
+            share = (value - curve_T[after - 1]) / (curve_T[after] - curve_T[after - 1])
+            needed_K[k] -= (1 - share) * (labels_T[after] - labels_T[after - 1])
+    return needed_K
 
 
 def labels_to_reach(labels_T: Floats, values_S_T: Floats, target: float) -> Floats:
@@ -212,29 +240,6 @@ def band(values_S_T: Floats) -> Band:
     mean_T = values_S_T.mean(axis=0)
     half_T = _half_width(values_S_T) if len(values_S_T) > 1 else np.full_like(mean_T, np.nan)
     return Band(mean_T, mean_T - half_T, mean_T + half_T)
-
-
-def gather(
-    measure: str, campaigns: Mapping[tuple[str, int], Sequence[tuple[int, float]]], reference: str
-) -> Curves:
-    """Put the (labels, value) points of campaigns, by strategy and seed, side by side.
-
-    Raises:
-        DataError: campaigns stand at different numbers of labels.
-    """
-    first, points = next(iter(campaigns.items()))
-    labels = [x for x, _ in points]
-    for key, others in campaigns.items():
-        if [x for x, _ in others] != labels:
-            raise DataError(
-                f"{key[0]} with seed {key[1]} was measured at {[x for x, _ in others]} labels, "
-                f"{first[0]} with seed {first[1]} at {labels}: these cannot be paired; leave one "
-                f"of them out, or compare fewer --rounds"
-            )
-    names = list(dict.fromkeys(strategy for strategy, _ in campaigns))
-    seeds = list(dict.fromkeys(seed for _, seed in campaigns))
-    values = {n: np.array([[y for _, y in campaigns[n, s]] for s in seeds]) for n in names}
-    return Curves(measure, np.array(labels, dtype=np.float64), values, reference)
 
 
 def _half_width(values_S_T: Floats) -> Floats:

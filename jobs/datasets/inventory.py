@@ -39,6 +39,19 @@ def take_inventory(
     return data, _place(ledger, options, data, say)
 
 
+def parts_placed(ledger: InventoryLedger, options: RunOptions) -> dict[str, PartSide]:
+    """The side of each part, or casting without one, that a campaign's split by part has placed.
+
+    None of them where the data set gives the split.
+    """
+    return ledger.sides(options.source, _by_part(options))
+
+
+def _by_part(options: RunOptions) -> str:
+    """What a split by part is called in the ledger: each seed has one of its own."""
+    return f"{options.split}/{options.split_seed}"
+
+
 def _path(options: RunOptions, say: Say) -> Path:
     if options.data != SYNTHETIC:
         return Path(options.source)
@@ -75,7 +88,7 @@ def _place(
 
     It holds for whether the data set gives the split, for parts, and for castings.
     """
-    source, hashed = options.source, f"{options.split}/{options.split_seed}"
+    source, hashed = options.source, _by_part(options)
     given = options.split == "given" and not ledger.sides(source, hashed)
     if given and not ledger.sides(source, "given"):
         given = any(casting.side == "test" for casting in data.castings)

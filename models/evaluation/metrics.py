@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 
 from models.evaluation.operating_point import OperatingPoint, verdicts
 
@@ -44,6 +44,9 @@ def evaluate(
         "nll": _negative_log_likelihood(probs_N_C, targets_N),
         "ece": expected_calibration_error(probs_N_C, targets_N),
     }
+    metrics |= _constant(targets_N)
+    if len(np.unique(targets_N)) > 1:
+        metrics["balanced_accuracy"] = float(recall_score(targets_N, predicted_N, **macro))
     metrics |= _ranking(probs_N_C, targets_N, good)
     if good is not None:
         rejected_N = 1 - probs_N_C[:, good] >= operating.threshold
@@ -77,6 +80,18 @@ def calibration_bins(probs_N_C: Floats, targets_N: Ints) -> list[tuple[float, fl
 def _negative_log_likelihood(probs_N_C: Floats, targets_N: Ints) -> float:
     likelihood_N = probs_N_C[np.arange(len(targets_N)), targets_N]
     return float(-np.log(likelihood_N.clip(min=np.finfo(np.float64).tiny)).mean())
+
+
+def _constant(targets_N: Ints) -> dict[str, float]:
+    """What the classifier has that always says the commonest class of these castings.
+
+    It has seen their labels, so no constant does better. Of one class there is nothing to balance.
+    """
+    counts_C = np.unique_counts(targets_N).counts
+    constant = {"constant_accuracy": float(counts_C.max() / len(targets_N))}
+    if len(counts_C) > 1:
+        constant["constant_balanced_accuracy"] = 1 / len(counts_C)
+    return constant
 
 
 def _ranking(probs_N_C: Floats, targets_N: Ints, good: int | None) -> dict[str, float]:

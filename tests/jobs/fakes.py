@@ -291,6 +291,9 @@ def pretend(ledger: Ledger, campaign: RunOptions, rounds: int) -> None:
         luck = np.random.default_rng([campaign.seed, number, number * len(campaign.strategy)])
         metrics = {
             "test/accuracy": 0.5 + 0.5 * luck.random(),
+            "test/constant_accuracy": 0.75,
+            "test/balanced_accuracy": 0.5 + 0.5 * luck.random(),
+            "test/constant_balanced_accuracy": 0.5,
             "labels/defects_found": number + 5.0,
         }
         labels = campaign.initial + number * campaign.batch

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from jobs.compare.compare import compare
+from jobs.compare.options import CompareOptions
+from jobs.datasets.inventory import parts_placed
 from jobs.options import RunOptions
 from models.errors import CampaignError, DataError
 from tests.jobs.comparisons import Events, in_process, logged, small_comparison
@@ -98,6 +100,80 @@ def test_castings_without_labels_cannot_be_compared_on(fake: FakeContext, tmp_pa
     assert fake.tracker.runs == {}
 
 
+def test_every_seed_is_split_anew_before_anything_runs_and_the_result_says_so(
+    fake: FakeContext, castings: Path
+):
+    options = small_comparison(castings, seeds="0-2")
+
+    def looks(campaigns: Sequence[RunOptions]) -> Events:
+        sides = [_test_parts(fake, campaign) for campaign in campaigns]
+        assert sides[0] == sides[1]  # random and bald of seed 0
+        assert len({sides[0], sides[2], sides[4]}) == 3
+        return in_process(fake, [])(campaigns)
+
+    result = compare(fake.open(), options, looks)
+    assert result["split"]["says"].startswith("every seed has its own split by part, shared by")
+    assert "the data name no parts" in result["split"]["says"]
+    assert result["split"]["test_parts"] == {str(s): {"def": 4, "ok": 4} for s in range(3)}
+
+
+def test_a_split_that_the_data_gives_is_kept_only_if_that_is_asked_for(
+    fake: FakeContext, tmp_path: Path
+):
+    data = tmp_path / "split"
+    write_castings(data / "train", {"ok": 10, "def": 10})
+    write_castings(data / "test", {"ok": 3, "def": 3}, start=50)
+    given = small_comparison(data, campaign={"split": "given", "campaign": "kept"})
+    kept = compare(fake.open(), given, in_process(fake, []))
+    assert kept["split"]["says"].startswith("all seeds share one test side")
+    assert kept["split"]["test_parts"] == {}
+    assert not any("is not used" in line for line in fake.said)
+    resplit = compare(fake.open(), small_comparison(data), in_process(fake, []))
+    assert "the split that the data set gives is not used; --split given keeps it" in fake.said
+    assert resplit["split"]["test_parts"]["0"] == {"def": 3, "ok": 3}  # a fifth of 13 each
+    assert _test_parts(fake, small_comparison(data).campaigns()[0]) != _given_test(fake, given)
+
+
+def test_parts_that_the_data_name_are_held_out_whole(fake: FakeContext, tmp_path: Path):
+    write_castings(tmp_path / "castings", {"ok": 20, "def": 20})
+    rows = [
+        f"castings/{kind}/{n:03d}.png,{kind},{kind}-{n // 2}"
+        for kind in ("ok", "def")
+        for n in range(20)
+    ]
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("\n".join(["path,label,part", *rows]))
+    split = compare(fake.open(), small_comparison(manifest), in_process(fake, []))["split"]
+    assert split["says"] == "every seed has its own split by part, shared by its strategies"
+    assert split["test_parts"] == {"0": {"def": 2, "ok": 2}, "1": {"def": 2, "ok": 2}}
+
+
+def test_a_class_with_a_single_part_to_train_on_is_refused_before_anything_runs(
+    fake: FakeContext, tmp_path: Path
+):
+    data = write_castings(tmp_path / "few", {"ok": 20, "def": 3})
+    with pytest.raises(DataError, match="seed 0: class def has 1 parts to train on and 2 to test"):
+        compare(fake.open(), small_comparison(data), nobody)
+
+
+def test_more_rounds_than_the_pool_lasts_are_refused_before_anything_runs(
+    fake: FakeContext, castings: Path
+):
+    longer = small_comparison(castings, campaign={"rounds": 7})  # 40 labels of 32
+    with pytest.raises(DataError, match=r"seed 0: 7 rounds want 40 castings.*side has 32"):
+        compare(fake.open(), longer, nobody)
+
+
+def _test_parts(fake: FakeContext, campaign: RunOptions) -> frozenset[str]:
+    placed = parts_placed(fake.ledger, campaign).values()
+    return frozenset(part.part for part in placed if part.side == "test")
+
+
+def _given_test(fake: FakeContext, options: CompareOptions) -> frozenset[str]:
+    rows = fake.ledger.sides(options.campaign.source, "given").values()
+    return frozenset(row.part for row in rows if row.side == "test")
+
+
 def test_an_unknown_strategy_is_refused_before_anything_runs(fake: FakeContext, castings: Path):
     with pytest.raises(DataError, match="no strategy 'bold'"):
         compare(fake.open(), small_comparison(castings, strategies="random,bold"), nobody)
@@ -126,7 +202,7 @@ def test_progress_tells_how_much_is_left(
 ):
     lines = shown()
     assert lines[0] == "4 campaigns to run, 0 of their 8 rounds are done"
-    assert lines[1].startswith("compare-castings-random-0 finished, test/accuracy 0.")
+    assert lines[1].startswith("compare-castings-random-0 finished, test/balanced_accuracy 0.")
     assert "1 of 4 campaigns, less than a minute left" in lines[1]
 
 

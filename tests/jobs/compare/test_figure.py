@@ -1,5 +1,7 @@
 """Learning curves of strategies with their intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,14 @@ def bands(*names: str, title: str = "by part", zero: bool = False) -> Panel:
     return Panel(title, "test/accuracy", labels, curves, zero)
 
 
+def beside_the_constant() -> Panel:
+    return replace(bands("random", "bald"), constant_T=np.array([0.8, 0.7]))
+
+
 FIGURES = {
+    "beside the constant": lambda: learning_bands(
+        [beside_the_constant()], "constant", "3 seeds", same_y=False
+    ),
     "two panels": lambda: learning_bands(
         [bands("random", "bald"), bands("bald", title="difference", zero=True)],
         "two panels",
@@ -40,6 +49,17 @@ def test_a_strategy_has_one_colour_in_all_panels_and_its_own():
     assert len(set(colours.values())) == 2
     assert right.lines[-1].get_color() == colours["bald"]
     assert left.get_ylim() == right.get_ylim()
+
+
+def test_the_constant_classifier_has_a_line_where_the_measure_has_one():
+    panels = [beside_the_constant(), bands("bald", title="difference", zero=True)]
+    figure = learning_bands(panels, "t", "n", same_y=False)
+    (line,) = [x for x in figure.axes[0].lines if x.get_label() == "constant classifier"]
+    assert list(line.get_ydata()) == [0.8, 0.7]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["random", "bald", "constant classifier"]
+    without = learning_bands([bands("random")], "t", "n", same_y=False)
+    assert [text.get_text() for text in without.legends[0].get_texts()] == ["random"]
 
 
 def test_more_strategies_than_colours_are_told_apart_by_their_lines():

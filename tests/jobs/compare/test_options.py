@@ -53,6 +53,37 @@ def test_campaigns_are_named_after_comparison_strategy_and_seed_pairs_together()
     assert parsed(campaign="mine").campaigns()[0].name == "mine-random-0"
 
 
+def test_every_seed_has_its_own_split_shared_by_its_strategies():
+    found = parsed(seeds="0,2").campaigns()
+    assert [(c.split, c.seed, c.split_seed) for c in found] == [
+        ("by-part", 0, 0),
+        ("by-part", 0, 0),
+        ("by-part", 2, 2),
+        ("by-part", 2, 2),
+    ]
+    moved = parsed(seeds="0,2", split_seed=5).campaigns()
+    assert [c.split_seed for c in moved] == [5, 5, 7, 7]
+
+
+def test_a_given_split_is_kept_for_all_seeds_only_where_it_is_asked_for():
+    found = parsed(seeds="0-2", split="given", split_seed=5).campaigns()
+    assert {(c.split, c.split_seed) for c in found} == {("given", 5)}
+
+
+@pytest.mark.parametrize(
+    ("text", "metric"),
+    [
+        ("balanced-accuracy", "test/balanced_accuracy"),
+        ("auroc", "test/auroc"),
+        ("macro_f1", "test/macro_f1"),
+        ("labels/defects_found", "labels/defects_found"),
+    ],
+)
+def test_a_measure_without_a_prefix_is_one_of_the_test_side(text: str, metric: str):
+    assert parsed(measure=text).measure == metric
+    assert parsed(measure=text).digest() == parsed(measure=metric).digest()
+
+
 def test_models_never_go_where_production_looks():
     assert parsed().campaign.model_name != RunOptions().model_name
     with pytest.raises(DataError, match="is what production serves"):

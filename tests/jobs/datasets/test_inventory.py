@@ -1,18 +1,25 @@
 """Pools that change while a campaign goes on."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from jobs import progress
+from jobs.adapters.ledger import Ledger
 from jobs.campaign import acquire
 from jobs.campaign.opening import look_up, open_campaign
 from jobs.campaign.ports import Context
 from jobs.campaign.run import run
 from jobs.campaign.session import Session
+from jobs.datasets.castings import Side
+from jobs.datasets.inventory import parts_placed, take_inventory
 from jobs.options import RunOptions
 from tests.jobs.fakes import FakeContext, casting_bytes, write_castings
 
@@ -229,6 +236,33 @@ def test_another_campaigns_split_moves_nobody(fake: FakeContext, tmp_path: Path)
     other = look_up(fake.open(), replace(options, split_seed=1))
     assert Counter(other.sides.values()) == {"test": 10, "train": 20}
     assert look_up(fake.open(), options).sides == before.sides
+
+
+def test_splits_of_several_seeds_stand_side_by_side_whoever_places_them_first(
+    fake: FakeContext, castings: Path, options: RunOptions
+):
+    seeds, barrier = [0, 1, 2] * 2, threading.Barrier(6, timeout=60)
+
+    class Racing(Ledger):
+        def record_sides(self, *placed: Any) -> None:
+            barrier.wait()  # all six have placed before one records
+            super().record_sides(*placed)
+
+    def place(seed: int) -> dict[str, Side]:
+        ledger = Racing(f"sqlite:///{fake.folder / 'ledger.db'}")
+        by_part = replace(options, split="by-part", split_seed=seed)
+        _, sides = take_inventory(ledger, by_part, progress.silent, fake.said.append)
+        ledger.close()
+        return sides
+
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        sides = list(pool.map(place, seeds))
+    assert sides[:3] == sides[3:]
+    assert len({frozenset(c for c, side in s.items() if side == "test") for s in sides}) == 3
+    for seed, placed in enumerate(sides[:3]):
+        by_part = replace(options, split="by-part", split_seed=seed)
+        parts = parts_placed(fake.ledger, by_part)
+        assert {part: place.side for part, place in parts.items()} == placed  # each its own part
 
 
 def _in_a_manifest(folder: Path) -> tuple[list[dict[str, str]], Path]:

@@ -4,14 +4,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    roc_auc_score,
+)
 
 from models.evaluation.metrics import calibration_bins, evaluate, expected_calibration_error
 from models.evaluation.operating_point import OperatingPoint
 
 quick = settings(max_examples=60, deadline=None)
 GOOD_HALF = OperatingPoint("ok", 0.5)
-ALL = {"accuracy", "macro_f1", "nll", "ece", "auroc", "escape_rate", "overkill_rate"}
+ALWAYS = {"accuracy", "constant_accuracy", "macro_f1", "nll", "ece"}
+OF_TWO_CLASSES = {"balanced_accuracy", "constant_balanced_accuracy", "auroc"}
+ALL = ALWAYS | OF_TWO_CLASSES | {"escape_rate", "overkill_rate"}
 
 
 def two_class(defect):
@@ -44,6 +53,29 @@ def test_escapes_are_defects_passed_and_overkill_goods_rejected():
     assert set(metrics) == ALL
 
 
+def test_balanced_accuracy_is_the_mean_of_the_classes_shares_that_are_right():
+    metrics = evaluated(
+        [0.9, 0.8, 0.1, 0.7, 0.2, 0.3, 0.1], ["def", "def", "def", "ok", "ok", "ok", "ok"]
+    )
+    assert metrics["balanced_accuracy"] == pytest.approx((2 / 3 + 3 / 4) / 2)
+
+
+def test_the_constant_classifier_says_the_commonest_class_of_the_test_side():
+    metrics = evaluated([0.9, 0.8, 0.1, 0.7], ["def", "ok", "ok", "ok"])
+    assert metrics["constant_accuracy"] == 3 / 4
+    assert metrics["constant_balanced_accuracy"] == 1 / 2
+    says_ok = evaluated([0.1] * 4, ["def", "ok", "ok", "ok"])
+    assert says_ok["accuracy"] == says_ok["constant_accuracy"]
+    assert says_ok["balanced_accuracy"] == says_ok["constant_balanced_accuracy"]
+
+
+def test_a_class_that_the_test_side_lacks_is_none_of_those_that_are_balanced():
+    probs = np.array([[0.8, 0.1, 0.1], [0.2, 0.1, 0.7], [0.2, 0.7, 0.1], [0.2, 0.7, 0.1]])
+    metrics = evaluate(probs, np.array([0, 1, 1, 1]), tuple("abc"), OperatingPoint(None), "wxyz")
+    assert metrics["balanced_accuracy"] == pytest.approx((1 + 2 / 3) / 2)
+    assert metrics["constant_balanced_accuracy"] == 1 / 2
+
+
 def test_a_casting_at_the_threshold_is_rejected():
     at, below = (
         evaluated([0.25], ["ok"], operating=OperatingPoint("ok", 0.25)),
@@ -69,8 +101,8 @@ def test_a_part_counts_for_escapes_by_its_defects_and_for_overkill_by_its_goods(
 
 
 def test_what_is_not_defined_is_left_out():
-    assert set(evaluated([0.1, 0.2], ["ok", "ok"])) == ALL - {"auroc", "escape_rate"}
-    assert set(evaluated([0.1, 0.2], ["def", "def"])) == ALL - {"auroc", "overkill_rate"}
+    assert set(evaluated([0.1, 0.2], ["ok", "ok"])) == ALWAYS | {"overkill_rate"}
+    assert set(evaluated([0.1, 0.2], ["def", "def"])) == ALWAYS | {"escape_rate"}
     no_good = evaluated([0.1, 0.9], ["def", "ok"], operating=OperatingPoint(None))
     assert set(no_good) == ALL - {"escape_rate", "overkill_rate"}
 
@@ -188,6 +220,20 @@ def test_two_class_metrics_are_those_of_scikit_learn(seed, count):
     assert metrics["macro_f1"] == pytest.approx(f1_score(targets, predicted, average="macro"))
     assert metrics["nll"] == pytest.approx(log_loss(targets, probs, labels=[0, 1]))
     assert metrics["auroc"] == pytest.approx(roc_auc_score(targets == 0, probs[:, 0]))
+
+
+@quick
+@given(st.integers(0, 10_000), st.integers(20, 60), st.integers(2, 4))
+def test_balanced_accuracy_and_the_constant_are_those_of_scikit_learn(seed, count, classes):
+    probs, targets = random_probabilities(seed, count, classes)
+    targets[:classes] = range(classes)
+    metrics = evaluate(probs, targets, tuple("abcd"), OperatingPoint(None), ["p"] * count)
+    wanted = balanced_accuracy_score(targets, probs.argmax(axis=1))
+    assert metrics["balanced_accuracy"] == pytest.approx(wanted)
+    constant = DummyClassifier(strategy="most_frequent").fit(probs, targets)
+    assert metrics["constant_accuracy"] == pytest.approx(constant.score(probs, targets))
+    wanted = balanced_accuracy_score(targets, constant.predict(probs))
+    assert metrics["constant_balanced_accuracy"] == pytest.approx(wanted)
 
 
 @quick
