@@ -56,8 +56,13 @@ class RunOptions:
             )
         if self.train == "head" and self.weights == "scratch":
             raise DataError(
-                "--weights scratch with --train head: weights that nothing was taught see nothing; "
+                "--weights scratch with --train head: weights that were taught nothing see nothing; "
                 "give --train all, or other --weights"
+            )
+        if self.refit_every and self.train != "head":
+            raise DataError(
+                f"--refit-every {self.refit_every} with --train {self.train}: only a head is "
+                f"fitted between two batches; give --train head"
             )
         if set(self.model_name) & set("/:@"):
             raise DataError(f"--model-name {self.model_name}: a name without / : @")

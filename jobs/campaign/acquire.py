@@ -13,7 +13,8 @@ import torch
 from jobs.campaign.contact_sheet import contact_sheet
 from jobs.campaign.opening import check_initial
 from jobs.campaign.ports import Use
-from jobs.campaign.rank import Ranked, rank_pool, unlabelled_candidates
+from jobs.campaign.rank import Ranked, asks_the_service, rank_pool, unlabelled_candidates
+from jobs.campaign.refit import choose_with_refits
 from jobs.campaign.seeds import generator_for
 from jobs.campaign.session import Session
 from jobs.datasets.castings import Casting
@@ -85,6 +86,8 @@ def _choose(
         candidates = unlabelled_candidates(session, ranked.castings, strategy)
     generator = generator_for(campaign.options.seed, number, "acquire")
     parts = [casting.part_key for casting in ranked.castings]
+    if campaign.options.refit_every and strategy is campaign.strategy and asks_the_service(strategy):
+        return name, choose_with_refits(session, ranked, wanted, number)
     with stepping(session.context.progress, f"choosing by {name}") as on_step:
         picked = choose_batch(strategy, candidates, parts, wanted, generator, on_step=on_step)
     return name, [ranked.castings[i] for i in picked]

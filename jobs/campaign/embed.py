@@ -1,4 +1,4 @@
-"""What a campaign's start sees: pooled stages computed once and kept, and what is usual in them."""
+"""What a campaign's start sees: pooled stages, computed once and kept, and what is usual there."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

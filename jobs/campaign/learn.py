@@ -65,10 +65,9 @@ def learn(session: Session, classes: tuple[str, ...], good: str | None) -> Learn
     train, metrics = campaign.options.train, dict[str, float]()
     if train == "auto":
         train, metrics = _decide(session, lesson)
-    purposes = _purposes(campaign.strategy)
     if train == "head":
-        heads = [with_head(resampled(session, lesson, purpose)) for purpose in purposes]
-        networks, loss = heads, _log_loss(lesson, heads[0])
+        network = headed(session, lesson)
+        loss = _log_loss(lesson, network)
     else:
         begun = with_head(lesson)
         pixels_M = lesson.pixels_M()
@@ -85,9 +84,9 @@ def learn(session: Session, classes: tuple[str, ...], good: str | None) -> Learn
                     on_step=on_step,
                 )
 
-        trained, losses = zip(*_side_by_side(fine_tune, purposes), strict=True)
-        networks, loss = list(trained), sum(losses) / len(losses)
-    network = networks[0] if len(networks) == 1 else Network.of_members(networks)
+        purposes = _purposes(campaign.strategy)
+        networks, losses = zip(*_side_by_side(fine_tune, purposes), strict=True)
+        network, loss = _together(networks), sum(losses) / len(losses)
     castings = [casting for casting, _ in session.castings_to_train_on()][:GOLDEN_CASTINGS]
     golden_N = load_pixels(campaign.data, castings, lesson.begun.preprocessing)
     metrics |= {"train/loss": loss, "train/all_weights": float(train == "all")}
@@ -107,6 +106,16 @@ def lesson_of(session: Session, classes: tuple[str, ...], good: str | None) -> L
         torch.tensor([classes.index(label) for _, label in labelled]),
         [casting.part_key for casting in castings],
     )
+
+
+def headed(session: Session, lesson: Lesson) -> Network:
+    """The start's network with a head, or an ensemble's heads, fitted to the lesson."""
+    purposes = _purposes(session.campaign.strategy)
+    return _together([with_head(resampled(session, lesson, purpose)) for purpose in purposes])
+
+
+def _together(networks: Sequence[Network]) -> Network:
+    return networks[0] if len(networks) == 1 else Network.of_members(networks)
 
 
 def with_head(lesson: Lesson) -> Network:

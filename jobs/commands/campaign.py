@@ -34,9 +34,13 @@ from models.acquisition.strategies.table import STRATEGIES
 @option("steps", "SGD steps a training; 0: the recipe chooses.", click.IntRange(0))
 @option("image_size", "Edge of the network's input in pixels.", click.IntRange(32, 1024))
 @option("backbone", "Convolutional network of timm, by its name there.")
-@option("weights", "Start: surface (shipped), imagenet, a timm tag, scratch, or a safetensors file.")
+@option(
+    "weights", "Start: surface (shipped), imagenet, a timm tag, scratch, or a safetensors file."
+)
 @option("train", "A head on frozen features, all weights, or auto.", click.Choice(TRAIN))
-@option("refit_every", "Labels between refits of the head in a round; 0: the batch.", click.IntRange(0))
+@option(
+    "refit_every", "Labels between refits of the head in a round; 0: the batch.", click.IntRange(0)
+)
 @option("good", "Class that means no defect; auto: the one that starts with ok or good.")
 @option("classes", "All class names, comma-separated; auto: those of the data.")
 @model_option
