@@ -31,7 +31,11 @@ BOUNDS = {
     "epig": 60,
     "batchbald": 60,
     "novelty": 60,
+    "dropquery": 60,
+    "clue": 60,
     "probcover": 120,
+    "maxherding": 120,
+    "uherding": 120,
 }
 NO_BOUND = {"vaal": None, "diverse-bald": None}
 BATCHES = {"batchbald": 50}

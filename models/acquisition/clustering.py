@@ -146,22 +146,54 @@ def drawn_far_apart(
     return drawn
 
 
-def k_means(points_N_F: Tensor, clusters: int, generator: torch.Generator) -> Tensor:
+def k_means(
+    points_N_F: Tensor, clusters: int, generator: torch.Generator, weights_N: Tensor | None = None
+) -> Tensor:
     """The cluster `[N]` of each point: ten rounds of Lloyd's algorithm from k-means++ seeds.
 
     On one thread, or the last bits would depend on how many there are. Centres that coincide are
     one, and a cluster may stay empty where points nearly do, which is all that scikit-learn warns
     of.
     """
-    sample_S_F = points_N_F[spaced(len(points_N_F), max(_SEEDS_FROM, 5 * clusters))].numpy()
-    clusters = min(clusters, len(sample_S_F))
+    sample = spaced(len(points_N_F), max(_SEEDS_FROM, 5 * clusters))
+    sample_S_F, clusters = points_N_F[sample].numpy(), min(clusters, len(sample))
+    sample_S = None if weights_N is None else weights_N[sample].numpy()
+    heavy_N = None if weights_N is None else weights_N.numpy()
     seed = int(torch.randint(2**31, (1,), generator=generator))
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        drawn_P_F, _ = kmeans_plusplus(sample_S_F, clusters, random_state=seed)
+        drawn_P_F, _ = kmeans_plusplus(
+            sample_S_F, clusters, sample_weight=sample_S, random_state=seed
+        )
         centres_P_F = np.unique(drawn_P_F, axis=0)
         lloyd = KMeans(len(centres_P_F), init=centres_P_F, n_init=1, max_iter=_ITERATIONS)
-        return torch.from_numpy(lloyd.fit_predict(points_N_F.numpy())).long()
+        labels_N = lloyd.fit_predict(points_N_F.numpy(), sample_weight=heavy_N)
+        return torch.from_numpy(labels_N).long()
+
+
+def most_central(
+    points_N_F: Tensor, weights_N: Tensor, size: int, generator: torch.Generator, held: int = 0
+) -> list[int]:
+    """Weighted k-means, and the point nearest to each centre; the heaviest cluster's comes first.
+
+    The last `held` of the points are in the batch already: each has a cluster like the `size` that
+    are wanted, and counts as the first of whichever it falls into. Where clusters run out, the
+    second nearest of each follow, and so on.
+    """
+    clusters, count = size + held, len(points_N_F) - held
+    weights_N = weights_N.to(points_N_F.dtype)
+    labels_N = k_means(points_N_F, clusters, generator, weights_N)
+    mass_C = torch.zeros(clusters, dtype=points_N_F.dtype).index_add_(0, labels_N, weights_N)
+    centre_C_F = points_N_F.new_zeros(clusters, points_N_F.shape[1])
+    centre_C_F.index_add_(0, labels_N, points_N_F * weights_N[:, None]).div_(mass_C[:, None])
+    distance_N = _squares(points_N_F[:count] - centre_C_F[labels_N[:count]])
+    turns = torch.bincount(labels_N[count:], minlength=clusters).tolist()
+    labels, masses = labels_N.tolist(), _rounded(mass_C).tolist()
+    queue = []
+    for index in _rounded(distance_N).argsort(stable=True).tolist():
+        queue.append((turns[labels[index]], -masses[labels[index]], index))
+        turns[labels[index]] += 1
+    return [index for _turn, _mass, index in sorted(queue)[:size]]
 
 
 def _squares(points_N_F: Tensor) -> Tensor:

@@ -31,6 +31,10 @@ STRATEGIES: Mapping[str, str] = MappingProxyType({
     "coreset": "models.acquisition.strategies.coreset:coreset",
     "typiclust": "models.acquisition.strategies.typiclust:typiclust",
     "probcover": "models.acquisition.strategies.probcover:probcover",
+    "maxherding": "models.acquisition.strategies.maxherding:maxherding",
+    "uherding": "models.acquisition.strategies.maxherding:uherding",
+    "dropquery": "models.acquisition.strategies.dropquery:dropquery",
+    "clue": "models.acquisition.strategies.clue:clue",
     "vaal": "models.acquisition.strategies.vaal:vaal",
     "novelty": "models.acquisition.strategies.novelty:novelty",
 })  # fmt: skip

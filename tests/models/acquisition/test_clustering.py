@@ -16,6 +16,7 @@ from models.acquisition.clustering import (
     farthest_first,
     in_slices,
     k_means,
+    most_central,
     nearer,
     nearest,
 )
@@ -187,3 +188,24 @@ def test_centres_of_a_large_pool_are_drawn_from_a_sample_of_it(monkeypatch):
     kinds = torch.arange(600) % 3
     labels = k_means(50 * torch.eye(3)[kinds] + points(600).float(), 3, seeded(1))
     assert len({(int(a), int(b)) for a, b in zip(kinds, labels, strict=True)}) == 3
+
+
+# --- the most central of each cluster -----------------------------------------------------------
+
+
+def test_the_heaviest_cluster_comes_first_and_weights_move_its_centre():
+    line = torch.tensor([[0.0], [1], [2], [100], [101], [102]], dtype=torch.float64)
+    assert most_central(line, torch.tensor([1.0, 1, 1, 2, 2, 2]), 2, seeded()) == [4, 1]
+    assert most_central(line, torch.tensor([9.0, 1, 1, 2, 2, 2]), 2, seeded()) == [0, 4]
+
+
+def test_where_clusters_run_out_the_second_nearest_follow():
+    pairs = torch.tensor([[0.0], [0], [5], [5], [5]], dtype=torch.float64)
+    assert most_central(pairs, torch.ones(5), 4, seeded()) == [2, 0, 3, 1]
+
+
+def test_what_is_held_is_the_first_of_its_cluster():
+    held_last = torch.tensor([[0.0], [1], [2], [100], [101], [101]], dtype=torch.float64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clustering, "k_means", lambda *_: torch.tensor([0, 0, 0, 1, 1, 1]))
+        assert most_central(held_last, torch.ones(6), 2, seeded(), held=1) == [1, 0]

@@ -32,6 +32,10 @@ What differs from ours, and why:
 - scikit-activeml breaks ties at random, ours by the lower index. There are none here.
 - scikit-activeml's GreedyBALD and BatchBALD take votes of fitted classifiers, not a posterior; its
   `batch_bald` takes the posterior and is what is used.
+- scikit-activeml's DropQuery drops the inputs of a classifier; here its passes are those of the
+  posterior, and the plain pass is that of the casting before, so that many disagree. It and Clue
+  are told the clusters, and return their castings in another order than ours.
+- scikit-activeml's MaxHerding has exp(−|x − s|²/F) by default; it is handed the authors' kernel.
 """
 
 import json
@@ -43,11 +47,21 @@ import torch
 from baal.active import heuristics
 from batchbald_redux.batchbald import get_bald_batch, get_batchbald_batch
 from skactiveml.classifier import SklearnClassifier
-from skactiveml.pool import Badge, CoreSet, ProbCover, TypiClust, batch_bald
+from skactiveml.pool import (
+    Badge,
+    Clue,
+    CoreSet,
+    DropQuery,
+    MaxHerding,
+    ProbCover,
+    TypiClust,
+    batch_bald,
+)
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 DELTA = 0.35
 CLASSES = 3
+OF_KINDS = slice(11, 41)
 
 
 def cases():
@@ -74,6 +88,25 @@ class Kinds:
         return cases()[3]
 
 
+class CentresOfKinds:
+    """The same told by their features, and distances to their weighted means."""
+
+    def __init__(self, n_clusters):
+        self.n_clusters = n_clusters
+
+    def fit_transform(self, X, y=None, sample_weight=None):
+        _, _, features, kinds = cases()
+        of = np.array([kinds[(features == row).all(axis=1)][0] for row in X])
+        weights = np.ones(len(X)) if sample_weight is None else sample_weight
+        centres = np.stack(
+            [
+                np.average(X[of == kind], axis=0, weights=weights[of == kind])
+                for kind in np.unique(of)
+            ]
+        )
+        return np.linalg.norm(X[:, None] - centres, axis=2)
+
+
 class Known(ClassifierMixin, BaseEstimator):
     """A classifier that says of the castings, in order, what it was told to say."""
 
@@ -86,6 +119,46 @@ class Known(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         return np.asarray(self.deterministic)[: len(X)]
+
+
+class Passes(Known):
+    """A classifier that classes the castings as one pass after another does."""
+
+    def __init__(self, passes=None):
+        self.passes = passes
+
+    def fit(self, X, y):
+        self.left = [np.asarray(classes) for classes in self.passes]
+        return super().fit(X, y)
+
+    def predict(self, X):
+        return self.left.pop(0)
+
+
+def clusters_of(posterior, deterministic, features, kinds):
+    """What DropQuery and Clue choose of thirty castings, one of each kind.
+
+    Of these thirty no two alone are of a kind: from their middle both are as far.
+    """
+    features, kinds, y = features[OF_KINDS], kinds[OF_KINDS], np.full(30, np.nan)
+    plain = np.roll(deterministic, 1, axis=0).argmax(axis=1)
+    votes = posterior.argmax(axis=2)
+    kept = (votes != plain[:, None]).sum(axis=1) > votes.shape[1] / 2
+    passes = SklearnClassifier(Passes([plain, *votes.T]), classes=range(CLASSES))
+    passes.fit(features[:3], [0, 1, 2])
+    known = SklearnClassifier(Known(deterministic), classes=range(CLASSES))
+    known.fit(features[:3], [0, 1, 2])
+    dropped = DropQuery(n_dropout_samples=votes.shape[1], cluster_algo=CentresOfKinds)
+    sizes = {"dropquery": len(set(kinds[kept])), "clue": len(set(kinds))}
+    asked = {
+        "dropquery": dropped.query(
+            features, y, passes, fit_clf=False, batch_size=sizes["dropquery"]
+        ),
+        "clue": Clue(cluster_algo=CentresOfKinds).query(
+            features, y, known, fit_estimator=False, batch_size=sizes["clue"]
+        ),
+    }
+    return {name: sorted(chosen.tolist()) for name, chosen in asked.items()}
 
 
 def main():
@@ -133,6 +206,10 @@ def main():
         "scikit_activeml": {
             "batchbald": np.nanargmax(gains, axis=1).tolist(),
             "coreset": CoreSet(random_state=0).query(features, y, batch_size=12).tolist(),
+            "maxherding": MaxHerding(random_state=0, metric_dict={"gamma": 1})
+            .query(features, y, batch_size=12)
+            .tolist(),
+            **clusters_of(posterior, deterministic, features, kinds),
             "probcover_gains": np.nan_to_num(covered[1][0], nan=-1).astype(int).tolist(),
             "typiclust": TypiClust(random_state=0, cluster_algo=Kinds)
             .query(features, y, batch_size=7)

@@ -99,6 +99,7 @@ def test_the_table_has_the_names_of_the_interface():
     assert {"dbal", "bald", "variation-ratio", "power-bald"} <= set(STRATEGIES)
     assert {"ensemble", "epig", "batchbald", "badge", "coreset"} <= set(STRATEGIES)
     assert {"typiclust", "probcover", "vaal", "novelty"} <= set(STRATEGIES)
+    assert {"maxherding", "uherding", "dropquery", "clue"} <= set(STRATEGIES)
 
 
 def test_a_name_of_the_table_is_found():
@@ -200,6 +201,10 @@ GOLDEN = {
     "coreset": [12, 1, 16, 3, 0],
     "typiclust": [19, 9, 7, 5, 2],
     "probcover": [1, 0, 4, 5, 2],
+    "maxherding": [1, 0, 5, 16, 4],
+    "uherding": [12, 5, 13, 16, 7],
+    "dropquery": [7, 10, 5, 0, 1],
+    "clue": [10, 2, 13, 4, 12],
     "novelty": [2, 5, 13, 18, 4],
     "diverse-bald": [13, 15, 2, 0, 5],
 }
