@@ -14,7 +14,7 @@ class SyntheticSpec:
     parts: int = 320  # physical objects, at least 1
     shots: int = 4  # the most photographs of a part; each has 1 to `shots`, uniformly
     defect_share: float = 0.3  # 0 to 1: exactly `round(parts * share)` parts are defective
-    hardness: float = 0.2  # 0 to 1: small, faint defects and strong look-alikes grow commoner
+    hardness: float = 0.1  # 0 to 1: small, faint defects and strong look-alikes grow commoner
     size: int = 160  # pixels per side
     seed: int = 0  # at least 0
 
