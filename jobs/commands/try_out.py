@@ -31,6 +31,11 @@ def check_strategy_command(strategy: str) -> dict[str, Any]:
 @click.option("--parts", default=_SPEC.parts, help="Physical parts.")
 @click.option("--shots", default=_SPEC.shots, help="Photographs of a part, at most.")
 @click.option("--defect-share", default=_SPEC.defect_share, help="Share of defective parts.")
+@click.option(
+    "--hardness",
+    default=_SPEC.hardness,
+    help="0: blatant defects; 1: small and faint ones, and strong look-alikes.",
+)
 @click.option("--size", default=_SPEC.size, help="Edge of an image in pixels.")
 @click.option("--seed", default=_SPEC.seed, help="Another seed gives other castings.")
 @prints_json

@@ -37,8 +37,9 @@ def synthesize(spec: SyntheticSpec, folder: Path) -> Path:
             if casting.kind:
                 mask = f"masks/{casting.name}.png"
                 Image.fromarray(casting.mask).save(draft / mask)
-            rows.append((image, casting.label, casting.part, mask, casting.kind))
-        columns = ["path", "label", "part", "mask", "kind"]
+            of_part = casting.kind, casting.mould, " ".join(casting.lookalikes)
+            rows.append((image, casting.label, casting.part, mask, *of_part))
+        columns = ["path", "label", "part", "mask", "kind", "mould", "lookalikes"]
         pd.DataFrame(rows, columns=columns).to_csv(draft / manifest.name, index=False)
         try:
             draft.rename(folder)

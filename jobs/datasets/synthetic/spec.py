@@ -14,6 +14,7 @@ class SyntheticSpec:
     parts: int = 320  # physical objects, at least 1
     shots: int = 4  # the most photographs of a part; each has 1 to `shots`, uniformly
     defect_share: float = 0.3  # 0 to 1: exactly `round(parts * share)` parts are defective
+    hardness: float = 0.1  # 0 to 1: small, faint defects and strong look-alikes grow commoner
     size: int = 160  # pixels per side
     seed: int = 0  # at least 0
 
@@ -25,4 +26,9 @@ class SyntheticSpec:
             raise DataError(
                 f"defect_share is {self.defect_share}, but it is a share of the parts: "
                 "give a number from 0 to 1, such as 0.3"
+            )
+        if not 0 <= self.hardness <= 1:
+            raise DataError(
+                f"hardness is {self.hardness}, but it goes from 0, blatant defects, "
+                "to 1, small and faint ones"
             )

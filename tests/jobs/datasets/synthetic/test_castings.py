@@ -5,10 +5,18 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from jobs.datasets.synthetic.castings import draw_castings
+from jobs.datasets.synthetic.moulds import FORMS
 from jobs.datasets.synthetic.spec import SyntheticSpec
 
-REACH = 6
-"""Pixels by which blur and the walls of a defect can go beyond its mask at 160 px."""
+FIRST = [
+    ("ok", "", "impeller", "stain", "ejector"),
+    ("ok", "", "cover", "tool-marks", "ejector", "chalk"),
+    ("def", "blowhole", "impeller", "stain", "scratch", "tool-marks"),
+    ("def", "blowhole", "impeller", "chalk"),
+    ("ok", "", "cover", "dust", "letters", "chalk"),
+    ("ok", "", "wheel", "stain", "tool-marks", "ejector"),
+]
+"""Golden: verdict, kind, mould and look-alikes; renewed whenever the draws change."""
 
 
 def draw(**values):
@@ -97,6 +105,23 @@ def test_a_kind_is_named_and_a_mask_has_pixels_exactly_when_the_casting_is_defec
     for casting in pool:
         assert casting.label == ("def" if casting.kind else "ok")
         assert casting.mask.any() == (casting.label == "def")
+
+
+def test_all_photographs_of_a_part_show_one_mould_with_the_same_lookalikes(pool):
+    assert len({(c.part, c.mould, c.lookalikes) for c in pool}) == len({c.part for c in pool})
+
+
+def test_every_mould_is_cast_and_none_tells_the_verdict(pool):
+    parts = {c.part: c for c in pool}.values()
+    for form, share in FORMS.items():
+        of_form = [part.label == "def" for part in parts if part.mould == form]
+        assert len(of_form) / len(parts) == pytest.approx(share, abs=0.07)
+        assert 0 < np.mean(of_form) < 0.7
+
+
+def test_the_first_parts_of_the_default_pool():
+    found = [(c.label, c.kind, c.mould, *c.lookalikes) for c in draw(parts=6, shots=1, size=32)]
+    assert found == FIRST
 
 
 @pytest.mark.parametrize(

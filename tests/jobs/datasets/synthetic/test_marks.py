@@ -1,64 +1,47 @@
-"""Defects and blemishes, and their masks."""
-
-from collections import Counter
+"""Shapes on a face, and what they do to light; distances worked out by hand."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image, ImageFilter
 
-from jobs.datasets.synthetic.castings import draw_castings
-from jobs.datasets.synthetic.marks import KINDS
-from jobs.datasets.synthetic.spec import SyntheticSpec
-
-REACH = 6
+from jobs.datasets.synthetic.marks import LIP, WALL, Discs, Fringe, Line, Mark, relief
+from jobs.datasets.synthetic.plane import TURN, Plane, turn_of
 
 
-def draw(**values):
-    return list(draw_castings(SyntheticSpec(**values)))
+def plane_of(*points):
+    """A photograph whose pixels lie at the given points."""
+    x, y = np.array([points], np.float32).transpose(2, 0, 1)
+    return Plane(x, y, np.hypot(x, y), turn_of(x, y), pixel=0.1, rotation=0)
 
 
-@pytest.fixture(scope="module")
-def before_and_after():
-    """The same photographs of the same parts, all sound and all defective."""
-    return list(zip(draw(parts=50, defect_share=0), draw(parts=50, defect_share=1), strict=True))
+def test_the_depth_in_discs_is_that_in_the_nearest():
+    discs = Discs(np.float32([[0, 0], [1, 0]]), np.float32([0.3, 0.5]))
+    assert discs.inside(plane_of((0, 0), (1, 0.1), (0, 1)))[0] == pytest.approx([0.3, 0.4, -0.7])
 
 
-def change_within_mask(sound, defective):
-    return np.abs(sound.image.astype(float) - defective.image)[defective.mask].mean()
+def test_the_depth_in_a_line_is_measured_from_its_nearest_segment():
+    line = Line(np.float32([[0, 0], [1, 0], [1, 1]]), np.float32([0.2, 0.1, 0.1]))
+    depth = line.inside(plane_of((0.5, 0), (0.5, 0.3), (1.3, 0.5), (-1, 0)))
+    assert depth[0] == pytest.approx([0.2, -0.1, -0.2, -0.8])
 
 
-@given(seed=st.integers(0, 2**64), size=st.integers(32, 48))
-@settings(max_examples=40, deadline=None)
-def test_even_the_smallest_photograph_of_a_defect_has_a_mask(seed, size):
-    for casting in draw(parts=2, shots=1, defect_share=1, size=size, seed=seed):
-        assert 0 < casting.mask.mean() < 0.3
+def test_a_fringe_lies_between_its_outlines_and_nowhere_where_they_cross():
+    low, high = np.full(TURN, 0.5, np.float32), np.full(TURN, 1, np.float32)
+    low[TURN // 2] = 2
+    depth = Fringe(low, high).inside(plane_of((0.7, 0), (1.2, 0), (-0.7, 0)))
+    assert depth[0] == pytest.approx([0.2, -0.2, -1.3])
 
 
-def test_kinds_are_unequally_common():
-    counts = Counter(c.kind for c in draw(parts=320, shots=1, defect_share=1, size=32))
-    assert list(KINDS) == [kind for kind, _ in counts.most_common()]
-    assert counts["blowhole"] > 4 * counts["flash"]
+def test_a_mark_swallows_its_share_of_the_light_and_falls_inwards():
+    disc = Discs(np.zeros((1, 2), np.float32), np.float32([0.5]))
+    factor, height = Mark(disc, dark=0.4, steep=2).relief(plane_of((0, 0), (0.5, 0), (2, 0)))
+    assert factor[0] == pytest.approx([0.6, 0.8, 1])
+    assert height[0] == pytest.approx([-2 * WALL, 0, 2 * LIP], abs=1e-6)
 
 
-def test_a_defect_changes_nothing_far_from_its_mask(before_and_after):
-    for sound, defective in before_and_after:
-        mask = Image.fromarray(defective.mask.astype(np.uint8))
-        far = np.asarray(mask.filter(ImageFilter.MaxFilter(2 * REACH + 1))) == 0
-        assert np.array_equal(sound.image[far], defective.image[far]), defective.name
-
-
-def test_a_defect_shows_where_its_mask_is(before_and_after):
-    changes = {kind: [] for kind in KINDS}
-    for sound, defective in before_and_after:
-        changes[defective.kind].append(change_within_mask(sound, defective))
-    assert all(min(grey_levels) > 1 for grey_levels in changes.values())
-    assert all(np.mean(grey_levels) > 15 for grey_levels in changes.values())
-
-
-def test_defects_reach_from_blatant_to_barely_visible(before_and_after):
-    areas = [defective.mask.sum() for _, defective in before_and_after]
-    contrasts = [change_within_mask(*pair) for pair in before_and_after]
-    assert np.quantile(areas, 0.9) > 5 * np.quantile(areas, 0.1)
-    assert np.quantile(contrasts, 0.9) > 3 * np.quantile(contrasts, 0.1)
+def test_marks_upon_each_other_multiply_their_factors_and_add_their_heights():
+    disc = Discs(np.zeros((1, 2), np.float32), np.float32([0.5]))
+    tint, height = relief([Mark(disc, 0.5, 1), Mark(disc, 0.2, 1)], plane_of((0, 0)))
+    assert tint[0, 0] == pytest.approx(0.4)
+    assert height[0, 0] == pytest.approx(-2 * WALL)
+    bare, flat = relief([], plane_of((0, 0)))
+    assert (bare[0, 0], flat[0, 0]) == (1, 0)

@@ -13,6 +13,9 @@ from models.errors import DataError
         ({"seed": -1}, "seed is -1: synthetic castings need 0 or more"),
         ({"defect_share": 1.5}, "defect_share is 1.5, .* a number from 0 to 1"),
         ({"defect_share": -0.1}, "defect_share is -0.1, .* a number from 0 to 1"),
+        ({"hardness": 1.5}, "hardness is 1.5, .* from 0, blatant defects, to 1, small"),
+        ({"hardness": -0.1}, "hardness is -0.1, but"),
+        ({"hardness": float("nan")}, "hardness is nan, but"),
         ({"defect_share": float("nan")}, "defect_share is nan, .* a number from 0 to 1"),
     ],
 )
