@@ -86,7 +86,11 @@ def _choose(
         candidates = unlabelled_candidates(session, ranked.castings, strategy)
     generator = generator_for(campaign.options.seed, number, "acquire")
     parts = [casting.part_key for casting in ranked.castings]
-    if campaign.options.refit_every and strategy is campaign.strategy and asks_the_service(strategy):
+    if (
+        campaign.options.refit_every
+        and strategy is campaign.strategy
+        and asks_the_service(strategy)
+    ):
         return name, choose_with_refits(session, ranked, wanted, number)
     with stepping(session.context.progress, f"choosing by {name}") as on_step:
         picked = choose_batch(strategy, candidates, parts, wanted, generator, on_step=on_step)

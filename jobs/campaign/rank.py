@@ -148,6 +148,7 @@ def _score_chunk(
     service: ScoringService, campaign: Campaign, chunk: Sequence[Casting], request: Request
 ) -> Scored:
     """Score by id what the service has embedded, and send the rest."""
+    chunk = [casting for casting in chunk if campaign.data.has(casting)]
     known = service.score_known([casting.id for casting in chunk], request)
     sent = _send(service, campaign, [chunk[position] for position in known.refused], request)
     if not known.answers:

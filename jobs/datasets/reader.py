@@ -41,6 +41,10 @@ class DataSet:
     inventory: Mapping[str, Seen]  # every casting by id; for the ledger to remember
     files: Mapping[tuple[str, Stamp], str]  # casting id of each file as it was when it was read
 
+    def has(self, casting: Casting) -> bool:
+        """Whether a file of a casting is still there; it may have changed."""
+        return any((self.root / path).is_file() for path in casting.paths)
+
     def read(self, casting: Casting) -> bytes:
         """A casting's bytes, from the first of its paths that still holds them, or DataError."""
         for path in casting.paths:

@@ -201,7 +201,7 @@ class FakeScoringService:
     def score_known(self, castings: Sequence[str], request: Request) -> Scored:
         self.requests.append(request)
         predictor = self._trained_by(request)
-        kept = self.embeddings.get(predictor.space, castings)
+        kept = self.embeddings.get(predictor.space, [c for c in castings if c not in self.refuse])
         refused = {i: "not embedded" for i, c in enumerate(castings) if c not in kept}
         if not kept:
             return Scored([], {}, refused)

@@ -10,7 +10,7 @@ from jobs.campaign.contact_sheet import Thumbnail, draw_sheet
 from jobs.campaign.run import run
 from jobs.options import RunOptions
 from models.evaluation import figures
-from tests.jobs.fakes import FakeContext, see_little
+from tests.jobs.fakes import FakeContext
 from tests.rendering import assert_renders
 
 
@@ -18,7 +18,6 @@ from tests.rendering import assert_renders
 def sheets(monkeypatch: pytest.MonkeyPatch) -> list[list[contact_sheet.Thumbnail]]:
     """What is drawn, without drawing it."""
     drawn: list[list[contact_sheet.Thumbnail]] = []
-    see_little(monkeypatch)
     monkeypatch.setattr(contact_sheet, "draw_sheet", lambda shown, _: drawn.append(list(shown)))
     monkeypatch.setattr(figures, "png", lambda _: b"png")
     return drawn

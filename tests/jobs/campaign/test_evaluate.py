@@ -20,26 +20,6 @@ def _numbers(result: dict[str, object]) -> list[dict[str, float]]:
     ]
 
 
-def test_castings_that_are_only_judged_are_in_memory_a_few_at_a_time(
-    fake: FakeContext, castings: Path, monkeypatch: pytest.MonkeyPatch
-):
-    context, held = fake.open(), []
-
-    def load(data: DataSet, some: list[Casting], look: Preprocessing) -> torch.Tensor:
-        held.append(len(some))
-        return load_pixels(data, some, look)
-
-    monkeypatch.setattr("jobs.campaign.evaluate.load_pixels", load)
-    monkeypatch.setattr("jobs.campaign.train.load_pixels", load)
-    whole = run(context, small(castings, campaign="whole"))
-    assert sum(count > 3 for count in held) > 3  # more than the trainings
-    held.clear()
-    monkeypatch.setattr("jobs.campaign.evaluate._IN_PIXELS", 3)
-    in_parts = run(context, small(castings, campaign="parts"))
-    assert _numbers(in_parts) == _numbers(whole)
-    assert [count for count in held if count > 3] == [8, 12, 16]  # castings trained on
-
-
 def test_a_few_audited_castings_measure_nothing_yet_and_that_is_said(
     fake: FakeContext, tmp_path: Path
 ):

@@ -48,6 +48,8 @@ def test_a_failure_leaves_no_run_running(fake: FakeContext, castings: Path):
         def score(self, images: object, request: object) -> None:
             raise CampaignError("the service is gone")
 
+        score_known = score
+
     fake.scorer = Dead()  # type: ignore[assignment]
     with pytest.raises(CampaignError, match="the service is gone"):
         run(fake.open(), small(castings))

@@ -12,7 +12,7 @@ from models.acquisition.strategies.table import STRATEGIES, find_strategy
 from models.acquisition.strategy import needs_of
 from models.errors import DataError
 from models.images import Preprocessing, at_model_size
-from tests.jobs.fakes import FakeContext, see_little
+from tests.jobs.fakes import FakeContext
 
 
 @pytest.fixture
@@ -22,12 +22,6 @@ def options(castings: Path) -> RunOptions:
     )
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    see_little(monkeypatch)
-
-
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", [*sorted(STRATEGIES.keys() - {"ensemble"}), "diverse-bald"])
 def test_a_strategy_is_sent_what_it_needs_and_nothing_more(
     fake: FakeContext, options: RunOptions, name: str
@@ -59,11 +53,11 @@ def test_an_ensemble_is_one_version_whose_passes_are_its_members(
     assert first.equal(single.network.head.weight)
 
 
-@pytest.mark.usefixtures("quick")
 def test_large_photographs_are_sent_at_the_models_size_and_rank_as_they_would_themselves(
     fake: FakeContext, options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     """The castings of 32 pixels that the fixture makes, seen by a model of 16."""
+    monkeypatch.setattr("jobs.campaign.session._SAMPLE", 4)  # few are embedded by the job itself
     result = run(fake.open(), replace(options, image_size=16, campaign="small"))
     photographs = [file.read_bytes() for file in Path(options.data).rglob("*.png")]
     small = {len(at_model_size(photograph, Preprocessing(16))) for photograph in photographs}
@@ -79,7 +73,6 @@ def test_large_photographs_are_sent_at_the_models_size_and_rank_as_they_would_th
     assert asked[0] == asked[1]
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_cold_start_chooses_the_first_batch_without_a_model_or_a_label(
     fake: FakeContext, options: RunOptions
 ):

@@ -8,12 +8,11 @@ import pytest
 from jobs.campaign.run import run
 from jobs.options import RunOptions
 from models.errors import DataError
-from tests.jobs.fakes import FakeContext, see_little
+from tests.jobs.fakes import FakeContext
 
 
 @pytest.fixture
-def options(castings: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
-    see_little(monkeypatch)
+def options(castings: Path) -> RunOptions:
     return RunOptions(
         data=str(castings), strategy="margin", rounds=2, batch=8, initial=10, image_size=32,
         audit_share=0.0, passes=6,
