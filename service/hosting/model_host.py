@@ -15,11 +15,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
+from weakref import WeakSet
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import VersionError, VersionNotFound, first_line
+from models.network.backbone import Backbone
 from models.network.device import use_threads
 from models.prediction.predictor import Predictor
 from models.registry.version import Version
@@ -85,6 +87,7 @@ class ModelHost:
         self.served: Served | None = None
         self.registry = RegistryState(reachable=None, last_seen=None, error=None)
         self._refused: _Refused | None = None
+        self._warm: WeakSet[Backbone] = WeakSet()
         self._looking = threading.Lock()
         self._closing = threading.Event()
         self._cache = VersionCache(pinned, self._find_and_load)
@@ -202,16 +205,24 @@ class ModelHost:
 
     def _load(self, version: Version) -> Served:
         predictor = self._source.load(version)
-        _warm(predictor, self._max_minibatch)
+        self._warm_up(predictor)
         return Served(version, predictor, self._clock())
 
+    def _warm_up(self, predictor: Predictor) -> None:
+        """Pay the first call's memory layout and kernel choices before a client waits for them.
 
-def _warm(predictor: Predictor, most: int) -> None:
-    """Pay the first call's memory layout and kernel choices before a client waits for them."""
-    form = predictor.preprocessing
-    blank = torch.zeros(most, form.channels, form.size, form.size, dtype=torch.uint8)
-    for castings in (1, most):
-        predictor.score(blank[:castings], _WARM_PASSES, seed=0)
+        Backbones that another version has warmed are not run.
+        """
+        form, network = predictor.preprocessing, predictor.network
+        backbones = [b for b in network.backbones if isinstance(b, Backbone) and b.sha256]
+        warm = len(backbones) == len(network.backbones) and self._warm.issuperset(backbones)
+        blank = torch.zeros(self._max_minibatch, form.channels, form.size, form.size).byte()
+        for castings in (1, self._max_minibatch):
+            pooled_N_P = torch.zeros(castings, network.pooled_count)
+            if not warm:
+                pooled_N_P = predictor.pool(blank[:castings])
+            predictor.score_embeddings(predictor.features(pooled_N_P), _WARM_PASSES, seed=0)
+        self._warm.update(backbones)
 
 
 def _tidy_memory() -> None:

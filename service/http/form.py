@@ -129,6 +129,8 @@ class _Parts:
         if self._name in _REPEATED and (self._name == "images" or self._name in self.allowed):
             if len(self.images) == self.max_images:
                 raise TooLarge(f"at most {self.max_images} images per request; send several")
+            if self._name == "known" and self._file_name is not None:
+                raise BadInput("the field known is a file; send its value as text")
         elif self._name not in self.allowed:
             raise BadInput(f"unknown field {self._name!r}; there are {', '.join(self.allowed)}")
         elif self._name in self.fields:
