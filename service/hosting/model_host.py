@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
 
 from models.errors import VersionError, VersionNotFound, first_line
 from models.network.backbone import Backbone
@@ -87,7 +88,7 @@ class ModelHost:
         self.served: Served | None = None
         self.registry = RegistryState(reachable=None, last_seen=None, error=None)
         self._refused: _Refused | None = None
-        self._warm: WeakSet[Backbone] = WeakSet()
+        self._warm: WeakSet[nn.Module] = WeakSet()  # backbones that have been run
         self._looking = threading.Lock()
         self._closing = threading.Event()
         self._cache = VersionCache(pinned, self._find_and_load)
@@ -211,18 +212,17 @@ class ModelHost:
     def _warm_up(self, predictor: Predictor) -> None:
         """Pay the first call's memory layout and kernel choices before a client waits for them.
 
-        Backbones that another version has warmed are not run.
+        That is done once for versions that share their backbones: what is behind those costs
+        nothing the first time.
         """
-        form, network = predictor.preprocessing, predictor.network
-        backbones = [b for b in network.backbones if isinstance(b, Backbone) and b.sha256]
-        warm = len(backbones) == len(network.backbones) and self._warm.issuperset(backbones)
+        form, backbones = predictor.preprocessing, list(predictor.network.backbones)
+        if self._warm.issuperset(backbones):
+            return
         blank = torch.zeros(self._max_minibatch, form.channels, form.size, form.size).byte()
         for castings in (1, self._max_minibatch):
-            pooled_N_P = torch.zeros(castings, network.pooled_count)
-            if not warm:
-                pooled_N_P = predictor.pool(blank[:castings])
-            predictor.score_embeddings(predictor.features(pooled_N_P), _WARM_PASSES, seed=0)
-        self._warm.update(backbones)
+            predictor.score(blank[:castings], _WARM_PASSES, seed=0)
+        # those for inference, that is: of others it is a twin that has been run
+        self._warm.update(b for b in backbones if isinstance(b, Backbone) and b.sha256)
 
 
 def _tidy_memory() -> None:

@@ -31,6 +31,8 @@ from service.scoring.request import ScoreRequest, Unknown
 from service.scoring.scorer import Scorer
 from service.settings import Settings
 
+_BUSY_SECONDS = 0.5  # then a casting is computed again sooner than another process is waited for
+
 
 @dataclass(frozen=True)
 class AppState:
@@ -99,7 +101,7 @@ def open_app(settings: Settings, source: Source) -> InspectorApp:
     """The app of a worker that serves versions of that source."""
     counters = Counters()
     host = ModelHost(source, settings.pinned, MAX_MINIBATCH, counters)
-    embeddings = EmbeddingStore(settings.embeddings, settings.embeddings_bytes)
+    embeddings = EmbeddingStore(settings.embeddings, settings.embeddings_bytes, _BUSY_SECONDS)
     scorer = Scorer(settings.max_pixels, counters, embeddings)
     admission = Admission(settings.max_waiting, settings.max_in_flight_bytes)
     app = create_app()
