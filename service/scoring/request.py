@@ -66,7 +66,7 @@ class ScoreRequest:
             return self.images
         found: dict[str, Upload] = {}
         for image in self.images:
-            if image.casting not in found or not image.known:
+            if image.casting not in found or found[image.casting].known:
                 found[image.casting] = image
         return tuple(found.values())
 

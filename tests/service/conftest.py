@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterator
-
 from pathlib import Path
 from typing import Any
 

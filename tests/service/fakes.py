@@ -33,10 +33,16 @@ SPEC = NetworkSpec("resnet18", channels=1, classes=2)
 
 
 def tiny_predictor(seed: int = 0) -> Predictor:
-    """A version as it is loaded, each seed with a backbone of its own."""
+    """A version as it is trained, each seed with a backbone of its own."""
     start = read_start("scratch", SPEC, seed)
-    network = start.network(SPEC).for_inference(start.preprocessing(32))
-    return with_head(Predictor(network, start.preprocessing(32), CLASSES, OPERATING), seed)
+    headless = Predictor(start.network(SPEC), start.preprocessing(32), CLASSES, OPERATING)
+    return with_head(headless, seed)
+
+
+def as_loaded(predictor: Predictor) -> Predictor:
+    """As it is when it has been read: its network for inference."""
+    twin = predictor.network.for_inference(predictor.preprocessing)
+    return replace(predictor, network=twin)
 
 
 def with_head(predictor: Predictor, seed: int) -> Predictor:
