@@ -64,6 +64,11 @@ class EmbeddingStore:
         ]
         self._safely(lambda c: self._put(c, space, rows))
 
+    def close(self) -> None:
+        """Let go of the file; the next call opens it again."""
+        with self._lock:
+            self._close()
+
     def _get(
         self, connection: sqlite3.Connection, space: str, castings: Sequence[str]
     ) -> dict[str, Tensor]:

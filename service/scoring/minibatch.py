@@ -47,6 +47,7 @@ def score_minibatch(
     counters.minibatch.observe(sum(len(chunk.images) for chunk in chunks))
     castings = [image.casting for chunk in chunks for image in chunk.images]
     kept = embeddings.get(predictor.space, castings)
+    counters.embedded.inc(len(kept))
     with counters.stage.labels("decode").time():
         readable, unreadable = _decode(chunks, predictor.preprocessing, max_pixels, kept)
     results, by_draws = dict[int, ChunkResult](), defaultdict[tuple[int, int], list[int]](list)

@@ -30,6 +30,7 @@ class Scorer:
         compute = partial(
             score_minibatch, embeddings=embeddings, max_pixels=max_pixels, counters=counters
         )
+        self._embeddings = embeddings
         self._scheduler = BatchScheduler(compute)
         self._threads = ThreadPoolExecutor(self._scheduler.cores, "compute", use_threads, (1,))
         self._free = asyncio.Semaphore(self._scheduler.cores)
@@ -71,6 +72,7 @@ class Scorer:
         """Finish what is being computed and take nothing more."""
         self._scheduler.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._embeddings.close()
 
 
 def _bad_images(request: ScoreRequest, results: Sequence[ChunkResult]) -> list[BadImage]:
