@@ -161,7 +161,9 @@ _CALLBACKS = [name for name in vars(_Parts) if name.startswith("on_")]
 
 def _casting(text: str) -> str:
     if not _SHA256.fullmatch(text):
-        raise BadInput(f"known={text[:80]!r}: the SHA-256 of a casting's bytes in hexadecimal")
+        raise BadInput(
+            f"known={text[:80]!r}: the SHA-256 of a casting's bytes is needed, 64 of 0-9 and a-f"
+        )
     return text
 
 
