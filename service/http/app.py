@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -114,7 +114,7 @@ async def score(request: Request, state: State) -> Response:
     binary = wants_binary(request.headers.get("accept", ""))
     score_form = partial(_score, binary=binary)
     served, content, rows = await _in_time(request, state, FIELDS, score_form)
-    answers = [cast("Answer", row) for row in rows if "unknown" not in row]
+    answers = [row for row in rows if "unknown" not in row]
     state.counters.scored(served.version.number, answers)
     note(version=served.version.number, castings=len(answers))
     return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})
