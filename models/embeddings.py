@@ -2,8 +2,8 @@
 
 A SQLite file in a folder, shared by processes: jobs, the service, comparisons. A row is known by
 its space (`models.prediction.predictor.Predictor.space`) and the casting's id, and carries a
-checksum; a row that fails it is forgotten, a file that is none is put aside, and what is missing is
-computed again. Of what exceeds the bound the spaces go first that were not used for longest.
+checksum; a row that fails it is forgotten, a file that is none is put aside, and what is missing
+is computed again. Of what exceeds the bound the spaces go first that were not used for longest.
 """
 
 import sqlite3
@@ -21,7 +21,6 @@ from torch import Tensor
 
 FILE = "embeddings.db"
 MOST_BYTES = 4 * 2**30
-_BUSY_SECONDS = 60.0
 _AT_A_TIME = 500  # castings per query
 _USED_AGAIN = 60.0  # seconds within which a space is not marked as used once more
 _SCHEMA = """
@@ -39,11 +38,15 @@ class EmbeddingStore:
     Args:
         folder: made where it does not exist.
         most_bytes: that the file may take, roughly.
+        busy_seconds: how long another process is waited for that writes.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, folder: Path, most_bytes: int = MOST_BYTES, busy_seconds: float = 60.0
+    ) -> None:
         self._file = folder / FILE
         self._most_bytes = most_bytes
+        self._busy_seconds = busy_seconds
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._marked: dict[str, float] = {}
@@ -60,6 +63,11 @@ class EmbeddingStore:
             for content in [vector.contiguous().numpy().tobytes()]
         ]
         self._safely(lambda c: self._put(c, space, rows))
+
+    def close(self) -> None:
+        """Let go of the file; the next call opens it again."""
+        with self._lock:
+            self._close()
 
     def _get(
         self, connection: sqlite3.Connection, space: str, castings: Sequence[str]
@@ -130,7 +138,7 @@ class EmbeddingStore:
                     return work(connection)
             except (sqlite3.OperationalError, OSError):
                 self._close()
-                return None  # busy for a minute, or the disk is full: it is computed again
+                return None  # busy, read-only, or the disk is full: it is computed again
             except sqlite3.DatabaseError:
                 self._close()
                 with suppress(OSError):
@@ -148,7 +156,7 @@ class EmbeddingStore:
         if self._connection is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
-                self._file, timeout=_BUSY_SECONDS, check_same_thread=False
+                self._file, timeout=self._busy_seconds, check_same_thread=False
             )
             self._connection.executescript(
                 f"pragma journal_mode = wal; pragma synchronous = normal; {_SCHEMA}"

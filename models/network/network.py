@@ -24,16 +24,15 @@ Heads = tuple[Tensor, Tensor]
 
 
 class Network(nn.Module):
-    """Backbones, the standardisation of each, and heads."""
+    """Backbones, those `given` or new ones, the standardisation of each, and heads."""
 
-    def __init__(self, spec: NetworkSpec) -> None:
+    def __init__(self, spec: NetworkSpec, given: nn.ModuleList | None = None) -> None:
         super().__init__()
         self.spec = spec
-        backbones = [Backbone(spec) for _ in range(spec.backbones)]
-        self.backbones = nn.ModuleList(backbones)
-        self.pooled_count = sum(backbone.pooled_count for backbone in backbones)
-        own = backbones[0].pooled_count
-        self.standardisations = nn.ModuleList(Standardisation(own) for _ in backbones)
+        self.backbones = given or nn.ModuleList(Backbone(spec) for _ in range(spec.backbones))
+        own = self.backbone.pooled_count
+        self.pooled_count = own * spec.backbones
+        self.standardisations = nn.ModuleList(Standardisation(own) for _ in self.backbones)
         self.heads = nn.ModuleList(nn.Linear(own, spec.classes) for _ in range(spec.members))
 
     @classmethod

@@ -148,9 +148,8 @@ def _network(
     older = description["format"] in _OLDER
     shared = None if older else backbones.get(_known_by(description))
     with torch.device("meta"):
-        network = Network(spec)
+        network = Network(spec, shared)  # building a backbone takes longer than all the rest
     if shared is not None:
-        network = network.on(shared)
         network.load_state_dict(load_file(folder / "head.safetensors"), strict=False, assign=True)
         return network, True
     if older:

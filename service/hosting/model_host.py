@@ -15,11 +15,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
+from weakref import WeakSet
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
 
 from models.errors import VersionError, VersionNotFound, first_line
+from models.network.backbone import Backbone
 from models.network.device import use_threads
 from models.prediction.predictor import Predictor
 from models.registry.version import Version
@@ -85,6 +88,7 @@ class ModelHost:
         self.served: Served | None = None
         self.registry = RegistryState(reachable=None, last_seen=None, error=None)
         self._refused: _Refused | None = None
+        self._warm: WeakSet[nn.Module] = WeakSet()  # backbones that have been run
         self._looking = threading.Lock()
         self._closing = threading.Event()
         self._cache = VersionCache(pinned, self._find_and_load)
@@ -202,16 +206,23 @@ class ModelHost:
 
     def _load(self, version: Version) -> Served:
         predictor = self._source.load(version)
-        _warm(predictor, self._max_minibatch)
+        self._warm_up(predictor)
         return Served(version, predictor, self._clock())
 
+    def _warm_up(self, predictor: Predictor) -> None:
+        """Pay the first call's memory layout and kernel choices before a client waits for them.
 
-def _warm(predictor: Predictor, most: int) -> None:
-    """Pay the first call's memory layout and kernel choices before a client waits for them."""
-    form = predictor.preprocessing
-    blank = torch.zeros(most, form.channels, form.size, form.size, dtype=torch.uint8)
-    for castings in (1, most):
-        predictor.score(blank[:castings], _WARM_PASSES, seed=0)
+        That is done once for versions that share their backbones: what is behind those costs
+        nothing the first time.
+        """
+        form, backbones = predictor.preprocessing, list(predictor.network.backbones)
+        if self._warm.issuperset(backbones):
+            return
+        blank = torch.zeros(self._max_minibatch, form.channels, form.size, form.size).byte()
+        for castings in (1, self._max_minibatch):
+            predictor.score(blank[:castings], _WARM_PASSES, seed=0)
+        # those for inference, that is: of others it is a twin that has been run
+        self._warm.update(b for b in backbones if isinstance(b, Backbone) and b.sha256)
 
 
 def _tidy_memory() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -30,6 +30,8 @@ from service.scoring.batch_scheduler import MAX_MINIBATCH
 from service.scoring.request import ScoreRequest, Unknown
 from service.scoring.scorer import Scorer
 from service.settings import Settings
+
+_BUSY_SECONDS = 0.5  # then a casting is computed again sooner than another process is waited for
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def open_app(settings: Settings, source: Source) -> InspectorApp:
     """The app of a worker that serves versions of that source."""
     counters = Counters()
     host = ModelHost(source, settings.pinned, MAX_MINIBATCH, counters)
-    embeddings = EmbeddingStore(settings.embeddings, settings.embeddings_bytes)
+    embeddings = EmbeddingStore(settings.embeddings, settings.embeddings_bytes, _BUSY_SECONDS)
     scorer = Scorer(settings.max_pixels, counters, embeddings)
     admission = Admission(settings.max_waiting, settings.max_in_flight_bytes)
     app = create_app()
@@ -112,7 +114,7 @@ async def score(request: Request, state: State) -> Response:
     binary = wants_binary(request.headers.get("accept", ""))
     score_form = partial(_score, binary=binary)
     served, content, rows = await _in_time(request, state, FIELDS, score_form)
-    answers = [cast("Answer", row) for row in rows if "unknown" not in row]
+    answers = [row for row in rows if "unknown" not in row]
     state.counters.scored(served.version.number, answers)
     note(version=served.version.number, castings=len(answers))
     return Response(content, media_type=BINARY if binary else JSON, headers={"Vary": "Accept"})

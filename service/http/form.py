@@ -129,6 +129,8 @@ class _Parts:
         if self._name in _REPEATED and (self._name == "images" or self._name in self.allowed):
             if len(self.images) == self.max_images:
                 raise TooLarge(f"at most {self.max_images} images per request; send several")
+            if self._name == "known" and self._file_name is not None:
+                raise BadInput("the field known is a file; send its value as text")
         elif self._name not in self.allowed:
             raise BadInput(f"unknown field {self._name!r}; there are {', '.join(self.allowed)}")
         elif self._name in self.fields:
@@ -159,7 +161,9 @@ _CALLBACKS = [name for name in vars(_Parts) if name.startswith("on_")]
 
 def _casting(text: str) -> str:
     if not _SHA256.fullmatch(text):
-        raise BadInput(f"known={text[:80]!r}: the SHA-256 of a casting's bytes in hexadecimal")
+        raise BadInput(
+            f"known={text[:80]!r}: the SHA-256 of a casting's bytes is needed, 64 of 0-9 and a-f"
+        )
     return text
 
 

@@ -35,6 +35,9 @@ class Counters:
         self.minibatch = histogram(
             "casting_minibatch_castings", "Castings of a minibatch", buckets=_MINIBATCHES
         )
+        self.embedded = counter(
+            "casting_castings_embedded_before", "Castings that were neither decoded nor run again"
+        )
         self.stage = histogram(
             "casting_stage_seconds", "Time of a minibatch by stage", ("stage",), buckets=_SECONDS
         )

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -17,11 +16,11 @@ def body(
     served: Served,
     request: ScoreRequest,
     rows: Sequence[Answer | Unknown],
-    included: Sequence[Mapping[str, Tensor]],
+    included: Mapping[str, Tensor],
     *,
     binary: bool,
 ) -> bytes:
-    """The answer to a request, from its rows and the tensors asked for, given in chunks."""
+    """The answer to a request, from its rows and the tensors asked for."""
     answer: dict[str, Any] = {
         "model": {
             "name": served.version.name,
@@ -33,10 +32,9 @@ def body(
         "seed": request.seed,
         "castings": rows,
     }
-    tensors = {name: torch.cat([chunk[name] for chunk in included]) for name in included[0]}
     if binary:
-        return save(tensors, metadata={"json": _json(answer)})
-    lists = {name: tensor.tolist() for name, tensor in tensors.items()}
+        return save(dict(included), metadata={"json": _json(answer)})
+    lists = {name: tensor.tolist() for name, tensor in included.items()}
     return _json(answer | lists).encode()
 
 

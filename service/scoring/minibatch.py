@@ -17,20 +17,18 @@ from models.errors import UnreadableImage
 from models.images import Preprocessing, decode
 from models.prediction.predictor import Answer, Predictor
 from service.metrics.counters import Counters
-from service.refusals import BadImage
 from service.scoring.request import Chunk, Unknown
-
 
 _UNKNOWN = "not embedded here yet; send its image"
 
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """What became of a chunk: rows and the tensors asked for, or the images that are none."""
+    """What became of a chunk: rows and the tensors asked for, or why castings are none."""
 
     rows: Sequence[Answer | Unknown] = ()
     included: dict[str, Tensor] = field(default_factory=dict)
-    bad: Sequence[BadImage] = ()
+    bad: Mapping[str, str] = field(default_factory=dict)
 
 
 def score_minibatch(
@@ -49,42 +47,48 @@ def score_minibatch(
     counters.minibatch.observe(sum(len(chunk.images) for chunk in chunks))
     castings = [image.casting for chunk in chunks for image in chunk.images]
     kept = embeddings.get(predictor.space, castings)
+    counters.embedded.inc(len(kept))
     with counters.stage.labels("decode").time():
-        decoded = [_decode(chunk, predictor.preprocessing, max_pixels, kept) for chunk in chunks]
-    results = {index: ChunkResult(bad=bad) for index, (_, bad) in enumerate(decoded) if bad}
+        readable, unreadable = _decode(chunks, predictor.preprocessing, max_pixels, kept)
+    results, by_draws = dict[int, ChunkResult](), defaultdict[tuple[int, int], list[int]](list)
     pixels: dict[str, Tensor] = {}
-    for readable, bad in decoded:
-        pixels |= {} if bad else readable
+    for index, chunk in enumerate(chunks):
+        sent = [image.casting for image in chunk.images if not image.known]
+        if bad := {casting: unreadable[casting] for casting in sent if casting in unreadable}:
+            results[index] = ChunkResult(bad=bad)
+        else:
+            pixels |= {casting: readable[casting] for casting in sent if casting in readable}
+            by_draws[chunk.draws].append(index)
     if pixels:
         with counters.stage.labels("backbone").time():
             pooled_N_P = predictor.pool(torch.stack(list(pixels.values())))
         embeddings.put(predictor.space, list(pixels), pooled_N_P)
         kept |= dict(zip(pixels, pooled_N_P, strict=True))
-    with counters.stage.labels("answer").time():
-        by_draws = defaultdict(list)
-        for index, chunk in enumerate(chunks):
-            if index not in results:
-                by_draws[chunk.draws].append(index)
-        for indices in by_draws.values():
-            answered = _answer(predictor, [chunks[index] for index in indices], kept)
-            results.update(zip(indices, answered, strict=True))
+    if by_draws:
+        with counters.stage.labels("answer").time():
+            for indices in by_draws.values():
+                answered = _answer(predictor, [chunks[index] for index in indices], kept)
+                results.update(zip(indices, answered, strict=True))
     return [results[index] for index in range(len(chunks))]
 
 
 def _decode(
-    chunk: Chunk, preprocessing: Preprocessing, max_pixels: int, kept: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], list[BadImage]]:
-    """Pixels by casting of what is not kept, and the images that are none."""
+    chunks: Sequence[Chunk],
+    preprocessing: Preprocessing,
+    max_pixels: int,
+    kept: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Of castings that are not kept the pixels, or why there are none."""
     readable: dict[str, Tensor] = {}
-    bad: list[BadImage] = []
-    for index, image in enumerate(chunk.images, chunk.first):
-        if image.known or image.casting in kept or image.casting in readable:
+    unreadable: dict[str, str] = {}
+    for image in (image for chunk in chunks for image in chunk.images):
+        if image.known or any(image.casting in known for known in (kept, readable, unreadable)):
             continue
         try:
             readable[image.casting] = decode(image.data, preprocessing, max_pixels)
         except UnreadableImage as error:
-            bad.append(BadImage(index, image.name, str(error)))
-    return readable, bad
+            unreadable[image.casting] = str(error)
+    return readable, unreadable
 
 
 def _answer(

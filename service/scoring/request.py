@@ -35,7 +35,7 @@ class ScoreRequest:
     """What a client asks for.
 
     Attributes:
-        images: at least one.
+        images: at least one; equal ones are computed once.
         passes: dropout draws, 1 to MAX_PASSES.
         seed: of the dropout masks, 0 to MAX_SEED.
         model_version: digits; None means the current version.
@@ -49,12 +49,26 @@ class ScoreRequest:
     include: frozenset[str] = frozenset()
 
     def chunks(self, shares: int, most: int) -> list["Chunk"]:
-        """The castings in `shares` chunks, in more where one would exceed `most`."""
-        size = min(most, -(-len(self.images) // shares))
-        return [
-            Chunk(self, self.images[first : first + size], first)
-            for first in range(0, len(self.images), size)
-        ]
+        """Each casting once, in `shares` chunks, in more where one would exceed `most`."""
+        images = self._distinct
+        size = min(most, -(-len(images) // shares))
+        return [Chunk(self, images[first : first + size]) for first in range(0, len(images), size)]
+
+    def places(self, castings: Sequence[str]) -> list[int]:
+        """Where each image stands among `castings`; one that does not is left out."""
+        place = {casting: index for index, casting in enumerate(castings)}
+        return [place[image.casting] for image in self.images if image.casting in place]
+
+    @cached_property
+    def _distinct(self) -> tuple[Upload, ...]:
+        """Each casting once, as the image where there is one of what is said to be known."""
+        if len(self.images) == 1:
+            return self.images
+        found: dict[str, Upload] = {}
+        for image in self.images:
+            if image.casting not in found or found[image.casting].known:
+                found[image.casting] = image
+        return tuple(found.values())
 
 
 class Unknown(TypedDict):
@@ -70,7 +84,6 @@ class Chunk:
 
     request: ScoreRequest
     images: Sequence[Upload]
-    first: int  # the position of the first of them in the request
 
     @property
     def draws(self) -> tuple[int, int]:

@@ -1,20 +1,23 @@
 """Where castings are computed: off the event loop, by threads of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
+
+import torch
+from torch import Tensor
 
 from models.embeddings import EmbeddingStore
 from models.network.device import use_threads
 from models.prediction.predictor import Answer
 from service.hosting.version_cache import Served
 from service.metrics.counters import Counters
-from service.refusals import BadInput
+from service.refusals import BadImage, BadInput
 from service.scoring.batch_scheduler import MAX_MINIBATCH, BatchScheduler
 from service.scoring.encoding import body
-from service.scoring.minibatch import score_minibatch
+from service.scoring.minibatch import ChunkResult, score_minibatch
 from service.scoring.request import ScoreRequest, Unknown
 
 T = TypeVar("T")
@@ -27,6 +30,7 @@ class Scorer:
         compute = partial(
             score_minibatch, embeddings=embeddings, max_pixels=max_pixels, counters=counters
         )
+        self._embeddings = embeddings
         self._scheduler = BatchScheduler(compute)
         self._threads = ThreadPoolExecutor(self._scheduler.cores, "compute", use_threads, (1,))
         self._free = asyncio.Semaphore(self._scheduler.cores)
@@ -39,14 +43,17 @@ class Scorer:
         Raises:
             BadInput: some images cannot be read; it lists every one of them.
         """
-        chunks = request.chunks(self._scheduler.cores, MAX_MINIBATCH)
+        split = partial(request.chunks, self._scheduler.cores, MAX_MINIBATCH)
+        chunks = split() if len(request.images) == 1 else await self.compute(split)
         results = await self._scheduler.run(served.predictor, chunks)
-        bad = [image for result in results for image in result.bad]
-        if bad:
+        if bad := _bad_images(request, results):
             raise BadInput(f"{len(bad)} of {len(request.images)} images cannot be read", bad)
-        rows = [row for result in results for row in result.rows]
-        included = [result.included for result in results]
-        write = partial(body, served, request, rows, included, binary=binary)
+        answered = [row for result in results for row in result.rows]
+        rows = [answered[i] for i in request.places([row["casting"] for row in answered])]
+
+        def write() -> bytes:
+            return body(served, request, rows, _included(request, results), binary=binary)
+
         short = len(results) == 1 and not request.include
         return write() if short else await self.compute(write), rows
 
@@ -65,3 +72,26 @@ class Scorer:
         """Finish what is being computed and take nothing more."""
         self._scheduler.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._embeddings.close()
+
+
+def _bad_images(request: ScoreRequest, results: Sequence[ChunkResult]) -> list[BadImage]:
+    """Every image of the request that cannot be read, where it stands."""
+    bad = {casting: reason for result in results for casting, reason in result.bad.items()}
+    if not bad:
+        return []
+    return [
+        BadImage(index, image.name, bad[image.casting])
+        for index, image in enumerate(request.images)
+        if image.casting in bad and not image.known
+    ]
+
+
+def _included(request: ScoreRequest, results: Sequence[ChunkResult]) -> dict[str, Tensor]:
+    """The tensors asked for, with a row for each image whose casting is not unknown."""
+    if not request.include:
+        return {}
+    rows = [row for result in results for row in result.rows]
+    order = request.places([row["casting"] for row in rows if "unknown" not in row])
+    chunks = [result.included for result in results]
+    return {name: torch.cat([chunk[name] for chunk in chunks])[order] for name in request.include}

@@ -1,4 +1,6 @@
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,12 +31,12 @@ def registry(predictors: dict[str, Predictor]) -> FakeRegistry:
 
 
 @pytest.fixture
-def serve(registry: FakeRegistry) -> Iterator[Callable[..., Client]]:
+def serve(registry: FakeRegistry, tmp_path: Path) -> Iterator[Callable[..., Client]]:
     """Serve the fake registry under some settings."""
     states: list[AppState] = []
 
-    def start(**settings: int) -> Client:
-        app = open_app(Settings(**settings), registry)
+    def start(**settings: Any) -> Client:
+        app = open_app(Settings(**{"embeddings": tmp_path / "embeddings", **settings}), registry)
         app.state.inspector.host.look()
         states.append(app.state.inspector)
         return Client(app)

@@ -5,18 +5,30 @@
 writes the table of the docs: what that service really answers.
 """
 
+import hashlib
 import json
 import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 import httpx
 import numpy as np
 
+from tests.service.cases import (
+    MULTIPART,
+    Case,
+    Refused,
+    Scored,
+    beside,
+    same,
+    sent,
+    truncated,
+    typed,
+    value,
+)
 from tests.service.fakes import multipart, named
 from tests.service.pictures import (
     GREY,
@@ -31,60 +43,8 @@ from tests.service.pictures import (
     zipped,
 )
 
-MULTIPART = "multipart/form-data; boundary=b"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The answer is a 200 with the numbers of this 8-bit grey image."""
-
-    as_: np.ndarray
-    castings: int = 1
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The answer is this 4xx, and its body says this."""
-
-    status: int
-    saying: str
-
-
-@dataclass(frozen=True)
-class Case:
-    body: bytes
-    answer: Scored | Refused
-    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": MULTIPART})
-
-
-def sent(data: bytes, answer: Scored | Refused, headers: str = named("images", "a.png")) -> Case:
-    return Case(multipart((headers, data)), answer)
-
-
-def same(data: bytes, as_: np.ndarray) -> Case:
-    return sent(data, Scored(as_))
-
-
-def beside(*parts: tuple[str, bytes], answer: Scored | Refused) -> Case:
-    """Further parts beside a good image."""
-    return Case(multipart((named("images", "a.png"), image(GREY)), *parts), answer)
-
-
-def value(name: str, text: str, answer: Scored | Refused | None = None) -> Case:
-    return beside((named(name), text.encode()), answer=answer or Refused(400, f"{name}="))
-
-
-def truncated(kind: str) -> Case:
-    whole = image(GREY, kind)
-    parts = [(named("images", f"{n}"), whole[: len(whole) * n // 10]) for n in range(1, 10)]
-    return Case(multipart(*parts), Refused(400, "9 of 9 images cannot be read"))
-
-
-def typed(content_type: str | None, body: bytes, answer: Refused) -> Case:
-    return Case(body, answer, {} if content_type is None else {"Content-Type": content_type})
-
-
 WELL = Scored(GREY)
+HASH = hashlib.sha256(image(GREY)).hexdigest()
 NO_IMAGE = Refused(400, "not an image of a kind we read")
 GOOD = multipart((named("images", "a.png"), image(GREY)))
 TYPE = "\r\nContent-Type: "
@@ -133,6 +93,14 @@ CASES: dict[str, Case] = {
     "file name <script>": sent(image(GREY), WELL, named("images", "<script>alert(1)</script>")),
     "1000 passes": value("passes", "1000", WELL),
     "the largest seed": value("seed", str(2**63 - 1), WELL),
+    "a casting and its hash": beside((named("known"), HASH.encode()), answer=Scored(GREY, 2)),
+    "a hash and its casting": Case(
+        multipart((named("known"), HASH.encode()), (named("images"), image(GREY))), Scored(GREY, 2)
+    ),
+    "256 of one casting by image and hash": Case(
+        multipart(*[(named("images"), image(GREY)), (named("known"), HASH.encode())] * 128),
+        Scored(GREY, 256),
+    ),
     # images that are refused
     "empty file": sent(b"", Refused(400, "empty file")),
     "text": sent(b"just some text\n" * 20, NO_IMAGE),
@@ -197,6 +165,17 @@ CASES: dict[str, Case] = {
     "model_version=1' OR 1=1": value("model_version", "1' OR 1=1"),
     "model_version of 30 digits": value("model_version", "9" * 30, Refused(404, "no version")),
     "include=__class__": value("include", "__class__"),
+    "known=../../etc/passwd": value("known", "../../etc/passwd"),
+    "known in capital letters": value("known", HASH.upper()),
+    "known with a null byte": value("known", HASH + "\0"),
+    "known=' OR '1'='1": value("known", "' OR '1'='1"),
+    "known sent as a file": beside(
+        (named("known", "a.png"), image(GREY)), answer=Refused(400, "send its value as text")
+    ),
+    "257 by image and hash": Case(
+        multipart((named("images"), b"1"), *[(named("known"), HASH.encode())] * 256),
+        Refused(413, "at most 256 images"),
+    ),
     "no images": Case(multipart((named("passes"), b"5")), Refused(400, "no images")),
     "a part without a name": Case(
         multipart(("Content-Type: image/png", b"1")), Refused(400, "no name")

@@ -1,15 +1,19 @@
 """A registry that behaves, a client without a socket, and castings to send."""
 
 import asyncio
+import hashlib
 import io
 import json
 import struct
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 import torch
 from fastapi import FastAPI
 from PIL import Image
@@ -17,19 +21,58 @@ from safetensors.torch import load
 
 from models.errors import VersionNotFound
 from models.evaluation.operating_point import OperatingPoint
-from models.images import Preprocessing
+from models.network.backbone import Backbone
 from models.network.spec import NetworkSpec
-from models.network.weights import build
+from models.network.start import read_start
 from models.prediction.predictor import Predictor
 from models.registry.version import Version
 
 CLASSES = ("def_front", "ok_front")
+OPERATING = OperatingPoint(good="ok_front")
+SPEC = NetworkSpec("resnet18", channels=1, classes=2)
 
 
 def tiny_predictor(seed: int = 0) -> Predictor:
-    spec = NetworkSpec("resnet18", channels=1, classes=2)
-    network = build(spec, "scratch", torch.Generator().manual_seed(seed)).eval()
-    return Predictor(network, Preprocessing(size=32), CLASSES, OperatingPoint(good="ok_front"))
+    """A version as it is trained, each seed with a backbone of its own."""
+    start = read_start("scratch", SPEC, seed)
+    headless = Predictor(start.network(SPEC), start.preprocessing(32), CLASSES, OPERATING)
+    return with_head(headless, seed)
+
+
+def as_loaded(predictor: Predictor) -> Predictor:
+    """As it is when it has been read: its network for inference."""
+    twin = predictor.network.for_inference(predictor.preprocessing)
+    return replace(predictor, network=twin)
+
+
+def with_head(predictor: Predictor, seed: int) -> Predictor:
+    """Another version of the same backbone, with a head of its own."""
+    head = torch.nn.Linear(predictor.network.head.in_features, len(predictor.classes))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        torch.nn.init.normal_(head.weight, std=0.02, generator=generator)
+        torch.nn.init.zeros_(head.bias)
+    return replace(predictor, network=predictor.network.with_heads([head]))
+
+
+@contextmanager
+def counting_castings() -> Iterator[list[int]]:
+    """How many castings each run of a backbone was given."""
+    runs: list[int] = []
+    forward = Backbone.forward
+
+    def counted(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
+        runs.append(len(images))
+        return forward(backbone, images)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Backbone, "forward", counted)
+        yield runs
+
+
+def casting(data: bytes) -> str:
+    """A casting's id, reckoned here."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def photo(seed: int, size: int = 40) -> bytes:
@@ -96,6 +139,16 @@ class Client:
 
     def score(self, images: list[bytes], *, accept: str = "*/*", **fields: str) -> httpx.Response:
         return asyncio.run(self.scoring(images, accept=accept, **fields))
+
+    def score_mixed(
+        self, parts: list[bytes | str], *, accept: str = "*/*", **fields: str
+    ) -> httpx.Response:
+        """Images, and in their place hashes of castings that are said to be known, in order."""
+        files: list[Any] = [
+            ("known", (None, part)) if isinstance(part, str) else ("images", ("a.png", part))
+            for part in parts
+        ]
+        return self.post("/score", files=files, data=fields, headers={"Accept": accept})
 
     async def scoring(
         self, images: list[bytes], *, accept: str = "*/*", **fields: str

@@ -10,6 +10,7 @@ import schemathesis
 import torch
 from schemathesis import GenerationMode
 
+from models.embeddings import FILE
 from models.registry import version_folder
 from tests.processes import eventually
 from tests.service.corpus import CASES, try_out
@@ -45,12 +46,17 @@ def everything_in(*folders: Path) -> set[Path]:
     return {path for folder in folders for path in folder.rglob("*")}
 
 
-def test_the_corpus_is_answered_right_and_nothing_is_written_anywhere(served, client):
+def test_the_corpus_is_answered_right_and_nothing_of_it_is_written_but_embeddings(served, client):
     places = [served.log.parent, *(ROOT / name for name in ("models", "service", "docs"))]
     before = everything_in(*places)
     wrong = {name: try_out(case, client.post)[1] for name, case in CASES.items()}
     assert {name: what for name, what in wrong.items() if what} == {}
     assert everything_in(*places) == before
+    kept = list((served.log.parent / "embeddings").iterdir())
+    assert FILE in {path.name for path in kept}
+    assert all(path.name.startswith(FILE) for path in kept)
+    written = b"".join(path.read_bytes() for path in kept)
+    assert [word for word in (b"passwd", b"script", b"PNG", b"JFIF") if word in written] == []
     lines = served.log.read_text().splitlines()
     others = "".join(line for line in lines if not line.startswith("{"))  # ours: one a request
     assert [word for word in ("Warning", "boundary character") if word in others] == []

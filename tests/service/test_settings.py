@@ -52,6 +52,8 @@ def test_every_variable_is_read(read):
         CASTING_MAX_BODY_BYTES="3",
         CASTING_MAX_IN_FLIGHT_BYTES="4",
         CASTING_MAX_PIXELS="5",
+        CASTING_EMBEDDINGS="/var/lib/castings",
+        CASTING_EMBEDDINGS_BYTES="6",
     ).model_dump() == {
         "model": "models:/other@current",
         "pinned": 0,
@@ -62,7 +64,15 @@ def test_every_variable_is_read(read):
         "max_body_bytes": 3,
         "max_in_flight_bytes": 4,
         "max_pixels": 5,
+        "embeddings": Path("/var/lib/castings"),
+        "embeddings_bytes": 6,
     }
+
+
+def test_embeddings_are_kept_in_a_folder_here_up_to_four_gibibytes_unless_told_otherwise(read):
+    empty = read(CASTING_EMBEDDINGS="", CASTING_EMBEDDINGS_BYTES="")
+    assert empty.embeddings == Path("embeddings")
+    assert empty.embeddings_bytes == 4 * 2**30
 
 
 def test_a_request_of_the_allowed_size_always_fits_when_it_is_alone(read):
@@ -81,6 +91,8 @@ def test_a_request_of_the_allowed_size_always_fits_when_it_is_alone(read):
         ("CASTING_PINNED", "-1", "a whole number, at least 0,"),
         ("CASTING_PINNED", "two", "a whole number, at least 0,"),
         ("CASTING_MAX_IMAGES", "0", "a whole number, at least 1,"),
+        ("CASTING_EMBEDDINGS_BYTES", "0", "a whole number, at least 1,"),
+        ("CASTING_EMBEDDINGS_BYTES", "4GiB", "a whole number, at least 1,"),
         ("CASTING_MAX_BODY_BYTES", "1.5", "a whole number, at least 1,"),
         ("CASTING_MAX_IN_FLIGHT_BYTES", "x", "a whole number, at least 1,"),
         ("CASTING_POLL_SECONDS", "0", "a number of seconds above 0"),
@@ -102,7 +114,7 @@ def test_the_limits_in_the_security_policy_are_the_defaults(read):
     one_more = {name: str(int(number) + 1) for name, number in limits.items()}
     changed = read(**one_more).model_dump()
     same = [name for name, value in Settings().model_dump().items() if changed[name] == value]
-    assert same == ["model", "pinned", "api_key", "poll_seconds"]
+    assert [name for name in same if name.startswith("max_")] == []
 
 
 def test_the_key_is_not_in_the_representation():

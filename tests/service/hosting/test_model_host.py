@@ -1,6 +1,7 @@
 import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ from service.hosting.model_host import REFUSED_FOR, ModelHost, _tidy_memory
 from service.metrics.counters import Counters
 from service.refusals import NoSuchVersion, NotNow
 from tests.processes import eventually
-from tests.service.fakes import FakeRegistry
+from tests.service.fakes import FakeRegistry, as_loaded, counting_castings, with_head
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -65,6 +66,34 @@ def test_a_version_has_scored_one_casting_and_a_full_minibatch_before_it_is_serv
     host.look()
     assert sizes == [1, 5]
     host.close()
+
+
+def test_a_backbone_that_another_version_has_warmed_is_not_run_again(registry, host):
+    one = as_loaded(registry.predictors["1"])
+    registry.predictors |= {"5": one, "6": with_head(one, 6), "7": as_loaded(one)}
+    with counting_castings() as runs:
+        registry.alias = "5"
+        host.look()
+        assert runs == [1 + 1, 32]  # a lone casting is doubled
+        registry.alias = "6"
+        host.look()
+        assert host.take("7").result(10).predictor.network.backbone is one.network.backbone
+        assert len(runs) == 2
+        registry.alias = "2"
+        host.look()
+    assert len(runs) == 4
+    assert number(host) == "2"
+
+
+def test_a_backbone_that_nobody_serves_any_more_is_not_held(registry, host):
+    registry.predictors["5"] = as_loaded(registry.predictors["1"])
+    registry.alias = "5"
+    host.look()
+    backbone = weakref.ref(registry.predictors.pop("5").network.backbone)
+    registry.alias = "2"
+    host.look()
+    gc.collect()
+    assert backbone() is None
 
 
 def test_looking_again_loads_nothing(registry, host):

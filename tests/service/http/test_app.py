@@ -8,9 +8,10 @@ import torch
 from models.images import decode
 from service.http import app as app_module
 from service.http import schemas
-from tests.service.fakes import CLASSES, multipart, named, unpack
+from tests.service.fakes import CLASSES, casting, multipart, named, unpack
 
 BINARY = "application/octet-stream"
+WIDTH = 3 * (64 + 128 + 256)  # three statistics of the stages of a resnet18
 
 
 def rows(response):
@@ -39,7 +40,8 @@ def test_score_gives_a_row_a_casting_in_the_order_sent(client, photos):
 def test_the_numbers_are_those_of_the_predictor(client, photos, registry):
     predictor = registry.predictors["1"]
     pixels = torch.stack([decode(data, predictor.preprocessing) for data in photos])
-    expected = predictor.answers(photos, predictor.score(pixels, passes=20, seed=3))
+    ids = [casting(data) for data in photos]
+    expected = predictor.answers(ids, predictor.score(pixels, passes=20, seed=3))
     assert rows(client.score(photos, passes="20", seed="3")) == json.loads(json.dumps(expected))
 
 
@@ -61,7 +63,7 @@ def test_included_tensors_come_as_lists(client, photos):
     body = client.score(photos, passes="4", include="posterior,embedding").json()
     schemas.ScoreBody.model_validate(body)
     assert torch.tensor(body["posterior"]).shape == (5, 4, 2)
-    assert torch.tensor(body["embedding"]).shape == (5, 512)
+    assert torch.tensor(body["embedding"]).shape == (5, WIDTH)
 
 
 def test_included_tensors_come_as_safetensors_to_who_accepts_them(client, photos):
@@ -71,7 +73,7 @@ def test_included_tensors_come_as_safetensors_to_who_accepts_them(client, photos
     assert response.headers["content-type"] == BINARY
     assert {n: (t.dtype, tuple(t.shape)) for n, t in tensors.items()} == {
         "posterior": (torch.float32, (5, 4, 2)),
-        "embedding": (torch.float32, (5, 512)),
+        "embedding": (torch.float32, (5, WIDTH)),
     }
     assert tensors["posterior"].tolist() == lists["posterior"]
     assert tensors["embedding"].tolist() == lists["embedding"]
@@ -179,7 +181,7 @@ def test_model_describes_what_is_served(client):
         "good": "ok_front",
         "threshold": 0.5,
         "temperature": 1.0,
-        "preprocessing": {"size": 32, "channels": 1, "mean": 0.45, "std": 0.25},
+        "preprocessing": {"size": 32, "channels": 1, "mean": [0.45], "std": [0.25]},
         "precision": 0,
         "since": 0,
         "pinned": [],

@@ -45,7 +45,7 @@ def test_the_headers_say_what_score_says(client, photos):
     assert (headers["Casting-Class"], headers["Casting-Against"]) == CLASSES
     defect = float(headers["Casting-Probability"])
     assert defect == pytest.approx(row["probabilities"]["def_front"], abs=1e-5)
-    assert headers["Casting-Map"] == "2x2"
+    assert headers["Casting-Map"] == "4x4"  # of 32 pixels, a cell every 8
     x, y = map(float, headers["Casting-Peak"].split(","))
     assert 0 <= x < 1
     assert 0 <= y < 1
@@ -78,6 +78,7 @@ def test_the_same_casting_gives_the_same_bytes(client, photos):
         ([], {"model_version": "1"}, 400, "no images"),
         ([photo(0)], {"passes": "5"}, 400, "unknown field 'passes'; there are images, model_v"),
         ([photo(0)], {"model_version": "x"}, 400, "model_version='x'"),
+        ([photo(0)], {"known": "0" * 64}, 400, "unknown field 'known'; there are images, model_v"),
         ([photo(0)], {"model_version": "77"}, 404, "no version 77"),
         ([b"no image"], {}, 400, "1 of 1 images cannot be read"),
     ],

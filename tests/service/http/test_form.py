@@ -1,21 +1,28 @@
 """What `POST /score` accepts; every row of the tables is a request, none may become a 500."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from service.http.form import read_form
+from service.http.form import EXPLAIN_FIELDS, FIELDS, read_form
 from service.refusals import Refusal
 from service.scoring.request import MAX_SEED, ScoreRequest, Upload
 from service.settings import Settings
 from tests.service.fakes import in_pieces, multipart, named
 
 IMAGE = (named("images", "a.png"), b"bytes")
+HASH, OTHER = "0123456789abcdef" * 4, "f" * 64
+KNOWN = (named("known"), HASH.encode())
 CONTENT_TYPE = "multipart/form-data; boundary=b"
 
 
 def read(
-    body: bytes, content_type: str | None = CONTENT_TYPE, piece: int = 7, **headers: str
+    body: bytes,
+    content_type: str | None = CONTENT_TYPE,
+    piece: int = 7,
+    fields: Sequence[str] = FIELDS,
+    **headers: str,
 ) -> ScoreRequest:
     async def pieces():
         for part in in_pieces(body, piece):
@@ -24,7 +31,7 @@ def read(
     if content_type is not None:
         headers["content-type"] = content_type
     settings = Settings(max_images=3, max_body_bytes=10_000)
-    return asyncio.run(read_form(headers, pieces(), settings))
+    return asyncio.run(read_form(headers, pieces(), settings, fields))
 
 
 def with_field(name: str, value: str) -> bytes:
@@ -53,6 +60,26 @@ def test_every_field_is_read_however_the_body_is_cut(piece):
         model_version="7",
         include=frozenset({"posterior", "embedding"}),
     )
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+def test_images_and_what_is_known_keep_the_order_in_which_they_are_sent(piece):
+    body = multipart(KNOWN, IMAGE, (named("known"), OTHER.encode()))
+    assert read(body, piece=piece).images == (
+        Upload("", b"", known=HASH),
+        Upload("a.png", b"bytes"),
+        Upload("", b"", known=OTHER),
+    )
+
+
+def test_a_request_may_consist_of_what_is_known_alone():
+    assert read(multipart(KNOWN)).images == (Upload("", b"", known=HASH),)
+
+
+def test_explain_knows_no_known():
+    with pytest.raises(Refusal, match="unknown field 'known'; there are images") as refusal:
+        read(multipart(IMAGE, KNOWN), fields=EXPLAIN_FIELDS)
+    assert refusal.value.status == 400
 
 
 def test_an_image_without_a_file_name_keeps_its_bytes():
@@ -89,6 +116,10 @@ REFUSED = {
     "a huge field": (with_field("passes", "1" * 5000), 400, "longer than 1024 bytes"),
     "bytes that are no text": (multipart(IMAGE, (named("seed"), b"\xff")), 400, "seed="),
     "too many images": (multipart(IMAGE, IMAGE, IMAGE, IMAGE), 413, "at most 3 images"),
+    "too many known": (multipart(KNOWN, KNOWN, KNOWN, KNOWN), 413, "at most 3 images"),
+    "too many of both": (multipart(KNOWN, IMAGE, KNOWN, IMAGE), 413, "at most 3 images"),
+    "a file named known": (multipart((named("known", "a"), HASH.encode())), 400, "is a file"),
+    "a huge hash": (multipart((named("known"), b"0" * 5000)), 400, "longer than 1024 bytes"),
     "too many bytes": (multipart((named("images"), b"0" * 10_001)), 413, "larger than the 10000"),
 }
 
@@ -108,6 +139,21 @@ WRONG_VALUES = [
     ),
     *(("seed", value) for value in ("-1", str(MAX_SEED + 1), "9" * 40, "0x1", "")),
     *(("model_version", value) for value in ("current", "-1", "1.0", "", "null", "1;drop")),
+    *(
+        ("known", value)
+        for value in (
+            "",
+            HASH[1:],
+            HASH + "0",
+            HASH.upper(),
+            "g" + HASH[1:],
+            f" {HASH}",
+            f"{HASH}\n",
+            f"{HASH},{OTHER}",
+            "../" + HASH,
+            "\u0660" * 64,
+        )
+    ),
     *(("include", value) for value in ("all", "posterior;embedding", "posterior,logits")),
 ]
 

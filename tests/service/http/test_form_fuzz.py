@@ -17,6 +17,7 @@ VALID = (
     multipart((named("images", "a.png"), b"\r\n--\r\n--c\x00\xff"), (named("passes"), b"20")),
     multipart((named("images"), b"1"), (named("seed"), b"3"), (named("include"), b"posterior")),
     multipart((named("model_version"), b"7"), (named("images", 'ä;\\"x'), bytes(300))),
+    multipart((named("known"), b"0" * 64), (named("images"), b"1"), (named("known"), b"a" * 64)),
 )
 TOKENS = (b"--b", b"--b--", b"\r\n", b"\r\n\r\n", b"\r\n--b\r\n", b"--", b"\0", b'"', b":", b";")
 fuzz = settings(max_examples=300, deadline=None, derandomize=True, database=None)

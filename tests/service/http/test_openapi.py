@@ -35,11 +35,19 @@ def test_score_documents_its_form_its_answers_and_its_errors(document):
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert set(form["properties"]) == set(FIELDS)
     assert set(operation["responses"]) == {"200", "400", "401", "404", "408", "413", "415", "503"}
+    assert form["properties"]["known"]["items"]["pattern"] == "^[0-9a-f]{64}$"
     content = operation["responses"]["200"]["content"]
     assert set(content) == {"application/json", "application/octet-stream"}
     assert content["application/json"]["schema"]["$ref"].endswith("/ScoreBody")
     for status in ("400", "401", "404", "408", "413", "415", "503"):
         assert "application/json" in operation["responses"][status]["content"]
+
+
+def test_a_casting_is_documented_as_a_row_or_as_unknown(document):
+    schemas = document["components"]["schemas"]
+    rows = schemas["ScoreBody"]["properties"]["castings"]["items"]["anyOf"]
+    assert [row["$ref"].rpartition("/")[2] for row in rows] == ["CastingRow", "UnknownRow"]
+    assert set(schemas["UnknownRow"]["properties"]) == {"casting", "unknown"}
 
 
 def test_explain_documents_its_form_its_picture_and_its_errors(document):

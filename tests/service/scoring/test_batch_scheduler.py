@@ -48,7 +48,7 @@ def scheduler(monkeypatch):
 
 def castings(*values):
     request = ScoreRequest(tuple(Upload(str(value), b"") for value in values))
-    return Chunk(request, request.images, 0)
+    return Chunk(request, request.images)
 
 
 async def rows(scheduler, predictor, *chunks):
@@ -159,17 +159,21 @@ def test_an_error_reaches_those_who_shared_it_and_others_go_on(scheduler):
     assert after == [7]
 
 
-def test_threads_that_share_one_backbone_answer_each_casting_as_if_it_were_alone(monkeypatch):
+def test_threads_that_share_one_backbone_answer_each_casting_as_if_it_were_alone(
+    monkeypatch, forgetful
+):
     predictor = tiny_predictor()
     look = predictor.preprocessing
     generator = torch.Generator().manual_seed(0)
     shown = torch.randint(256, (8, 1, look.size, look.size), generator=generator)
     # for bytes to be multiplied, if they can
-    predictor.network.observe_activations(normalise(shown, look))
+    predictor.network.backbone.observe_activations(normalise(shown, look))
 
-    compute = partial(score_minibatch, max_pixels=MAX_PIXELS, counters=Counters())
+    compute = partial(
+        score_minibatch, embeddings=forgetful, max_pixels=MAX_PIXELS, counters=Counters()
+    )
     requests = [ScoreRequest((Upload("a.png", photo(seed)),), passes=5) for seed in range(30)]
-    chunks = [Chunk(request, request.images, 0) for request in requests]
+    chunks = [Chunk(request, request.images) for request in requests]
     alone = [compute(predictor, [chunk])[0].rows for chunk in chunks]
     with monkeypatch.context() as machine:
         machine.setattr(torch, "get_num_threads", lambda: 2)

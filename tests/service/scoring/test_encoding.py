@@ -37,21 +37,20 @@ def answer():
 
 
 def test_rows_are_compact_utf_8_json(served, answer):
-    content = body(served, REQUEST, ROWS, [{}], binary=False)
+    content = body(served, REQUEST, ROWS, {}, binary=False)
     assert json.loads(content) == answer
     assert "groß".encode() in content
     assert b": " not in content
 
 
-def test_tensors_of_all_chunks_come_as_one_list(served, answer):
-    chunks = [{"embedding": EMBEDDING[:2]}, {"embedding": EMBEDDING[2:]}]
-    content = body(served, REQUEST, ROWS, chunks, binary=False)
+def test_tensors_come_as_lists(served, answer):
+    content = body(served, REQUEST, ROWS, {"embedding": EMBEDDING}, binary=False)
     assert json.loads(content) == answer | {"embedding": EMBEDDING.tolist()}
 
 
 def test_as_safetensors_they_carry_the_json_in_their_metadata(served, answer):
-    chunks = [{"embedding": EMBEDDING[:2]}, {"embedding": EMBEDDING[2:]}]
-    tensors, metadata = unpack(body(served, REQUEST, ROWS, chunks, binary=True))
+    content = body(served, REQUEST, ROWS, {"embedding": EMBEDDING}, binary=True)
+    tensors, metadata = unpack(content)
     assert list(tensors) == ["embedding"]
     assert torch.equal(tensors["embedding"], EMBEDDING)
     assert metadata == answer
@@ -59,4 +58,4 @@ def test_as_safetensors_they_carry_the_json_in_their_metadata(served, answer):
 
 def test_what_is_no_number_is_never_written(served):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        body(served, REQUEST, [{"bald": float("nan")}], [{}], binary=False)
+        body(served, REQUEST, [{"bald": float("nan")}], {}, binary=False)

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from tests.service.fakes import photo
+from tests.service.fakes import casting, counting_castings, photo, unpack
 
 
 @pytest.fixture
@@ -89,3 +89,34 @@ def test_work_of_other_kinds_has_the_threads_too_and_its_errors_come_back(client
         return await asyncio.gather(*(scorer.compute(lambda n=n: n) for n in range(20)))
 
     assert asyncio.run(story()) == list(range(20))
+
+
+def test_equal_images_of_a_request_are_computed_once_and_stand_where_they_were_sent(
+    client, photos
+):
+    order = [0, 1, 0, 2, 1, 0]
+    with counting_castings() as runs:
+        together = rows(client.score([photos[i] for i in order], passes="7"))
+        assert sum(runs) == 3
+    assert [row["casting"] for row in together] == [casting(photos[i]) for i in order]
+    assert together == [together[i] for i in (0, 1, 0, 3, 1, 0)]
+    assert together[:2] + together[3:4] == rows(client.score(photos[:3], passes="7"))
+
+
+def test_tensors_have_a_row_for_each_image_in_the_order_sent(client, photos):
+    included = {"passes": "3", "include": "posterior,embedding"}
+    alone = client.score(photos, **included).json()
+    sent = [photos[3], "0" * 64, photos[0], casting(photos[1]), photos[3]]
+    response = client.score_mixed(sent, accept="application/octet-stream", **included)
+    tensors, body = unpack(response.content)
+    assert ["unknown" in row for row in body["castings"]] == [False, True, False, False, False]
+    for name, tensor in tensors.items():
+        assert tensor.tolist() == [alone[name][i] for i in (3, 0, 1, 3)]
+
+
+def test_every_image_that_cannot_be_read_is_listed_where_it_stands(client, photos):
+    known = casting(b"none")
+    response = client.score_mixed([b"none", photos[0], known, b"none", photos[0], b""])
+    assert response.status_code == 400
+    assert response.json()["error"] == "3 of 6 images cannot be read"
+    assert [image["index"] for image in response.json()["images"]] == [0, 3, 5]
