@@ -123,7 +123,9 @@ def is_colour(data: bytes) -> bool:
 
 def normalise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Turn uint8 `[N, channels, size, size]` into the network's float32 input."""
-    mean, std = (torch.tensor(v).reshape(-1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    mean, std = (
+        torch.tensor(v).reshape(-1, 1, 1) for v in (preprocessing.mean, preprocessing.std)
+    )
     return pixels.float().div_(255).sub_(mean.to(pixels.device)).div_(std.to(pixels.device))
 
 

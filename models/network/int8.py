@@ -67,9 +67,7 @@ class Int8Stages:
         black: of the input, how many levels black pixels lie below 0.
     """
 
-    def __init__(
-        self, stages: nn.Module, largest_L: Tensor, level: float, black: float
-    ) -> None:
+    def __init__(self, stages: nn.Module, largest_L: Tensor, level: float, black: float) -> None:
         scales = (largest_L * (_HEADROOM / _MOST)).clamp(min=_LEAST).tolist()
         packed = {
             convolution: _Convolution.of(convolution, scale)

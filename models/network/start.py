@@ -139,9 +139,7 @@ def _initialise(backbone: Backbone, generator: torch.Generator) -> None:
                 nn.init.constant_(parameter, 1 / math.sqrt(max(1, parameter.shape[-1])))
 
 
-def _read_file(
-    backbone: Backbone, file: Path, spec: NetworkSpec
-) -> Normalisation:
+def _read_file(backbone: Backbone, file: Path, spec: NetworkSpec) -> Normalisation:
     """Take the tensors of a file; its header may say how pixels are normalised."""
     try:
         tensors = load_file(file)
@@ -188,7 +186,11 @@ def _download(
 
 
 def _load(
-    backbone: Backbone, tensors: dict[str, Tensor], spec: NetworkSpec, name: str, how: Normalisation
+    backbone: Backbone,
+    tensors: dict[str, Tensor],
+    spec: NetworkSpec,
+    name: str,
+    how: Normalisation,
 ) -> None:
     """Take a backbone's tensors; `how` is what they take pixels to be."""
     prefixes, (mean, std) = ("backbones.0.", "backbone.", "trunk.", "stages."), how

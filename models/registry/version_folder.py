@@ -158,7 +158,9 @@ def _network(
     else:
         backbone = load_file(folder / "backbone.safetensors")
         if digest_of(backbone) != description["backbone_sha256"]:
-            raise VersionError(f"{folder}: backbone.safetensors is not the one it was written with")
+            raise VersionError(
+                f"{folder}: backbone.safetensors is not the one it was written with"
+            )
         tensors = backbone | load_file(folder / "head.safetensors")
     network = network.to_empty(device="cpu")
     if older:

@@ -13,14 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-PENALTY = 0.03  # on weights, per casting's loss, for features of length 1 (docs/benchmarks/learner.md)
+PENALTY = (
+    0.03  # on weights, per casting's loss, for features of length 1 (docs/benchmarks/learner.md)
+)
 _ITERATIONS = 1000
 _TOLERANCE = 1e-8
 
 
-def fit_head(
-    features_M_F: Tensor, targets_M: Tensor, classes: int
-) -> tuple[Tensor, Tensor]:
+def fit_head(features_M_F: Tensor, targets_M: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Weight `[C, F]` and bias `[C]`, float32, of the head for labelled castings.
 
     Each class present has the same share of the loss. A class that no label names gets the mean

@@ -76,7 +76,9 @@ class Student(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """What it takes each of the teacher's stages to be."""
-        x = self.backbone.maxpool(self.backbone.relu(self.backbone.bn1(self.backbone.conv1(images))))
+        x = self.backbone.maxpool(
+            self.backbone.relu(self.backbone.bn1(self.backbone.conv1(images)))
+        )
         answers = []
         for stage, mapped in zip(("layer1", "layer2", "layer3"), self.maps, strict=True):
             x = getattr(self.backbone, stage)(x)
@@ -116,7 +118,9 @@ def teach(  # noqa: PLR0913 -- a lesson, who gives it, and where it is kept
         first, losses = kept["step"], kept["losses"]
     bar = tqdm(range(first, lesson.steps), initial=first, total=lesson.steps, file=sys.stderr)
     for step in bar:
-        images = _images(crops, lesson.minibatch, torch.Generator().manual_seed((seed << 32) + step))
+        images = _images(
+            crops, lesson.minibatch, torch.Generator().manual_seed((seed << 32) + step)
+        )
         images = images.to(device)
         with torch.no_grad(), autocast(device):
             wanted = [
@@ -209,6 +213,8 @@ def _crop(crop: NDArray[np.uint8], generator: torch.Generator) -> Tensor:
     pixels = torch.from_numpy(np.ascontiguousarray(crop[top : top + side, left : left + side]))
     image = pixels.permute(2, 0, 1).float().div_(255).unsqueeze(0)
     size = (_SIDE, _SIDE)
-    image = functional.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+    image = functional.interpolate(
+        image, size, mode="bilinear", antialias=True, align_corners=False
+    )
     image = image[0].flip(2) if rest[2] & 1 else image[0]
     return image.mT if rest[2] & 2 else image

@@ -65,7 +65,9 @@ class Teacher(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Of float32 `[N, 3, S, S]` in 0..1."""
         mean, deviation = torch.tensor(MEAN), torch.tensor(DEVIATION)
-        images = (images - mean.reshape(3, 1, 1).to(images)) / deviation.reshape(3, 1, 1).to(images)
+        images = (images - mean.reshape(3, 1, 1).to(images)) / deviation.reshape(3, 1, 1).to(
+            images
+        )
         x = self.stem_norm(self.stem(self.given(images))).relu_()
         x = functional.max_pool2d(x, 3, 2, padding=1)
         outputs = []

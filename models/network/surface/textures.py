@@ -104,9 +104,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def _crops(
-    source: tuple[Path, str | None], per_image: int
-) -> tuple[str, NDArray[np.uint8]]:
+def _crops(source: tuple[Path, str | None], per_image: int) -> tuple[str, NDArray[np.uint8]]:
     """The digest of an image's bytes, and its crops."""
     path, member = source
     if member is None:
