@@ -2,8 +2,8 @@
 
 A SQLite file in a folder, shared by processes: jobs, the service, comparisons. A row is known by
 its space (`models.prediction.predictor.Predictor.space`) and the casting's id, and carries a
-checksum; a row that fails it is forgotten, a file that is none is put aside, and what is missing is
-computed again. Of what exceeds the bound the spaces go first that were not used for longest.
+checksum; a row that fails it is forgotten, a file that is none is put aside, and what is missing
+is computed again. Of what exceeds the bound the spaces go first that were not used for longest.
 """
 
 import sqlite3

@@ -23,15 +23,22 @@ _LEAST = 1e-6  # a scale of 0 would be divided by
 
 
 def runs_in_int8(stages: nn.Module) -> bool:
-    """Whether these are stages of a plain ResNet, the kind that is known here."""
-    kinds = {"BasicBlock", "Bottleneck"}
+    """Whether these are stages of a plain ResNet, the kind that is known here.
+
+    Its stem is a single convolution, and so is a shortcut that is not the identity.
+    """
+    plain = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.Identity)
     blocks = [block for stage in _stages(stages) for block in stage.children()]
-    plain = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Identity, nn.Sequential)
-    inner = [module for block in blocks for module in block.children()]
+    stem = [m for name, m in stages.named_children() if not name.startswith("layer")]
+    rows = [stem]
+    for block in blocks:
+        inner = dict(block.named_children())
+        shortcut = inner.pop("downsample", None)
+        rows += [list(inner.values()), [] if shortcut is None else list(shortcut.children())]
     return (
-        bool(blocks)
-        and all(type(block).__name__ in kinds for block in blocks)
-        and all(type(module) in plain for module in inner)
+        {type(block).__name__ for block in blocks} in ({"BasicBlock"}, {"Bottleneck"})
+        and all(type(module) in plain for row in rows for module in row)
+        and all(isinstance(row[0], nn.Conv2d) for row in rows if row)
     )
 
 

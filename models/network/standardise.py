@@ -17,9 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 DIRECTIONS = 256  # at most, that are shrunk
-_STRENGTH = (
-    1000.0  # a direction with the largest variance within parts is divided by sqrt(1 + this)
-)
+_STRENGTH = 1000.0  # the direction of the largest variance within parts is over sqrt(1 + this)
 _LEAST = 1e-6
 _ROWS = 16  # what kernels of a double matrix product compute at a time
 

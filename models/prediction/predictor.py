@@ -89,7 +89,7 @@ class Predictor:
     def features(self, pooled_N_P: Tensor) -> Tensor:
         """Features before the head, float32 `[N, F]`, of pooled stages."""
         with torch.inference_mode():
-            return self.network.features(pooled_N_P)
+            return self.network.features(pooled_N_P).cpu()
 
     def embed(self, pixels_N: Tensor) -> Tensor:
         """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""

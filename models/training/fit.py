@@ -56,7 +56,7 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
         raise DataError("0 castings to train on; at least 1 label is needed")
     generator = torch.Generator().manual_seed(seed)
     device = best_device()
-    network = copy.deepcopy(begun).to(device, memory_format=torch.channels_last).train()
+    network = copy.deepcopy(begun).to(device).to(memory_format=torch.channels_last).train()
     weights_C = loss_weights(targets_N, network.spec.classes)
     pace = Pace.of(recipe, targets_N, weights_C)
     optimiser = Muon(network, recipe.weight_decay)
@@ -64,7 +64,8 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     for rows in _minibatches(len(targets_N), recipe.minibatch, generator):
         images = normalise(pixels_N[rows], preprocessing).to(device)
         features_BF = network.features(network.pooled(augment(images, recipe, generator)))
-        mask_BF = draw_masks(*features_BF.shape, network.spec.dropout, generator).to(device)
+        count, width = features_BF.shape
+        mask_BF = draw_masks(count, width, network.spec.dropout, generator).to(device)
         logits_BC = network.head(features_BF * mask_BF)
         loss = functional.cross_entropy(logits_BC, targets_N[rows].to(device), class_weights)
         optimiser.zero_grad()

@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-PENALTY = (
-    0.03  # on weights, per casting's loss, for features of length 1 (docs/benchmarks/learner.md)
-)
+# On weights, per casting's loss, for features of length 1 (docs/benchmarks/learner.md).
+PENALTY = 0.03
 _ITERATIONS = 1000
 _TOLERANCE = 1e-8
+_RANK, _LEAST = 1e-9, 1e-12  # directions of less, beside the longest and in all, are noise
 
 
 def fit_head(features_M_F: Tensor, targets_M: Tensor, classes: int) -> tuple[Tensor, Tensor]:
@@ -44,7 +44,8 @@ def _optimum(features_M_F: Tensor, targets_M: Tensor) -> tuple[Tensor, Tensor]:
     """Weights `[P, F]` and biases `[P]` of the classes present, each summing to 0 over classes."""
     with threadpool_limits(limits=1):
         left, singular, basis_R_F = np.linalg.svd(features_M_F.numpy(), full_matrices=False)
-        kept = singular > singular[0] * 1e-9
+        kept = singular >= max(singular[0] * _RANK, _LEAST)
+        kept[0] = True  # features of nothing are fitted too: by the biases
         coordinates_M_R = left[:, kept] * singular[kept]
         model = LogisticRegression(
             C=1 / PENALTY, class_weight="balanced", max_iter=_ITERATIONS, tol=_TOLERANCE
