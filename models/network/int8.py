@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+from timm.models import FeatureInfo
 from torch import Tensor, nn
 
 _HEADROOM = 1.5  # what is larger by this than ever before is not cut off
@@ -86,17 +87,20 @@ class Int8Stages:
         self._stages = [
             [_Block.of(block, packed) for block in stage.children()] for stage in _stages(stages)
         ]
+        chosen = cast("FeatureInfo", stages.feature_info).module_name()
+        names = [name for name, _ in stages.named_children() if name.startswith("layer")]
+        stages_of = dict(zip(names, self._stages, strict=True))
+        self._chosen = [stages_of[name][-1] for name in chosen]
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """The stages' outputs, of normalised images in channels-last order."""
+        """The chosen stages' outputs, of normalised images in channels-last order."""
         pixels = _to_bytes(images, self._level, self._black)
         x = _pooled(self._stem.relu(pixels, self._stages[0][0].scale))
         outputs = []
         blocks = [block for stage in self._stages for block in stage]
-        ends = {id(stage[-1]) for stage in self._stages}
         for block, after in zip(blocks, [*blocks[1:], None], strict=True):
             x = block(x, None if after is None else after.scale)
-            if id(block) in ends:
+            if block in self._chosen:
                 outputs.append(x.float() * (1.0 if after is None else after.scale))
         return outputs
 
@@ -157,7 +161,7 @@ class _Convolution:
         return numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Block:
     """Convolutions one after the other, and a shortcut: the identity or another convolution."""
 

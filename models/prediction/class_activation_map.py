@@ -135,14 +135,14 @@ def _spread(stage_N_F_H_W: Tensor, weight_C_F: Tensor, statistic: str) -> Tensor
         variance = squared.mean(dim=2, keepdim=True)
         cells = squared / variance.clamp(min=1e-12).sqrt()
     spread: Tensor = torch.einsum("cf,nfl->ncl", weight_C_F, cells)
-    return spread.unflatten(2, stage_N_F_H_W.shape[2:])
+    return spread.reshape(*spread.shape[:2], *stage_N_F_H_W.shape[2:])
 
 
 def _at_stride(maps_N_C_H_W: Tensor, stride: int, size: int) -> Tensor:
     """Maps of cells that lie `stride` pixels apart, at `size` cells a side, `STRIDE` apart."""
     if stride < STRIDE:
         step = STRIDE // stride
-        maps = functional.avg_pool2d(
+        maps: Tensor = functional.avg_pool2d(
             maps_N_C_H_W, step + 1, step, step // 2, count_include_pad=False
         )
     else:
@@ -150,5 +150,4 @@ def _at_stride(maps_N_C_H_W: Tensor, stride: int, size: int) -> Tensor:
         sides = [times * (side - 1) + 1 for side in maps_N_C_H_W.shape[2:]]
         maps = functional.interpolate(maps_N_C_H_W, sides, mode="bilinear", align_corners=True)
         maps = functional.pad(maps, (0, times - 1, 0, times - 1), mode="replicate")
-    at_stride: Tensor = maps[..., :size, :size]
-    return at_stride
+    return maps[..., :size, :size]

@@ -154,7 +154,7 @@ class Predictor:
         return [dict(zip(self.classes, row, strict=True)) for row in probs_N_C.tolist()]
 
     def _pooled(self, pixels_N: Tensor) -> Tensor:
-        """Pooled stages of one minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
+        """Pooled stages of a minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
         count = len(pixels_N)
         images = normalise(pixels_N, self.preprocessing).to(self.device)
         if count == 1 and self.precision == "fp32":

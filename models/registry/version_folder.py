@@ -81,10 +81,13 @@ def write(predictor: Predictor, golden_N: Tensor, folder: Path) -> None:
 
 
 def read(folder: Path, backbones: Backbones | None = None) -> Predictor:
-    """Read a version and let it prove itself on its golden castings, or raise VersionError.
+    """Read a version and let it prove itself on its golden castings.
 
     A version whose backbone is among `backbones` shares it, and only its head has to prove itself;
     else its backbone joins them.
+
+    Raises:
+        VersionError: it is of no known format, damaged, incomplete, or proves to be another.
     """
     try:
         description = _description(folder)

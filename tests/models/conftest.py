@@ -12,8 +12,9 @@ from PIL import Image
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing
 from models.network.spec import NetworkSpec
-from models.network.weights import build
+from models.network.standardise import Standardisation
 from models.prediction.predictor import Predictor
+from tests.models.network.networks import from_scratch, seeded
 
 collect_ignore = ["goldens/make_goldens.py"]  # its libraries are no dependency of ours
 
@@ -26,11 +27,11 @@ def make_predictor():
 
     def make(classes=("def", "ok"), seed=0, channels=1, dropout=0.5, operating=None):
         spec = NetworkSpec("resnet18", channels, len(classes), dropout)
-        generator = torch.Generator().manual_seed(seed)
-        network = build(spec, "scratch", generator).eval()
-        with torch.no_grad():
-            network.head.weight.mul_(0.2)
-        network.observe_activations(torch.randn(8, channels, SIZE, SIZE, generator=generator))
+        network = from_scratch(spec, seed)
+        shown = torch.randn(32, channels, SIZE, SIZE, generator=seeded(seed))
+        network.backbone.observe_activations(shown)
+        usual = Standardisation.of(network.pooled(shown), [str(i // 2) for i in range(32)])
+        network.standardisations[0] = usual
         return Predictor(
             network,
             Preprocessing(size=SIZE, channels=channels),

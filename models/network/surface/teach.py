@@ -100,7 +100,7 @@ class Student(nn.Module):
         return answers
 
 
-def teach(  # noqa: PLR0913 -- a lesson, who gives it, and where it is kept
+def teach(
     crops: NDArray[np.uint8],
     teacher: Teacher,
     lesson: Lesson,
