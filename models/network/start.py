@@ -145,16 +145,20 @@ def _initialise(backbone: Backbone, generator: torch.Generator) -> None:
 def _read_file(backbone: Backbone, file: Path, spec: NetworkSpec) -> Normalisation:
     """Take the tensors of a file; its header may say how pixels are normalised."""
     try:
-        tensors = load_file(file)
-        notes = header(file)
-    except (SafetensorError, OSError, ValueError) as error:
+        tensors, notes = load_file(file), header(file)
+        how = _numbers(notes.get("mean", "0.45")), _numbers(notes.get("std", "0.25"))
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise DataError(f"--weights {file}: not a safetensors file ({error})") from error
-    mean, std = (
-        tuple(np.atleast_1d(json.loads(notes.get(name, default))).tolist())
-        for name, default in (("mean", "0.45"), ("std", "0.25"))
-    )
-    _load(backbone, tensors, spec, str(file), (mean, std))
-    return mean, std
+    _load(backbone, tensors, spec, str(file), how)
+    return how
+
+
+def _numbers(note: str) -> tuple[float, ...]:
+    """A number or a list of them, in JSON."""
+    numbers: list[float] = np.atleast_1d(np.asarray(json.loads(note), dtype=float)).tolist()
+    if len(numbers) not in {1, 3}:
+        raise ValueError(f"a number, or one for each of three channels, is needed, not {note}")
+    return tuple(numbers)
 
 
 def header(file: Path) -> dict[str, str]:
