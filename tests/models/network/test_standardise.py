@@ -112,15 +112,16 @@ def test_the_number_of_threads_does_not_matter():
 # --- independent oracles ------------------------------------------------------------------------
 
 
-def test_it_is_within_class_covariance_normalisation():
-    pooled, parts, _ = pooled_of(40, 3, 12)
+@pytest.mark.parametrize("features", [12, 130, 200])
+def test_it_is_within_class_covariance_normalisation(features):
+    pooled, parts, _ = pooled_of(40, 3, features)
     z = pooled.double().numpy()
     z = (z - z.mean(axis=0)) / z.std(axis=0)
     codes = np.array([int(part) for part in parts])
     within = z - np.stack([z[codes == code].mean(axis=0) for code in codes])
     scatter = within.T @ within
     largest = np.linalg.eigvalsh(scatter)[-1]
-    values, vectors = np.linalg.eigh(np.eye(12) + STRENGTH * scatter / largest)
+    values, vectors = np.linalg.eigh(np.eye(features) + STRENGTH * scatter / largest)
     whitened = z @ (vectors / np.sqrt(values)) @ vectors.T
     whitened /= np.sqrt((whitened**2).mean())
     features = Standardisation.of(pooled, parts)(pooled)
