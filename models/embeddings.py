@@ -29,6 +29,7 @@ create table if not exists castings (
     space integer, casting text, checksum integer, vector blob, primary key (space, casting)
 ) without rowid;
 """
+_COLUMNS = ["space", "casting", "checksum", "vector"]
 _T = TypeVar("_T")
 
 
@@ -79,7 +80,7 @@ class EmbeddingStore:
             places = ",".join("?" * len(chunk))
             query = f"select casting, checksum, vector from castings where space = ? and casting in ({places})"  # noqa: S608, E501 -- places only
             for casting, checksum, content in connection.execute(query, (number, *chunk)):
-                if zlib.crc32(content) == checksum:
+                if isinstance(content, bytes) and zlib.crc32(content) == checksum:
                     vector = np.frombuffer(content, dtype=np.float32)
                     kept[casting] = torch.from_numpy(vector.copy())
                 else:
@@ -97,8 +98,8 @@ class EmbeddingStore:
         connection.executemany(insert, [(number, *row) for row in rows])
 
     def _number(self, connection: sqlite3.Connection, space: str) -> int:
-        now = time.time()
-        if now - self._marked.get(space, 0.0) > _USED_AGAIN:
+        now, marked = time.time(), self._marked.get(space)
+        if marked is None or now - marked > _USED_AGAIN:
             mark = "insert into spaces (name, used) values (?, ?) on conflict (name) do update set used = excluded.used"  # noqa: E501
             connection.execute(mark, (space, now))
             self._marked[space] = now
@@ -141,9 +142,15 @@ class EmbeddingStore:
                 return None  # busy, read-only, or the disk is full: it is computed again
             except sqlite3.DatabaseError:
                 self._close()
-                with suppress(OSError):
-                    self._file.replace(self._file.with_suffix(".damaged"))
+                self._put_aside()
                 return None
+
+    def _put_aside(self) -> None:
+        """Its log goes too, or it would be taken for that of the file which comes after."""
+        with suppress(OSError):
+            self._file.replace(self._file.with_suffix(".damaged"))
+            for suffix in ("-wal", "-shm"):
+                self._file.with_name(FILE + suffix).unlink(missing_ok=True)
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -161,5 +168,8 @@ class EmbeddingStore:
             self._connection.executescript(
                 f"pragma journal_mode = wal; pragma synchronous = normal; {_SCHEMA}"
             )
+            columns = self._connection.execute("pragma table_info(castings)").fetchall()
+            if [name for _, name, *_ in columns] != _COLUMNS:
+                raise sqlite3.DatabaseError("a database of another kind")
         with self._connection:
             yield self._connection

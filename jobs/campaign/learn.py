@@ -122,7 +122,9 @@ def with_head(lesson: Lesson) -> Network:
     """The start's network with a head fitted to the lesson; they share everything else."""
     begun = lesson.begun.network
     features_M_F = begun.features(lesson.pooled_M_P)
-    weight_C_F, bias_C = fit_head(features_M_F, lesson.targets_M, begun.spec.classes)
+    weight_C_F, bias_C = fit_head(
+        features_M_F, lesson.targets_M, begun.spec.classes, lesson.begun.good
+    )
     head = torch.nn.Linear(weight_C_F.shape[1], len(bias_C), device="meta")
     state = {"weight": weight_C_F, "bias": bias_C}
     head.load_state_dict(state, assign=True)

@@ -6,12 +6,15 @@ What textures look like lies in the middle stages; the last ones know what photo
 
 import copy
 import hashlib
-from collections.abc import Callable
+import threading
+from contextlib import nullcontext
 from difflib import get_close_matches
 from typing import cast
 
 import timm
 import torch
+from timm.layers.format import Format
+from timm.models import FeatureHookNet, FeatureInfo
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -21,7 +24,7 @@ from models.network.device import autocast, precision, scoring_precision
 from models.network.int8 import Int8Stages, convolutions, largest_inputs, runs_in_int8
 from models.network.spec import NetworkSpec
 
-Stages = Callable[[Tensor], list[Tensor]]
+_HOOKED = threading.Lock()  # timm's hooks leave what they saw at the network, whoever runs it
 
 
 class Backbone(nn.Module):
@@ -33,8 +36,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.stages = build_stages(spec.backbone, spec.channels, spec.strides)
         self.statistics = spec.statistics
-        widths: list[int] = self.stages.feature_info.channels()  # type: ignore[operator, union-attr]
-        self.pooled_count = sum(widths) * len(spec.statistics)
+        self.pooled_count = sum(_info(self.stages).channels()) * len(spec.statistics)
         self.register_buffer("largest_inputs", torch.zeros(len(convolutions(self.stages))))
         self.int8: Int8Stages | None = None
         self.sha256 = ""  # of what a twin `for_inference` was made from
@@ -49,10 +51,11 @@ class Backbone(nn.Module):
         if self.int8 is not None:
             return self.int8(images)
         dtype = next(self.stages.parameters()).dtype
-        if dtype != torch.float32:  # a twin `for_inference` may be bf16 throughout
-            return list(self.stages(images.to(dtype)))
-        with autocast(images.device):
-            return list(self.stages(images))
+        with _HOOKED if isinstance(self.stages, FeatureHookNet) else nullcontext():
+            if dtype != torch.float32:  # a twin `for_inference` may be bf16 throughout
+                return list(self.stages(images.to(dtype)))
+            with autocast(images.device):
+                return list(self.stages(images))
 
     @property
     def device(self) -> torch.device:
@@ -102,13 +105,17 @@ class Backbone(nn.Module):
 
 def pool(maps: list[Tensor], statistics: tuple[str, ...]) -> Tensor:
     """Statistics of every channel over the cells, float32 `[N, P]`, stage after stage."""
-    columns = []
-    for stage in maps:
-        cells = stage.float().flatten(2)
-        known = {"mean": lambda c: c.mean(dim=2), "maximum": lambda c: c.amax(dim=2)}
-        known["deviation"] = lambda c: c.var(dim=2, correction=0).clamp(min=0).sqrt()
-        columns += [known[name](cells) for name in statistics]
-    return torch.cat(columns, dim=1)
+    cells = [stage.float().flatten(2) for stage in maps]
+    return torch.cat([_of_cells(stage, name) for stage in cells for name in statistics], dim=1)
+
+
+def _of_cells(cells_N_F_L: Tensor, statistic: str) -> Tensor:
+    if statistic == "mean":
+        return cells_N_F_L.mean(dim=2)
+    if statistic == "maximum":
+        return cells_N_F_L.amax(dim=2)
+    variance_N_F = cells_N_F_L.var(dim=2, correction=0)
+    return variance_N_F.clamp(min=0).sqrt()  # the clamp makes the gradient at 0 one of 0, not NaN
 
 
 def build_stages(name: str, channels: int, strides: tuple[int, ...]) -> nn.Module:
@@ -118,20 +125,28 @@ def build_stages(name: str, channels: int, strides: tuple[int, ...]) -> nn.Modul
         raise DataError(f"no backbone {name!r} in timm; near are {', '.join(nearest) or 'none'}")
     try:
         whole = timm.create_model(name, features_only=True, in_chans=channels)
-        info = whole.feature_info
-        indices = [i for i, stride in zip(info.out_indices, info.reduction(), strict=True)
-                   if stride in strides]  # fmt: skip
-        built = timm.create_model(
-            name, features_only=True, in_chans=channels, out_indices=tuple(indices)
+        info = _info(whole)
+        reductions = list(info.reduction())
+        chosen = [row for row, reduction in enumerate(reductions) if reduction in strides]
+        indices = tuple(info.out_indices[row] for row in chosen)
+        built: nn.Module = timm.create_model(
+            name, features_only=True, in_chans=channels, out_indices=indices
         )
     except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
         raise DataError(f"--backbone {name}: gives no maps of its stages ({error})") from error
-    if len(indices) != len(strides):
+    if [reductions[row] for row in chosen] != list(strides):
         raise DataError(
-            f"--backbone {name}: has stages of {info.reduction()} pixels per cell, "
+            f"--backbone {name}: has stages of {', '.join(map(str, reductions))} pixels per cell, "
             f"{', '.join(map(str, strides))} are needed"
         )
-    return cast("nn.Module", built)
+    if getattr(built, "output_fmt", Format.NCHW) is not Format.NCHW:
+        raise DataError(f"--backbone {name}: is no convolutional network")
+    return built
+
+
+def _info(stages: nn.Module) -> FeatureInfo:
+    """What timm says about the stages."""
+    return cast("FeatureInfo", stages.feature_info)
 
 
 def fold_batch_norms(module: nn.Module) -> None:

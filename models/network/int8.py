@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+from timm.models import FeatureInfo
 from torch import Tensor, nn
 
 _HEADROOM = 1.5  # what is larger by this than ever before is not cut off
@@ -23,15 +24,22 @@ _LEAST = 1e-6  # a scale of 0 would be divided by
 
 
 def runs_in_int8(stages: nn.Module) -> bool:
-    """Whether these are stages of a plain ResNet, the kind that is known here."""
-    kinds = {"BasicBlock", "Bottleneck"}
+    """Whether these are stages of a plain ResNet, the kind that is known here.
+
+    Its stem is a single convolution, and so is a shortcut that is not the identity.
+    """
+    plain = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.Identity)
     blocks = [block for stage in _stages(stages) for block in stage.children()]
-    plain = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Identity, nn.Sequential)
-    inner = [module for block in blocks for module in block.children()]
+    stem = [m for name, m in stages.named_children() if not name.startswith("layer")]
+    rows = [stem]
+    for block in blocks:
+        inner = dict(block.named_children())
+        shortcut = inner.pop("downsample", None)
+        rows += [list(inner.values()), [] if shortcut is None else list(shortcut.children())]
     return (
-        bool(blocks)
-        and all(type(block).__name__ in kinds for block in blocks)
-        and all(type(module) in plain for module in inner)
+        {type(block).__name__ for block in blocks} in ({"BasicBlock"}, {"Bottleneck"})
+        and all(type(module) in plain for row in rows for module in row)
+        and all(isinstance(row[0], nn.Conv2d) for row in rows if row)
     )
 
 
@@ -79,17 +87,20 @@ class Int8Stages:
         self._stages = [
             [_Block.of(block, packed) for block in stage.children()] for stage in _stages(stages)
         ]
+        chosen = cast("FeatureInfo", stages.feature_info).module_name()
+        names = [name for name, _ in stages.named_children() if name.startswith("layer")]
+        stages_of = dict(zip(names, self._stages, strict=True))
+        self._chosen = [stages_of[name][-1] for name in chosen]
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """The stages' outputs, of normalised images in channels-last order."""
+        """The chosen stages' outputs, of normalised images in channels-last order."""
         pixels = _to_bytes(images, self._level, self._black)
         x = _pooled(self._stem.relu(pixels, self._stages[0][0].scale))
         outputs = []
         blocks = [block for stage in self._stages for block in stage]
-        ends = {id(stage[-1]) for stage in self._stages}
         for block, after in zip(blocks, [*blocks[1:], None], strict=True):
             x = block(x, None if after is None else after.scale)
-            if id(block) in ends:
+            if block in self._chosen:
                 outputs.append(x.float() * (1.0 if after is None else after.scale))
         return outputs
 
@@ -150,7 +161,7 @@ class _Convolution:
         return numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Block:
     """Convolutions one after the other, and a shortcut: the identity or another convolution."""
 

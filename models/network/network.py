@@ -82,8 +82,9 @@ class Network(nn.Module):
         return torch.cat([backbone(images) for backbone in self.backbones], dim=1)
 
     def features(self, pooled_N_P: Tensor) -> Tensor:
-        """Features `[N, F]`, float32 on the CPU, of what `pooled` gave."""
-        parts = pooled_N_P.tensor_split(len(self.backbones), dim=1)
+        """Features `[N, F]`, float32, of what `pooled` gave, wherever that lies."""
+        device = self.standardisation.centre_F.device
+        parts = pooled_N_P.to(device).tensor_split(len(self.backbones), dim=1)
         standardised = zip(self.standardisations, parts, strict=True)
         return torch.cat([standardise(part) for standardise, part in standardised], dim=1)
 

@@ -1,10 +1,9 @@
 """Pooled stages to features: the unlabelled pool says what is usual, and what is nuisance.
 
 Each feature is standardised by mean and deviation over the pool, and all together have a mean
-square of 1. Castings of one part differ in
-light, place and turn only; directions in which they differ among themselves tell parts from
-nothing and are shrunk (within-class covariance normalisation: Hatch, Kajarekar & Stolcke 2006,
-with parts in the place of classes). No label is looked at.
+square of 1. Castings of one part differ in light, place and turn only; directions in which they
+differ among themselves say nothing about it and are shrunk (within-class covariance normalisation:
+Hatch, Kajarekar & Stolcke 2006, with parts in the place of classes). No label is looked at.
 """
 
 from collections.abc import Sequence
@@ -17,10 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 DIRECTIONS = 256  # at most, that are shrunk
-_STRENGTH = (
-    1000.0  # a direction with the largest variance within parts is divided by sqrt(1 + this)
-)
+_STRENGTH = 1000.0  # the direction of the largest variance within parts is over sqrt(1 + this)
 _LEAST = 1e-6
+_NOTHING = 1e-9  # of the largest variance; directions of less are noise of the arithmetic
 _ROWS = 16  # what kernels of a double matrix product compute at a time
 
 
@@ -73,15 +71,22 @@ class Standardisation(nn.Module):
 
 
 def _largest_directions(values_N_F: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared lengths along at most `DIRECTIONS` orthonormal directions, the largest first."""
-    count = min(DIRECTIONS, *values_N_F.shape)
-    features = values_N_F.shape[1]
+    """Squared lengths along at most `DIRECTIONS` orthonormal directions, the largest first.
+
+    Of fewer castings than features the directions are sought among those that castings span.
+    """
+    values = values_N_F.numpy()
+    spanned = len(values) < values.shape[1]
     with threadpool_limits(limits=1):  # another number of threads gives other last bits
-        values = values_N_F.numpy()
-        largest = [features - count, features - 1]
-        variance_R, direction_F_R = eigh(values.T @ values, subset_by_index=largest)
-    flipped = np.ascontiguousarray(direction_F_R[:, ::-1].T)
-    return torch.from_numpy(variance_R[::-1].clip(min=0).copy()), torch.from_numpy(flipped)
+        products = values @ values.T if spanned else values.T @ values
+        largest = [max(0, len(products) - DIRECTIONS), len(products) - 1]
+        variance_R, vectors = eigh(products, subset_by_index=largest)
+        kept = variance_R > variance_R[-1] * _NOTHING
+        variance_R, direction_F_R = variance_R[kept], vectors[:, kept]
+        if spanned:
+            direction_F_R = values.T @ direction_F_R / np.sqrt(variance_R)
+    flipped = direction_F_R[:, ::-1].T.copy()
+    return torch.from_numpy(variance_R[::-1].copy()), torch.from_numpy(flipped)
 
 
 def _part_means(values_N_F: Tensor, parts_N: Sequence[str]) -> Tensor:

@@ -6,10 +6,11 @@ A start is known by the SHA-256 of its backbone's tensors, and says how pixels a
 import json
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import timm
@@ -103,19 +104,21 @@ def read_start(weights: str, spec: NetworkSpec, seed: int = 0) -> Start:
             backbone = Backbone(spec)
         backbone = backbone.to_empty(device="cpu")
         _initialise(backbone, torch.Generator().manual_seed(seed))
-        mean, std = (0.45,), (0.25,)
+        how: Normalisation = (0.45,), (0.25,)
         if weights != "scratch":
             file = SURFACE if weights == "surface" else Path(weights)
-            mean, std = _read_file(backbone, file, spec)
+            how = _read_file(backbone, file, spec)
     else:
-        backbone, mean, std = _download(weights, spec)
-    if len(mean) != spec.channels:
-        mean, std = (_average(values, spec.channels) for values in (mean, std))
+        backbone, how = _download(weights, spec)
+    mean, std = (_for_channels(values, spec.channels) for values in how)
     backbone = backbone.eval().to(memory_format=torch.channels_last)
     return Start(weights, backbone, mean, std)
 
 
-def _average(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """A value for each channel: the given ones, or where they are more or fewer their mean."""
+    if len(values) == channels:
+        return values
     return (round(sum(values) / len(values), 6),) * channels
 
 
@@ -142,16 +145,20 @@ def _initialise(backbone: Backbone, generator: torch.Generator) -> None:
 def _read_file(backbone: Backbone, file: Path, spec: NetworkSpec) -> Normalisation:
     """Take the tensors of a file; its header may say how pixels are normalised."""
     try:
-        tensors = load_file(file)
-        notes = header(file)
-    except (SafetensorError, OSError, ValueError) as error:
+        tensors, notes = load_file(file), header(file)
+        how = _numbers(notes.get("mean", "0.45")), _numbers(notes.get("std", "0.25"))
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise DataError(f"--weights {file}: not a safetensors file ({error})") from error
-    mean, std = (
-        tuple(np.atleast_1d(json.loads(notes.get(name, default))).tolist())
-        for name, default in (("mean", "0.45"), ("std", "0.25"))
-    )
-    _load(backbone, tensors, spec, str(file), (mean, std))
-    return mean, std
+    _load(backbone, tensors, spec, str(file), how)
+    return how
+
+
+def _numbers(note: str) -> tuple[float, ...]:
+    """A number or a list of them, in JSON."""
+    numbers: list[float] = np.atleast_1d(np.asarray(json.loads(note), dtype=float)).tolist()
+    if len(numbers) not in {1, 3}:
+        raise ValueError(f"a number, or one for each of three channels, is needed, not {note}")
+    return tuple(numbers)
 
 
 def header(file: Path) -> dict[str, str]:
@@ -162,14 +169,13 @@ def header(file: Path) -> dict[str, str]:
     return dict(notes)
 
 
-def _download(
-    weights: str, spec: NetworkSpec
-) -> tuple[Backbone, tuple[float, ...], tuple[float, ...]]:
+def _download(weights: str, spec: NetworkSpec) -> tuple[Backbone, Normalisation]:
     """Timm's weights, downloaded once and cached; DataError where they cannot be had."""
     tag = "" if weights == "imagenet" else "." + weights.removeprefix(f"{spec.backbone}.")
     name = f"{spec.backbone}{tag}"
     try:
-        whole = timm.create_model(name, pretrained=True)
+        with torch.random.fork_rng(devices=[]):  # timm draws before it loads
+            whole: nn.Module = timm.create_model(name, pretrained=True)
     except Exception as error:  # the hub's clients raise nearly anything
         raise DataError(
             f"--weights {weights}: {name} cannot be downloaded ({error}); use --weights surface, "
@@ -179,10 +185,10 @@ def _download(
         backbone = Backbone(spec)
     backbone = backbone.to_empty(device="cpu")
     nn.init.zeros_(backbone.largest_inputs)
-    cfg = whole.pretrained_cfg
+    cfg = cast("dict[str, Sequence[float]]", whole.pretrained_cfg)
     how = tuple(cfg["mean"]), tuple(cfg["std"])
     _load(backbone, whole.state_dict(), spec, name, how)
-    return backbone, *how
+    return backbone, how
 
 
 def _load(
@@ -193,16 +199,10 @@ def _load(
     how: Normalisation,
 ) -> None:
     """Take a backbone's tensors; `how` is what they take pixels to be."""
-    prefixes, (mean, std) = ("backbones.0.", "backbone.", "trunk.", "stages."), how
-    given = {}
-    for key, value in tensors.items():
-        for prefix in prefixes:
-            key = key.removeprefix(prefix)  # noqa: PLW2901 -- prefixes of versions and files
-        given[key] = value
-        given[key.replace(".", "_", 1)] = value  # timm flattens the first dot of some families
+    given = _by_any_name(tensors)
     wanted = backbone.stages.state_dict()
     if spec.channels == 1 and wanted:
-        _make_grey(given, list(wanted), mean, std)
+        _make_grey(given, list(wanted), *how)
     counters = {key for key in wanted if key.endswith("num_batches_tracked")}
     needed = wanted.keys() - counters
     unfit = [k for k in needed if k not in given or given[k].shape != wanted[k].shape]
@@ -217,13 +217,28 @@ def _load(
         backbone.largest_inputs.copy_(given["largest_inputs"])
 
 
+def _by_any_name(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by the names that they have, and without the prefixes of versions and files.
+
+    Of some families timm flattens the first dot where it gives stages.
+    """
+    given = {}
+    for name, value in tensors.items():
+        bare = name
+        for prefix in ("", "backbones.0.", "backbone.", "trunk.", "stages."):
+            bare = bare.removeprefix(prefix)
+            given[bare] = given[bare.replace(".", "_", 1)] = value
+    return given
+
+
 def _make_grey(
     given: dict[str, Tensor], names: Sequence[str], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
     """A stem that makes of grey pixels what it made of them in three channels.
 
     It sums its filters over the channels. Where these were normalised apart, the difference goes
-    into the batch norm that follows; at the edges, which are padded, a little of it is left.
+    into its bias or the batch norm that follows; at the edges, which are padded, a little of it is
+    left.
     """
     stem = given.get(names[0])
     if stem is None or stem.ndim != 4 or stem.shape[1] == 1:  # noqa: PLR2004 -- filters
@@ -231,7 +246,11 @@ def _make_grey(
     shared_mean, shared_std = sum(mean) / len(mean), sum(std) / len(std)
     scaled = stem.float() / torch.tensor(std).reshape(1, -1, 1, 1)
     given[names[0]] = scaled.sum(dim=1, keepdim=True) * shared_std
-    running = next((name for name in names if name.endswith("running_mean")), None)
-    if running is not None and len(given[running]) == len(stem):
-        offset = torch.tensor([shared_mean - value for value in mean]).reshape(1, -1, 1, 1)
-        given[running] = given[running].float() - (scaled * offset).sum(dim=(1, 2, 3))
+    offset = torch.tensor([shared_mean - value for value in mean]).reshape(1, -1, 1, 1)
+    more_F = (scaled * offset).sum(dim=(1, 2, 3))
+    bias = names[0].removesuffix("weight") + "bias"
+    running = next((name for name in names if name.endswith("running_mean")), "")
+    if bias in names and bias in given:
+        given[bias] = given[bias].float() + more_F
+    elif running in given and len(given[running]) == len(stem):
+        given[running] = given[running].float() - more_F

@@ -18,6 +18,7 @@ from models.evaluation.operating_point import verdicts
 from models.images import normalise
 from models.network.backbone import Backbone
 from models.network.network import Network
+from models.network.spec import NetworkSpec
 from models.network.standardise import Standardisation
 from models.prediction.predictor import Predictor
 
@@ -96,28 +97,30 @@ def nearest_cells(count: int, size: int, stride: int = STRIDE) -> Tensor:
 
 def _maps_of_backbones(network: Network, images: Tensor, weight_C_F: Tensor) -> list[Tensor]:
     """What each backbone's cells add to the logits, `[N, C, H, W]`, up to a constant per class."""
-    size = -(-images.shape[-1] // STRIDE)
-    strides, statistics = network.spec.strides, network.spec.statistics
-    found = []
     weights = weight_C_F.tensor_split(len(network.backbones), dim=1)
+    found = []
     for backbone, standardisation, weight in zip(
         network.backbones, network.standardisations, weights, strict=True
     ):
         assert isinstance(backbone, Backbone)  # noqa: S101 -- for the type
         assert isinstance(standardisation, Standardisation)  # noqa: S101 -- for the type
-        stages = [stage.float().cpu() for stage in backbone.maps(images)]
-        widths = [stage.shape[1] for stage in stages for _ in statistics]
-        shares = iter(standardisation.on_pooled(weight).split(widths, dim=1))
-        maps = [
-            _at_stride(
-                sum((_spread(stage, next(shares), name) for name in statistics), torch.zeros(1)),
-                stride,
-                size,
-            )
-            for stage, stride in zip(stages, strides, strict=True)
-        ]
-        found.append(torch.stack(maps).sum(dim=0))
+        on_pooled = standardisation.on_pooled(weight.to(standardisation.centre_F)).cpu()
+        found.append(_map_of_backbone(network.spec, backbone, images, on_pooled))
     return found
+
+
+def _map_of_backbone(
+    spec: NetworkSpec, backbone: Backbone, images: Tensor, weight_C_P: Tensor
+) -> Tensor:
+    size = -(-images.shape[-1] // STRIDE)
+    stages = [stage.float().cpu() for stage in backbone.maps(images)]
+    widths = [stage.shape[1] for stage in stages for _ in spec.statistics]
+    shares = iter(weight_C_P.split(widths, dim=1))
+    maps = []
+    for stage, stride in zip(stages, spec.strides, strict=True):
+        spread = [_spread(stage, next(shares), statistic) for statistic in spec.statistics]
+        maps.append(_at_stride(torch.stack(spread).sum(dim=0), stride, size))
+    return torch.stack(maps).sum(dim=0)
 
 
 def _spread(stage_N_F_H_W: Tensor, weight_C_F: Tensor, statistic: str) -> Tensor:
@@ -132,22 +135,19 @@ def _spread(stage_N_F_H_W: Tensor, weight_C_F: Tensor, statistic: str) -> Tensor
         variance = squared.mean(dim=2, keepdim=True)
         cells = squared / variance.clamp(min=1e-12).sqrt()
     spread: Tensor = torch.einsum("cf,nfl->ncl", weight_C_F, cells)
-    return spread.unflatten(2, stage_N_F_H_W.shape[2:])
+    return spread.reshape(*spread.shape[:2], *stage_N_F_H_W.shape[2:])
 
 
 def _at_stride(maps_N_C_H_W: Tensor, stride: int, size: int) -> Tensor:
     """Maps of cells that lie `stride` pixels apart, at `size` cells a side, `STRIDE` apart."""
     if stride < STRIDE:
         step = STRIDE // stride
-        return functional.avg_pool2d(
+        maps: Tensor = functional.avg_pool2d(
             maps_N_C_H_W, step + 1, step, step // 2, count_include_pad=False
-        )[..., :size, :size]
-    times = stride // STRIDE
-    height, width = maps_N_C_H_W.shape[2:]
-    wide = functional.interpolate(
-        maps_N_C_H_W,
-        (times * (height - 1) + 1, times * (width - 1) + 1),
-        mode="bilinear",
-        align_corners=True,
-    )
-    return functional.pad(wide, (0, times - 1, 0, times - 1), mode="replicate")[..., :size, :size]
+        )
+    else:
+        times = stride // STRIDE
+        sides = [times * (side - 1) + 1 for side in maps_N_C_H_W.shape[2:]]
+        maps = functional.interpolate(maps_N_C_H_W, sides, mode="bilinear", align_corners=True)
+        maps = functional.pad(maps, (0, times - 1, 0, times - 1), mode="replicate")
+    return maps[..., :size, :size]

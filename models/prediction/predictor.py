@@ -89,7 +89,7 @@ class Predictor:
     def features(self, pooled_N_P: Tensor) -> Tensor:
         """Features before the head, float32 `[N, F]`, of pooled stages."""
         with torch.inference_mode():
-            return self.network.features(pooled_N_P)
+            return self.network.features(pooled_N_P).cpu()
 
     def embed(self, pixels_N: Tensor) -> Tensor:
         """Features `[N, F]` on the CPU of uint8 `[N, channels, size, size]`."""
@@ -154,7 +154,7 @@ class Predictor:
         return [dict(zip(self.classes, row, strict=True)) for row in probs_N_C.tolist()]
 
     def _pooled(self, pixels_N: Tensor) -> Tensor:
-        """Pooled stages of one minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
+        """Pooled stages of a minibatch; in fp32 a lone casting is doubled, or it rounds apart."""
         count = len(pixels_N)
         images = normalise(pixels_N, self.preprocessing).to(self.device)
         if count == 1 and self.precision == "fp32":

@@ -35,8 +35,8 @@ _PICKLES = frozenset(
     {".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pt2", ".pth"}
 )  # what comes under other names is never opened either
 _REQUIREMENTS = (
-    "mlflow", "numpy", "pandas", "pillow", "safetensors", "scipy", "threadpoolctl", "timm", "torch",
-    "torchvision",
+    "mlflow", "numpy", "pandas", "pillow", "safetensors", "scipy", "threadpoolctl", "timm",
+    "torch", "torchvision",
 )  # fmt: skip
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 

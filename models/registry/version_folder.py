@@ -81,10 +81,13 @@ def write(predictor: Predictor, golden_N: Tensor, folder: Path) -> None:
 
 
 def read(folder: Path, backbones: Backbones | None = None) -> Predictor:
-    """Read a version and let it prove itself on its golden castings, or raise VersionError.
+    """Read a version and let it prove itself on its golden castings.
 
     A version whose backbone is among `backbones` shares it, and only its head has to prove itself;
     else its backbone joins them.
+
+    Raises:
+        VersionError: it is of no known format, damaged, incomplete, or proves to be another.
     """
     try:
         description = _description(folder)
@@ -98,7 +101,7 @@ def read(folder: Path, backbones: Backbones | None = None) -> Predictor:
         raise
     except Exception as error:  # a damaged version can break anything on the way
         raise VersionError(f"{folder}: not a readable model version: {error}") from error
-    if backbones is not None:
+    if backbones is not None and "backbone_sha256" in description:
         backbones.setdefault(_known_by(description), network.backbones)
     return predictor
 
@@ -143,36 +146,46 @@ def _network(
     description: Mapping[str, Any], folder: Path, backbones: Backbones
 ) -> tuple[Network, bool]:
     """The network for inference, and whether its backbones were in memory already."""
-    given = description["network"]
-    spec = NetworkSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
-    older = description["format"] in _OLDER
-    shared = None if older else backbones.get(_known_by(description))
     with torch.device("meta"):
-        network = Network(spec, shared)  # building a backbone takes longer than all the rest
-    if shared is not None:
-        network.load_state_dict(load_file(folder / "head.safetensors"), strict=False, assign=True)
-        return network, True
-    if older:
-        tensors = _renamed(load_file(folder / "weights.safetensors"))
+        network = Network(NetworkSpec(**_tuples(description["network"])))
+    if description["format"] in _OLDER:
+        tensors = _of_before(load_file(folder / "weights.safetensors"), network)
     else:
+        head = _head(folder, network)
+        shared = backbones.get(_known_by(description))
+        if shared is not None:
+            network = network.on(shared)
+            network.load_state_dict(head, strict=False, assign=True)
+            return network, True
         backbone = load_file(folder / "backbone.safetensors")
         if digest_of(backbone) != description["backbone_sha256"]:
             raise VersionError(
                 f"{folder}: backbone.safetensors is not the one it was written with"
             )
-        tensors = backbone | load_file(folder / "head.safetensors")
+        tensors = backbone | head
     network = network.to_empty(device="cpu")
-    if older:
-        for standardisation in network.standardisations:
-            neutral = Standardisation(network.backbone.pooled_count)
-            standardisation.load_state_dict(neutral.state_dict())
-    network.load_state_dict(tensors, strict=not older)
+    network.load_state_dict(tensors)
     return network.to(best_device()).for_inference(_preprocessing(description)), False
 
 
-def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of format 3 or 4 by their names of today."""
-    renamed = {}
+def _head(folder: Path, network: Network) -> dict[str, Tensor]:
+    """All tensors of a network but its backbones': those may be others' too."""
+    head = load_file(folder / "head.safetensors")
+    wanted = {name for name in network.state_dict() if not name.startswith("backbones.")}
+    if head.keys() != wanted:
+        odd = ", ".join(sorted(head.keys() ^ wanted))
+        raise VersionError(f"{folder}: head.safetensors lacks tensors or has others: {odd}")
+    return head
+
+
+def _of_before(tensors: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
+    """Tensors of format 3 or 4 by their names of today; nothing was standardised then."""
+    neutral = Standardisation(network.backbone.pooled_count).state_dict()
+    renamed = {
+        f"standardisations.{member}.{name}": value
+        for member in range(network.spec.backbones)
+        for name, value in neutral.items()
+    }
     for name, value in tensors.items():
         member, rest = "0", name.replace("trunk.", "backbone.", 1)
         if rest.startswith("members."):
@@ -188,8 +201,12 @@ def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _preprocessing(description: Mapping[str, Any]) -> Preprocessing:
-    given = description["preprocessing"]
-    return Preprocessing(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    return Preprocessing(**_tuples(description["preprocessing"]))
+
+
+def _tuples(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists of JSON as the tuples that they were."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
 
 
 def _predictor(description: Mapping[str, Any], network: Network) -> Predictor:

@@ -1,11 +1,11 @@
 """All weights of a network trained from labelled pixels: the recipe, the augmentation, the loop.
 
 The head has been fitted to what the start sees before any other weight moves, or its first
-gradients would spoil that (Kumar et al. 2022). The number of steps, not of epochs, follows from the
-number of labels, so that small rounds do not underfit, and castings that are hard to tell apart
-are stepped on for longer. What decides is the loss on the labels themselves: there is no early
-stopping on a validation set, which would have to be paid for. The same pixels, seed and number of
-threads give the same bits.
+gradients would spoil that (Kumar et al. 2022). The number of steps, not of epochs, follows from
+the number of labels, so that small rounds do not underfit, and castings that are hard to tell
+apart are stepped on for longer. What decides is the loss on the labels themselves: there is no
+early stopping on a validation set, which would have to be paid for. The same pixels, seed and
+number of threads give the same bits.
 """
 
 import copy
@@ -56,17 +56,17 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
         raise DataError("0 castings to train on; at least 1 label is needed")
     generator = torch.Generator().manual_seed(seed)
     device = best_device()
-    network = copy.deepcopy(begun).to(device, memory_format=torch.channels_last).train()
-    weights_C = loss_weights(targets_N, network.spec.classes)
+    network = copy.deepcopy(begun).to(device).to(memory_format=torch.channels_last).train()
+    weights_C = loss_weights(targets_N, network.spec.classes).to(device)
     pace = Pace.of(recipe, targets_N, weights_C)
     optimiser = Muon(network, recipe.weight_decay)
-    class_weights = weights_C.to(device)
     for rows in _minibatches(len(targets_N), recipe.minibatch, generator):
         images = normalise(pixels_N[rows], preprocessing).to(device)
         features_BF = network.features(network.pooled(augment(images, recipe, generator)))
-        mask_BF = draw_masks(*features_BF.shape, network.spec.dropout, generator).to(device)
-        logits_BC = network.head(features_BF * mask_BF)
-        loss = functional.cross_entropy(logits_BC, targets_N[rows].to(device), class_weights)
+        count, width = features_BF.shape
+        mask_BF = draw_masks(count, width, network.spec.dropout, generator)
+        logits_BC = network.head(features_BF * mask_BF.to(device))
+        loss = functional.cross_entropy(logits_BC, targets_N[rows].to(device), weights_C)
         optimiser.zero_grad()
         loss.backward()
         for group in optimiser.param_groups:

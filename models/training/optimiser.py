@@ -31,7 +31,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, network: nn.Module, weight_decay: float) -> None:
         filters = [p for p in network.parameters() if _in_blocks(p)]
         others = [p for p in network.parameters() if not _in_blocks(p)]
-        filters = filters or [torch.zeros(BLOCK, 1, 1, 1)]  # a group of none is refused
+        filters = filters or [nn.Parameter(torch.zeros(BLOCK, 1, 1, 1))]  # none would be refused
         super().__init__(filters, {"lr": 0.0, "weight_decay": weight_decay})
         for parameter in filters:
             self.state[parameter]["momentum"] = torch.zeros_like(parameter)

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from models.evaluation.operating_point import OperatingPoint
-from models.images import Preprocessing
+from models.images import Preprocessing, normalise
 from models.network.spec import NetworkSpec
-from models.network.weights import build
+from models.network.standardise import Standardisation
 from models.prediction.predictor import Predictor
+from tests.models.network.networks import from_scratch, seeded
 
 collect_ignore = ["goldens/make_goldens.py"]  # its libraries are no dependency of ours
 
@@ -26,17 +27,13 @@ def make_predictor():
 
     def make(classes=("def", "ok"), seed=0, channels=1, dropout=0.5, operating=None):
         spec = NetworkSpec("resnet18", channels, len(classes), dropout)
-        generator = torch.Generator().manual_seed(seed)
-        network = build(spec, "scratch", generator).eval()
-        with torch.no_grad():
-            network.head.weight.mul_(0.2)
-        network.observe_activations(torch.randn(8, channels, SIZE, SIZE, generator=generator))
-        return Predictor(
-            network,
-            Preprocessing(size=SIZE, channels=channels),
-            classes,
-            operating or OperatingPoint("ok", 0.4, 1.5),
-        )
+        network = from_scratch(spec, seed)
+        look = Preprocessing(size=SIZE, channels=channels)
+        shown = normalise(draw_pixels(48, channels, seed=1), look)
+        network.backbone.observe_activations(shown)
+        usual = Standardisation.of(network.pooled(shown), [str(i // 2) for i in range(48)])
+        network.standardisations[0] = usual
+        return Predictor(network, look, classes, operating or OperatingPoint("ok", 0.4, 1.5))
 
     return make
 
@@ -46,13 +43,17 @@ def predictor(make_predictor):
     return make_predictor()
 
 
+def draw_pixels(count, channels, seed):
+    """Castings at model size: noise in different light."""
+    light = torch.rand(count, 1, 1, 1, generator=seeded(seed))
+    noise = torch.rand(count, channels, SIZE, SIZE, generator=seeded(seed + 1))
+    return (255 * (0.7 * light + 0.3 * noise)).to(torch.uint8)
+
+
 @pytest.fixture(scope="session")
 def pixels():
-    """Seventy different castings at model size: more than a minibatch."""
-    generator = torch.Generator().manual_seed(7)
-    light = torch.rand(70, 1, 1, 1, generator=generator)
-    noise = torch.rand(70, 1, SIZE, SIZE, generator=generator)
-    return (255 * (0.7 * light + 0.3 * noise)).to(torch.uint8)
+    """Seventy different castings: more than a minibatch."""
+    return draw_pixels(70, 1, seed=7)
 
 
 @pytest.fixture(scope="session")

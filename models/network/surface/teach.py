@@ -21,7 +21,9 @@ from torch.nn import functional
 from torchvision.models import resnet18
 from tqdm import tqdm
 
+from models.network.backbone import Backbone
 from models.network.device import autocast, best_device
+from models.network.spec import NetworkSpec
 from models.network.surface.teacher import STAGES, Teacher
 
 WIDTHS = (64, 128, 256)  # channels of the student's stages
@@ -33,7 +35,11 @@ _CLIP = 6.0
 _STANDARDISED_ON = 512  # crops
 _WARM_UP = 0.02  # share of the steps
 _CLIP_NORM = 5.0
-_EVERY = 500  # steps between checkpoints
+EVERY = 500  # steps between checkpoints
+
+
+Moments = list[tuple[Tensor, Tensor]]
+"""Mean and deviation of every channel, `[1, F, 1, 1]`, of each stage."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +80,19 @@ class Student(nn.Module):
                 nn.init.ones_(module.weight)
                 nn.init.zeros_(module.bias)
 
+    def take(self, file: Path) -> None:
+        """The backbone's tensors of a start that was written before."""
+        tensors = {name: value.float() for name, value in load_file(file).items()}
+        tensors.pop("largest_inputs", None)
+        lacking, odd = self.backbone.load_state_dict(tensors, strict=False)
+        wrong = [*odd, *(name for name in lacking if not name.endswith("num_batches_tracked"))]
+        if wrong:
+            raise ValueError(f"{file}: is no start of this kind, see {', '.join(wrong)}")
+
     def forward(self, images: Tensor) -> list[Tensor]:
         """What it takes each of the teacher's stages to be."""
-        x = self.backbone.maxpool(
-            self.backbone.relu(self.backbone.bn1(self.backbone.conv1(images)))
-        )
+        x = self.backbone.relu(self.backbone.bn1(self.backbone.conv1(images)))
+        x = self.backbone.maxpool(x)
         answers = []
         for stage, mapped in zip(("layer1", "layer2", "layer3"), self.maps, strict=True):
             x = getattr(self.backbone, stage)(x)
@@ -86,7 +100,7 @@ class Student(nn.Module):
         return answers
 
 
-def teach(  # noqa: PLR0913 -- a lesson, who gives it, and where it is kept
+def teach(
     crops: NDArray[np.uint8],
     teacher: Teacher,
     lesson: Lesson,
@@ -100,53 +114,44 @@ def teach(  # noqa: PLR0913 -- a lesson, who gives it, and where it is kept
     It begins from the tensors of `begin`, or from nothing; from `checkpoint` where there is one.
     """
     device = best_device()
-    generator = torch.Generator().manual_seed(seed)
-    student = Student(generator).to(device, memory_format=torch.channels_last).train()
-    teacher.to(device)
+    student = Student(torch.Generator().manual_seed(seed))
     if begin is not None:
-        known = {name: value.float() for name, value in load_file(begin).items()}
-        student.backbone.load_state_dict(known)
-    means, deviations = _channels(crops, teacher)
+        student.take(begin)
+    student = student.to(device).to(memory_format=torch.channels_last).train()
+    teacher.to(device)
+    usual = _channels(crops, teacher)
     optimiser = torch.optim.AdamW(
         student.parameters(), lesson.learning_rate, weight_decay=lesson.weight_decay, fused=True
     )
-    first, losses = 0, torch.zeros(len(WIDTHS))
-    if checkpoint.is_file():
-        kept = torch.load(checkpoint, weights_only=True)
-        student.load_state_dict(kept["student"])
-        optimiser.load_state_dict(kept["optimiser"])
-        first, losses = kept["step"], kept["losses"]
+    first, losses = _resume(checkpoint, student, optimiser)
     bar = tqdm(range(first, lesson.steps), initial=first, total=lesson.steps, file=sys.stderr)
     for step in bar:
-        images = _images(
-            crops, lesson.minibatch, torch.Generator().manual_seed((seed << 32) + step)
-        )
-        images = images.to(device)
-        with torch.no_grad(), autocast(device):
-            wanted = [
-                ((stage.float() - mean) / deviation).clamp_(-_CLIP, _CLIP)
-                for stage, mean, deviation in zip(teacher(images), means, deviations, strict=True)
-            ]
-        with autocast(device):
-            answers = student((images - GREY_MEAN) / GREY_DEVIATION)
-        parts = [
-            functional.smooth_l1_loss(answer.float(), target)
-            for answer, target in zip(answers, wanted, strict=True)
-        ]
+        images = _images(crops, lesson.minibatch, _generator(seed, step)).to(device)
+        loss_S = _losses(student, teacher, usual, images)
         optimiser.zero_grad()
-        torch.stack(parts).sum().backward()
+        loss_S.sum().backward()
         nn.utils.clip_grad_norm_(student.parameters(), _CLIP_NORM)
         for group in optimiser.param_groups:
             group["lr"] = lesson.learning_rate * _share(step, lesson.steps)
         optimiser.step()
-        losses = losses.lerp(torch.stack(parts).detach().cpu(), 0.01 if step else 1.0)
+        losses = losses.lerp(loss_S.detach().cpu(), 0.01 if step else 1.0)
         bar.set_postfix_str(" ".join(f"{loss:.4f}" for loss in losses.tolist()), refresh=False)
-        if (step + 1) % _EVERY == 0 or step + 1 == lesson.steps:
+        if (step + 1) % EVERY == 0 or step + 1 == lesson.steps:
             kept = {"student": student.state_dict(), "optimiser": optimiser.state_dict()}
             partial = checkpoint.with_suffix(".partial")
             torch.save(kept | {"step": step + 1, "losses": losses}, partial)
             partial.replace(checkpoint)
     return {name: value.cpu() for name, value in student.backbone.state_dict().items()}
+
+
+def largest_on(tensors: dict[str, Tensor], crops: NDArray[np.uint8]) -> Tensor:
+    """What the inputs of a taught backbone's convolutions are at most, on crops: `[L]`."""
+    with torch.device("meta"):
+        backbone = Backbone(NetworkSpec("resnet18", channels=3, classes=2))
+    backbone = backbone.to_empty(device="cpu").eval()
+    backbone.stages.load_state_dict(tensors)
+    backbone.observe_activations(_standardised(_images(crops, _STANDARDISED_ON, _generator(0, 0))))
+    return backbone.largest_inputs
 
 
 def write(tensors: dict[str, Tensor], largest_L: Tensor, file: Path) -> None:
@@ -163,6 +168,41 @@ def write(tensors: dict[str, Tensor], largest_L: Tensor, file: Path) -> None:
     save_file(kept | {"largest_inputs": largest_L}, file, notes)
 
 
+def _generator(seed: int, step: int) -> torch.Generator:
+    """Each step has its own: a lesson that is resumed goes on as if it had not been cut off."""
+    return torch.Generator().manual_seed((seed << 32) + step)
+
+
+def _resume(
+    checkpoint: Path, student: Student, optimiser: torch.optim.Optimizer
+) -> tuple[int, Tensor]:
+    """Take what was kept, if anything; the next step, and the running losses."""
+    if not checkpoint.is_file():
+        return 0, torch.zeros(len(WIDTHS))
+    kept = torch.load(checkpoint, weights_only=True)
+    student.load_state_dict(kept["student"])
+    optimiser.load_state_dict(kept["optimiser"])
+    return kept["step"], kept["losses"]
+
+
+def _losses(student: Student, teacher: Teacher, usual: Moments, images: Tensor) -> Tensor:
+    """The loss of each stage: how far the student is from the teacher, standardised."""
+    with torch.no_grad(), autocast(images.device):
+        stages = teacher(images)
+    with autocast(images.device):
+        answers = student(_standardised(images))
+    losses = []
+    for answer, stage, (mean, deviation) in zip(answers, stages, usual, strict=True):
+        target = ((stage.float() - mean) / deviation).clamp_(-_CLIP, _CLIP)
+        losses.append(functional.smooth_l1_loss(answer.float(), target))
+    return torch.stack(losses)
+
+
+def _standardised(images: Tensor) -> Tensor:
+    """As the student sees them."""
+    return (images - GREY_MEAN) / GREY_DEVIATION
+
+
 def _share(step: int, steps: int) -> float:
     """The learning rate beside its peak: up in a line, down in half a cosine."""
     warm = max(1, round(_WARM_UP * steps))
@@ -171,7 +211,7 @@ def _share(step: int, steps: int) -> float:
     return (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2
 
 
-def _channels(crops: NDArray[np.uint8], teacher: Teacher) -> tuple[list[Tensor], list[Tensor]]:
+def _channels(crops: NDArray[np.uint8], teacher: Teacher) -> Moments:
     """Mean and standard deviation of every channel of the teacher's stages."""
     generator, device = torch.Generator().manual_seed(0), best_device()
     minibatch, outputs = 32, []
@@ -179,13 +219,13 @@ def _channels(crops: NDArray[np.uint8], teacher: Teacher) -> tuple[list[Tensor],
         for _ in range(_STANDARDISED_ON // minibatch):
             stages = teacher(_images(crops, minibatch, generator).to(device))
             outputs.append([_moments(stage) for stage in stages])
-    means, deviations = [], []
+    found = []
     for stage in zip(*outputs, strict=True):
         mean = torch.stack([first for first, _ in stage]).mean(dim=0)
         square = torch.stack([second for _, second in stage]).mean(dim=0)
-        means.append(mean.reshape(1, -1, 1, 1).clone())
-        deviations.append((square - mean**2).clamp(min=1e-6).sqrt().reshape(1, -1, 1, 1).clone())
-    return means, deviations
+        deviation = (square - mean**2).clamp(min=1e-6).sqrt()
+        found.append((mean.reshape(1, -1, 1, 1).clone(), deviation.reshape(1, -1, 1, 1).clone()))
+    return found
 
 
 def _moments(stage: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,7 +233,7 @@ def _moments(stage: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _images(crops: NDArray[np.uint8], count: int, generator: torch.Generator) -> Tensor:
-    """Crops of crops, turned, mirrored, greyed and lit, float32 `[count, 3, _SIDE, _SIDE]` in 0..1."""
+    """Crops of crops, mirrored, greyed and lit, float32 `[count, 3, _SIDE, _SIDE]` in 0..1."""
     rows = torch.randint(len(crops), (count,), generator=generator)
     images = torch.stack([_crop(crops[row], generator) for row in rows.tolist()])
     chance: Sequence[Tensor] = torch.rand(4, count, 1, 1, 1, generator=generator).unbind()

@@ -6,6 +6,7 @@ are those of the ONNX Model Zoo's `resnet50-v2-7` without its prefix.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file
@@ -64,10 +65,8 @@ class Teacher(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Of float32 `[N, 3, S, S]` in 0..1."""
-        mean, deviation = torch.tensor(MEAN), torch.tensor(DEVIATION)
-        images = (images - mean.reshape(3, 1, 1).to(images)) / deviation.reshape(3, 1, 1).to(
-            images
-        )
+        mean, deviation = (torch.tensor(v).reshape(3, 1, 1).to(images) for v in (MEAN, DEVIATION))
+        images = (images - mean) / deviation
         x = self.stem_norm(self.stem(self.given(images))).relu_()
         x = functional.max_pool2d(x, 3, 2, padding=1)
         outputs = []
@@ -83,8 +82,8 @@ class Teacher(nn.Module):
         teacher.load_state_dict(_renamed(tensors), strict=False)
         teacher.eval().requires_grad_(requires_grad=False)
         for stage in teacher.stages:
-            for unit in stage:  # type: ignore[union-attr, operator]
-                unit.fold()
+            for unit in stage.children():
+                cast("_Unit", unit).fold()
         return teacher.to(memory_format=torch.channels_last)
 
 

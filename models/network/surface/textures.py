@@ -34,8 +34,8 @@ PACKAGES = (
     "ufoai-textures",
     "warzone2100-data",
 )
-_IMAGES = frozenset(".png .jpg .jpeg .tga .dds .webp .rgb .bmp".split())
-_ARCHIVES = frozenset(".pk3 .zip .wz".split())
+_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tga", ".dds", ".webp", ".rgb", ".bmp"})
+_ARCHIVES = frozenset({".pk3", ".zip", ".wz"})
 _NO_SURFACE = re.compile(
     r"(_n|_nm|_nrm|_norm|_normal|_local|_h|_bump|_height|_spec|_s|_gloss|_luma|_glow|_mask|_ao)\."
     r"|normal|levelshots|lightmap|/lm_|skybox|/env/|/gui/|/ui/|icon|font|screenshot|minimap|hud",
@@ -107,10 +107,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
 def _crops(source: tuple[Path, str | None], per_image: int) -> tuple[str, NDArray[np.uint8]]:
     """The digest of an image's bytes, and its crops."""
     path, member = source
-    if member is None:
-        content = path.read_bytes()
-    else:
-        content = _archive(path).read(member)
+    content = path.read_bytes() if member is None else _archive(path).read(member)
     digest = hashlib.sha256(content).hexdigest()
     none = np.empty((0, SIDE, SIDE, 3), dtype=np.uint8)
     try:

@@ -41,7 +41,7 @@ def test_a_head_is_fitted_to_features_that_stay_as_they_are(
     lesson = lesson_of(session, CLASSES, "ok")
     assert learnt.predictor.space == lesson.begun.space
     features_M_F = lesson.begun.features(lesson.pooled_M_P)
-    weight_C_F, bias_C = fit_head(features_M_F, lesson.targets_M, 2)
+    weight_C_F, bias_C = fit_head(features_M_F, lesson.targets_M, 2, good=1)
     assert torch.equal(learnt.predictor.network.head.weight, weight_C_F)
     assert torch.equal(learnt.predictor.network.head.bias, bias_C)
     assert learnt.metrics["train/all_weights"] == 0

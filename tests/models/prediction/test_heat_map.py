@@ -15,13 +15,13 @@ def explanation(cells, peak=(2.0, 2.0)):  # a peak outside the picture: the ring
 
 
 def test_cells_that_speak_against_leave_the_casting_as_it_is():
-    picture = lay_over(GREY, explanation([[-3.0, 0.0], [-9.0, -0.1]]), size=32)
+    picture = lay_over(GREY, explanation([[-3.0, 0.0], [-9.0, -0.1]]), size=16)
     assert np.array_equal(np.asarray(picture), GREY)
 
 
 def test_cells_are_as_orange_as_they_speak_for_the_class():
     cells = [[0.0, FULL / 2], [FULL, 3 * FULL]]
-    pixels = np.asarray(lay_over(GREY, explanation(cells), size=32)).astype(int)
+    pixels = np.asarray(lay_over(GREY, explanation(cells), size=16)).astype(int)
     (none, half), (full, more) = (pixels[row, [0, -1]] for row in (0, -1))
     assert none.tolist() == [100, 100, 100]
     assert full.tolist() == more.tolist()
@@ -30,7 +30,7 @@ def test_cells_are_as_orange_as_they_speak_for_the_class():
 
 
 def test_a_cell_lies_around_its_pixel_not_beside_it():
-    pixels = np.asarray(lay_over(GREY, explanation([[FULL, 0.0], [0.0, 0.0]]), size=32))
+    pixels = np.asarray(lay_over(GREY, explanation([[FULL, 0.0], [0.0, 0.0]]), size=16))
     coloured = (pixels != 100).any(axis=2)
     assert coloured.sum() == coloured[:16, :32].sum() == 16 * 32  # a quarter of each side
 

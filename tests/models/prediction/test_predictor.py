@@ -1,7 +1,8 @@
-import hashlib
 import json
 import math
+import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from models.evaluation.operating_point import OperatingPoint
 from models.images import normalise
 from models.network.device import use_threads
 from models.network.mc_dropout import pass_masks
+from models.network.network import Network
 from models.prediction.predictor import MINIBATCH, Predictor, Scores
 
 FIELDS = [
@@ -103,7 +105,7 @@ def test_the_precision_told_is_that_of_the_backbone(predictor, compute_in, name)
 
 def test_a_client_that_sends_nothing_gets_nothing(predictor):
     results = predictor.score(torch.empty(0, 1, 32, 32, dtype=torch.uint8), 5, 0)
-    assert results.embeddings_N_F.shape == (0, predictor.network.feature_count)
+    assert results.embeddings_N_F.shape == (0, predictor.network.pooled_count)
     assert results.deterministic_N_C.shape == (0, 2)
     assert results.probs_N_K_C.shape == (0, 5, 2)
     assert predictor.answers([], results) == []
@@ -114,6 +116,37 @@ def test_scoring_stored_embeddings_is_scoring_the_pixels(predictor, pixels):
     again = predictor.score_embeddings(whole.embeddings_N_F, 9, 3)
     assert torch.equal(again.probs_N_K_C, whole.probs_N_K_C)
     assert torch.equal(again.deterministic_N_C, whole.deterministic_N_C)
+
+
+def test_scoring_kept_stages_is_scoring_the_pixels(predictor, pixels):
+    pooled = predictor.pool(pixels[:5])
+    assert pooled.shape == (5, predictor.network.pooled_count)
+    assert torch.equal(predictor.features(pooled), predictor.embed(pixels[:5]))
+
+
+def test_a_space_is_shared_by_heads_and_by_nothing_that_pools_otherwise(make_predictor):
+    first, again = make_predictor(), make_predictor(operating=OperatingPoint("ok", 0.9, 2.0))
+    again.network.head.weight.add_(1)
+    assert first.space == again.space
+    others = [
+        make_predictor(seed=1),
+        make_predictor(channels=3),
+        replace(first, preprocessing=replace(first.preprocessing, size=64)),
+        replace(first, preprocessing=replace(first.preprocessing, mean=(0.5,))),
+        replace(first, network=Network.of_members([first.network, make_predictor().network])),
+    ]
+    spaces = {first.space, *(other.space for other in others)}
+    assert len(spaces) == 6
+    assert all(re.fullmatch("[0-9a-f]{64}", space) for space in spaces)
+
+
+@pytest.mark.parametrize("names", [("fp32", "bf16"), ("fp32", "int8"), ("bf16", "int8")])
+def test_a_space_is_of_one_precision(predictor, compute_in, names):
+    spaces = set()
+    for name in names:
+        compute_in(name)
+        spaces.add(replace(predictor).space)
+    assert len(spaces) == 2
 
 
 def test_passes_and_seed_move_the_posterior_and_never_the_verdict(predictor, pixels):
@@ -138,7 +171,7 @@ def test_scoring_writes_into_nothing_and_draws_from_no_global_generator(predicto
 @pytest.fixture(scope="module")
 def answered(predictor, pixels):
     results = predictor.score(pixels[:6], 7, 2)
-    return results, predictor.answers([bytes([i]) for i in range(6)], results)
+    return results, predictor.answers([f"id-{i}" for i in range(6)], results)
 
 
 def test_an_answer_has_the_fields_of_the_interface_in_its_order(answered):
@@ -149,9 +182,8 @@ def test_an_answer_is_json_without_nan(answered):
     assert json.loads(json.dumps(answered[1], allow_nan=False)) == answered[1]
 
 
-def test_answers_come_in_the_order_sent_with_the_hash_of_the_bytes_received(answered):
-    hashes = [hashlib.sha256(bytes([i])).hexdigest() for i in range(6)]
-    assert [answer["casting"] for answer in answered[1]] == hashes
+def test_answers_come_in_the_order_sent_with_the_ids_given(answered):
+    assert [answer["casting"] for answer in answered[1]] == [f"id-{i}" for i in range(6)]
 
 
 def test_probabilities_are_by_class_name_in_the_order_of_the_classes(answered):
@@ -191,7 +223,7 @@ def test_an_answers_entropies_follow_from_its_own_probabilities(answered):
 
 
 def test_of_a_single_pass_the_standard_error_is_null(predictor, pixels):
-    (answer,) = predictor.answers([b"x"], predictor.score(pixels[:1], 1, 0))
+    (answer,) = predictor.answers(["x"], predictor.score(pixels[:1], 1, 0))
     assert answer["bald_standard_error"] is None
     assert answer["bald"] == pytest.approx(0, abs=1e-12)
 
@@ -203,7 +235,7 @@ def test_labels_are_verdicts_at_the_models_own_threshold(predictor, pixels):
     strict = Predictor(
         predictor.network, predictor.preprocessing, ("def", "ok"), OperatingPoint("ok", cut, 1.5)
     )
-    labels = [a["label"] for a in strict.answers([b""] * len(pixels), results)]
+    labels = [a["label"] for a in strict.answers([""] * len(pixels), results)]
     rejected = 1 - results.deterministic_N_C[:, 1] >= cut
     assert labels == ["def" if r else "ok" for r in rejected.tolist()]
     assert set(labels) == {"def", "ok"}
@@ -223,7 +255,7 @@ def test_the_pass_without_dropout_is_the_softmax_of_the_networks_own_logits(pred
 
 def test_pass_k_is_the_head_on_the_features_that_mask_k_keeps(predictor, pixels):
     results = predictor.score(pixels[:3], 4, 8)
-    masks = pass_masks(4, predictor.network.feature_count, 0.5, 8)
+    masks = pass_masks(4, predictor.network.pooled_count, 0.5, 8)
     head = predictor.network.head
     with torch.no_grad():
         for k in range(4):

@@ -9,13 +9,14 @@ from models.errors import DataError
 from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, normalise
 from models.network.spec import NetworkSpec
-from models.network.weights import build
+from models.network.standardise import Standardisation
 from models.prediction.predictor import Predictor
 from models.training import fit as module
 from models.training import schedule
 from models.training.augmentation import augment
 from models.training.fit import fit, loss_weights, unweight
 from models.training.recipe import Recipe
+from tests.models.network.networks import from_scratch
 
 SPEC = NetworkSpec("resnet18", 1, 2)
 SMALL = Preprocessing(size=32)
@@ -34,11 +35,17 @@ def squares(count, seed):
     return (light + noise).clamp(0, 255).to(torch.uint8), targets
 
 
+def begun(seed=0):
+    """A network that a training may begin from."""
+    network = from_scratch(SPEC, seed).requires_grad_(requires_grad=True)
+    pooled = network.pooled(normalise(squares(12, 9)[0], SMALL)).detach()
+    network.standardisations[0] = Standardisation.of(pooled, range(12))
+    return network
+
+
 def train(pixels, targets, *, seed=0, steps=2, minibatch=4, on_step=None, **changes):
     recipe = Recipe(steps=steps, minibatch=minibatch, **changes)
-    return fit(
-        pixels, targets, SPEC, SMALL, recipe=recipe, weights="scratch", seed=seed, on_step=on_step
-    )
+    return fit(pixels, targets, begun(), SMALL, recipe=recipe, seed=seed, on_step=on_step)
 
 
 def bits(network):
@@ -74,7 +81,7 @@ def test_a_class_without_castings_weighs_nothing_and_the_others_share_the_rest()
 
 
 def test_the_loss_weights_are_taken_out_of_the_probabilities_again():
-    network = build(SPEC, "scratch", seeded()).eval()
+    network = begun()
     images = torch.rand(3, 1, 32, 32, generator=seeded(1))
     weights = torch.tensor([3.0, 0.5])
     before = network(images).softmax(dim=1)
@@ -85,7 +92,7 @@ def test_the_loss_weights_are_taken_out_of_the_probabilities_again():
 
 
 def test_a_class_without_castings_keeps_its_bias():
-    network = build(SPEC, "scratch", seeded())
+    network = begun()
     before = network.head.bias.detach().clone()
     unweight(network, torch.tensor([2.0, 0.0]))
     assert network.head.bias[1] == before[1]
@@ -148,7 +155,7 @@ def test_the_same_seed_gives_the_same_bits(trained_once):
 
 def test_another_seed_gives_another_network(trained_once):
     other = bits(train(*squares(6, 0), seed=4)[0])
-    assert not torch.equal(trained_once["head.weight"], other["head.weight"])
+    assert not torch.equal(trained_once["heads.0.weight"], other["heads.0.weight"])
 
 
 def test_no_global_generator_is_touched_and_none_matters(trained_once):
@@ -159,7 +166,7 @@ def test_no_global_generator_is_touched_and_none_matters(trained_once):
         assert torch.equal(torch.get_rng_state(), before[0])
         assert random.getstate() == before[1]
         assert np.random.get_state()[1].tolist() == before[2]  # noqa: NPY002 -- only looked at
-    assert torch.equal(again["head.weight"], trained_once["head.weight"])
+    assert torch.equal(again["heads.0.weight"], trained_once["heads.0.weight"])
 
 
 def test_inputs_are_never_written_to():
@@ -168,6 +175,37 @@ def test_inputs_are_never_written_to():
     train(pixels, targets)
     assert torch.equal(pixels, before[0])
     assert torch.equal(targets, before[1])
+
+
+def test_what_it_began_from_stays_as_it_is_and_all_weights_move():
+    network = begun()
+    before = bits(network)
+    trained, _ = fit(*squares(6, 0), network, SMALL, recipe=Recipe(steps=2), seed=0)
+    assert all(torch.equal(before[key], value) for key, value in bits(network).items())
+    after = bits(trained)
+    still = {k for k in before if torch.equal(before[k], after[k])}
+    assert still == {k for k in before if k.startswith("standardisations.")}
+
+
+def test_it_begins_from_the_head_that_it_was_given():
+    network = begun()
+    network.head.weight.data[:] = 0
+    network.head.bias.data[:] = torch.tensor([1.0, 0.0])
+    told = []
+    pixels, _ = squares(4, 0)
+    targets = torch.zeros(4, dtype=torch.int64)
+    recipe = Recipe(steps=1, minibatch=4)
+    fit(pixels, targets, network, SMALL, recipe=recipe, seed=0, on_step=lambda *s: told.append(s))
+    assert told[0][2] == pytest.approx(math.log(1 + math.exp(-1)), rel=1e-4)
+
+
+def test_what_castings_show_at_most_is_noted_for_int8():
+    pixels, targets = squares(6, 0)
+    network, _ = train(pixels, targets)
+    noted = network.backbone.largest_inputs.clone()
+    network.backbone.observe_activations(normalise(pixels, SMALL))
+    assert (noted > 0).all()
+    torch.testing.assert_close(network.backbone.largest_inputs, noted)
 
 
 @pytest.mark.slow
@@ -194,6 +232,6 @@ def test_bright_and_dark_squares_are_told_apart(trained_to_tell):
 def test_batch_norm_statistics_are_those_of_the_castings_as_they_are_scored():
     pixels, targets = squares(16, 0)
     network, _ = train(pixels, targets, steps=2)
-    stem = network.backbone.conv1(normalise(pixels, SMALL)).detach()
-    kept, expected = network.backbone.bn1.running_mean, stem.mean(dim=(0, 2, 3))
+    stem = network.backbone.stages.conv1(normalise(pixels, SMALL)).detach()
+    kept, expected = network.backbone.stages.bn1.running_mean, stem.mean(dim=(0, 2, 3))
     assert torch.allclose(kept, expected, atol=0.02 * float(expected.abs().max()))

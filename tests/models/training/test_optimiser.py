@@ -71,3 +71,24 @@ def test_what_is_no_filter_is_stepped_by_adamw_and_not_decayed():
     torch.testing.assert_close(layer.weight, expected)
     ours.zero_grad()
     assert all(parameter.grad is None for parameter in layer.parameters())
+
+
+def test_a_network_without_filters_in_blocks_is_stepped_by_adamw_alone():
+    depthwise = nn.Conv2d(24, 24, 3, groups=24, bias=False)
+    expected = nn.Parameter(depthwise.weight.detach().clone())
+    ours = Muon(depthwise, weight_decay=0.5)
+    theirs = torch.optim.AdamW([expected], lr=0.01, weight_decay=0.0)
+    for _ in range(2):
+        depthwise.weight.grad, expected.grad = (torch.ones(24, 1, 3, 3) for _ in range(2))
+        step(ours, 0.01)
+        theirs.step()
+    torch.testing.assert_close(depthwise.weight, expected)
+
+
+def test_depthwise_filters_in_blocks_are_stepped_where_they_lie():
+    depthwise = nn.Conv2d(BLOCK, BLOCK, 3, groups=BLOCK).to(memory_format=torch.channels_last)
+    before = depthwise.weight.detach().clone()
+    ours = Muon(depthwise, weight_decay=0.0)
+    depthwise.weight.grad = filters(BLOCK, 1, 3)
+    step(ours, 0.01)
+    assert ((depthwise.weight - before) * depthwise.weight.grad).sum() < 0
