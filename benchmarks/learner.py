@@ -100,7 +100,9 @@ def curve(of: Subject, seed: int, labels: Sequence[int], train: str) -> Iterator
     sides = [placed[c.part_key].side for c in of.data.castings]
     pool = [c for c, side in zip(of.data.castings, sides, strict=True) if side == "train"]
     test = [c for c, side in zip(of.data.castings, sides, strict=True) if side == "test"]
-    begun = replace(of.predictor, network=of.predictor.network.with_heads([*of.predictor.network.heads]))
+    begun = replace(
+        of.predictor, network=of.predictor.network.with_heads([*of.predictor.network.heads])
+    )
     sample = _sample(pool)
     usual = Standardisation.of(of.rows(sample), [c.part_key for c in sample])
     begun.network.standardisations[0] = usual

@@ -53,9 +53,7 @@ def _shares(counts_C: Tensor, good: int | None) -> Tensor:
     return share_C / share_C.sum() * counts_C.sum() / counts_C.clamp(min=1)
 
 
-def _optimum(
-    features_M_F: Tensor, targets_M: Tensor, shares_C: Tensor
-) -> tuple[Tensor, Tensor]:
+def _optimum(features_M_F: Tensor, targets_M: Tensor, shares_C: Tensor) -> tuple[Tensor, Tensor]:
     """Weights `[P, F]` and biases `[P]` of the classes present, each summing to 0 over classes."""
     with threadpool_limits(limits=1):
         left, singular, basis_R_F = np.linalg.svd(features_M_F.numpy(), full_matrices=False)
