@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -13,11 +14,12 @@ from PIL import Image
 from jobs.datasets.synthetic.castings import draw_castings
 from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.evaluation.operating_point import OperatingPoint
-from models.images import Preprocessing, normalise
 from models.network.device import use_threads
 from models.network.spec import NetworkSpec
-from models.network.weights import build
+from models.network.standardise import Standardisation
+from models.network.start import read_start
 from models.prediction.predictor import Predictor
+from models.training.head import fit_head
 from service.scoring.batch_scheduler import MAX_MINIBATCH
 
 T = TypeVar("T")
@@ -37,13 +39,33 @@ def _jpeg(pixels: NDArray[np.uint8], width: int, height: int) -> bytes:
 
 
 def untrained(seed: int, size: int = 128) -> Predictor:
-    """A network of the default kind; what it answers does not matter."""
-    spec = NetworkSpec("resnet18", channels=1, classes=2)
+    """A network of the default kind whose head is drawn; what it answers does not matter."""
+    predictor = at_the_start(("def", "ok"), "ok", size)
     generator = torch.Generator().manual_seed(seed)
-    network, look = build(spec, "scratch", generator).eval(), Preprocessing(size)
-    seen = torch.randint(256, (8, 1, size, size), generator=generator, dtype=torch.uint8)
-    network.observe_activations(normalise(seen, look))
-    return Predictor(network, look, ("def", "ok"), OperatingPoint("ok"))
+    head = torch.nn.Linear(predictor.network.pooled_count, 2)
+    torch.nn.init.normal_(head.weight, std=0.01, generator=generator)
+    torch.nn.init.zeros_(head.bias)
+    return replace(predictor, network=predictor.network.with_heads([head]))
+
+
+def at_the_start(classes: tuple[str, ...], good: str | None, size: int) -> Predictor:
+    """The start that ships with the project; its head is still 0."""
+    spec = NetworkSpec("resnet18", channels=1, classes=len(classes))
+    start = read_start("surface", spec)
+    return Predictor(start.network(spec), start.preprocessing(size), classes, OperatingPoint(good))
+
+
+def with_head(
+    begun: Predictor, pixels_N: torch.Tensor, targets_N: torch.Tensor, parts_N: Sequence[str]
+) -> Predictor:
+    """A head fitted to castings, which also say what is usual."""
+    pooled_N_P = begun.pool(pixels_N)
+    begun.network.standardisations[0] = Standardisation.of(pooled_N_P, parts_N)
+    features_N_F = begun.features(pooled_N_P)
+    weight_C_F, bias_C = fit_head(features_N_F, targets_N, len(begun.classes), begun.good)
+    head = torch.nn.Linear(weight_C_F.shape[1], len(bias_C), device="meta")
+    head.load_state_dict({"weight": weight_C_F, "bias": bias_C}, assign=True)
+    return replace(begun, network=begun.network.with_heads([head]))
 
 
 def side_by_side(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:

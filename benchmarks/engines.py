@@ -18,23 +18,22 @@ from pathlib import Path
 
 import torch
 from scipy.stats import spearmanr
-from torch import Tensor
+from torch import Tensor, nn
 
+from benchmarks.castings import at_the_start, with_head
 from benchmarks.table import Bound, Row, show
 from benchmarks.training import CLASSES, pixels, side
 from models import uncertainty
 from models.errors import first_line
-from models.images import Preprocessing, normalise
+from models.images import normalise
+from models.network.backbone import Backbone, pool
 from models.network.device import use_threads
-from models.network.mc_dropout import pass_masks, posterior
+from models.network.mc_dropout import posterior
 from models.network.network import Network
-from models.network.spec import NetworkSpec
-from models.training.fit import fit
-from models.training.recipe import Recipe
 from service.scoring.batch_scheduler import MAX_MINIBATCH
 
 Engine = Callable[[Tensor], Tensor]
-LOOK = Preprocessing(128)
+LOOK = at_the_start(tuple(CLASSES), "ok_front", 128).preprocessing
 LABELS, TURNS, SECONDS = 250, 5, 2.0
 WORK = f"backbone at {LOOK.size} px, minibatches of {MAX_MINIBATCH}"
 BOUNDS = {"int8": Bound(least=1.9, unit=" x eager bf16")}
@@ -42,22 +41,23 @@ BOUNDS = {"int8": Bound(least=1.9, unit=" x eager bf16")}
 
 def eager_fp32(network: Network, _: int) -> Engine:
     """The yardstick of faithfulness."""
-    return lambda images: network.backbone(images.contiguous(memory_format=torch.channels_last))
+    plain = Pooled(network.backbone)
+    return lambda images: plain(images.contiguous(memory_format=torch.channels_last))
 
 
 def eager(network: Network, _: int) -> Engine:
     """What training runs."""
-    return network.features
+    return network.pooled
 
 
 def folded(network: Network, _: int) -> Engine:
     """Batch norms folded, bf16: what scoring runs where no bytes are multiplied."""
-    return _in_bf16(network).features
+    return _in_bf16(network).pooled
 
 
 def int8(network: Network, _: int) -> Engine:
     """8-bit convolutions: what scoring runs where bytes are multiplied."""
-    return network.for_inference(LOOK).features
+    return network.for_inference(LOOK).pooled
 
 
 def compiled(network: Network, _: int) -> Engine:
@@ -65,8 +65,8 @@ def compiled(network: Network, _: int) -> Engine:
     import torch._inductor.config as inductor
 
     inductor.freezing = True
-    backbone = _in_bf16(network).backbone.to(memory_format=torch.contiguous_format)
-    run = torch.compile(backbone)  # which lays tensors out itself
+    plain = Pooled(_in_bf16(network).backbone).to(memory_format=torch.contiguous_format)
+    run = torch.compile(plain)  # which lays tensors out itself
     return lambda images: run(images.bfloat16()).float()
 
 
@@ -76,9 +76,8 @@ def openvino(network: Network, streams: int) -> Engine:
 
     import openvino as ov
 
-    model = ov.convert_model(
-        network.backbone, example_input=torch.zeros(2, 1, LOOK.size, LOOK.size)
-    )
+    example = torch.zeros(2, 1, LOOK.size, LOOK.size)
+    model = ov.convert_model(Pooled(network.backbone), example_input=example)
     model.reshape([-1, 1, LOOK.size, LOOK.size])
     hint = "THROUGHPUT" if streams > 1 else "LATENCY"
     settings = {
@@ -102,24 +101,31 @@ ENGINES = (eager, folded, int8, compiled, openvino)
 
 def _in_bf16(network: Network) -> Network:
     unobserved = copy.deepcopy(network)
-    unobserved.largest_inputs.zero_()
+    unobserved.backbone.largest_inputs.zero_()
     return unobserved.for_inference(LOOK)
 
 
+class Pooled(nn.Module):
+    """A backbone without what chooses engine and precision."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.stages, self._statistics = backbone.stages, backbone.statistics
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pooled stages of normalised images."""
+        return pool(self.stages(images), self._statistics)
+
+
 def trained(folder: Path) -> tuple[Network, Tensor, Tensor]:
-    """A network that knows some train castings, and all test castings, with their classes."""
+    """A head that knows some train castings, and all test castings, with their classes."""
     generator = torch.Generator().manual_seed(0)
     (train, known), (test, truth) = side(folder, "train"), side(folder, "test")
     drawn = torch.randperm(len(train), generator=generator)[:LABELS].tolist()
-    network, _ = fit(
-        pixels([train[i] for i in drawn], LOOK),
-        torch.tensor([known[i] for i in drawn]),
-        NetworkSpec("resnet18", channels=1, classes=len(CLASSES)),
-        LOOK,
-        recipe=Recipe(),
-        weights="scratch",
-        seed=0,
-    )
+    begun = at_the_start(tuple(CLASSES), "ok_front", LOOK.size)
+    seen, targets = pixels([train[i] for i in drawn], LOOK), [known[i] for i in drawn]
+    parts = [str(i) for i in drawn]
+    network = with_head(begun, seen, torch.tensor(targets), parts).network
     return network, normalise(pixels(test, LOOK), LOOK), torch.tensor(truth)
 
 
@@ -137,7 +143,7 @@ def rows(network: Network, pool: Tensor, truth_N: Tensor) -> Iterator[Row]:
                 engine(pool[:MAX_MINIBATCH])
             ready = time.perf_counter() - start
             turns = [
-                (throughput(engine, pool, cores), throughput(network.features, pool, cores))
+                (throughput(engine, pool, cores), throughput(network.pooled, pool, cores))
                 for _ in range(TURNS)
             ]
             lone = latency_ms(make(network, 1), pool)
@@ -160,12 +166,11 @@ def judged(
 ) -> tuple[Tensor, float]:
     """BALD of the pool by an engine's features, and the share whose class they tell."""
     with torch.inference_mode():
-        features = torch.cat([engine(chunk).float() for chunk in pool.split(MAX_MINIBATCH)])
-    weight, bias = network.readout()
-    masks = pass_masks(50, network.feature_count, 0.5, 0)
-    class_N = (features @ weight.T + bias).argmax(dim=1)
+        pooled = torch.cat([engine(chunk).float() for chunk in pool.split(MAX_MINIBATCH)])
+    features = network.features(pooled)
+    class_N = posterior(features, *network.plain_heads())[:, 0].argmax(dim=1)
     accuracy = float((class_N == truth_N).float().mean())
-    return uncertainty.bald(posterior(features, weight, bias, masks)), accuracy
+    return uncertainty.bald(posterior(features, *network.pass_heads(50, 0))), accuracy
 
 
 def throughput(engine: Engine, pool: Tensor, cores: int) -> float:

@@ -3,9 +3,9 @@
     python -m benchmarks.learner castings=CASTING/manifest.csv tiles=TILES/manifest.csv
     python -m benchmarks.learner --train head,all --labels 100 --seeds 0-2 synthetic=FOLDER
 
-A new split by part with every seed, labels drawn at random, at most one casting per part in a batch
-of 20, the head and the standardisation of the product; embeddings are kept in `--embeddings`. Mean
-over seeds of accuracy / balanced accuracy / AUROC of P(defect) in %, beside the classifier that
+A new split by part with every seed, labels drawn at random, at most one casting per part in a
+batch of 20, the head and the standardisation of the product; embeddings are kept in
+`--embeddings`. Mean over seeds of accuracy / balanced accuracy / AUROC of P(defect) in %, beside the classifier that
 always says the commonest class of the test side.
 """
 

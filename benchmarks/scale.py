@@ -53,13 +53,14 @@ def made_up(castings: int, classes: int) -> Candidates:
     features += 0.3 * torch.randn(count, FEATURES, generator=generator)
     features = features.relu_()
     head, bias = _trained(features[castings:], kind[castings:] % classes, classes)
-    masks, plain = pass_masks(PASSES, FEATURES, 0.5, 0), torch.ones(1, FEATURES)
+    passes = head * pass_masks(PASSES, FEATURES, 0.5, 0).unsqueeze(1), bias.expand(PASSES, -1)
+    plain = head.unsqueeze(0), bias.unsqueeze(0)
     chunks = features[:castings].split(2000)
     images = torch.randint(256, (count, 1, 32, 32), generator=generator, dtype=torch.uint8)
     return Candidates(
         count=castings,
-        probs_N_K_C=torch.cat([posterior(chunk, head, bias, masks).float() for chunk in chunks]),
-        deterministic_N_C=posterior(features[:castings], head, bias, plain)[:, 0],
+        probs_N_K_C=torch.cat([posterior(chunk, *passes).float() for chunk in chunks]),
+        deterministic_N_C=posterior(features[:castings], *plain)[:, 0],
         embeddings_N_F=features[:castings].clone(),
         labelled_embeddings_M_F=features[castings:].clone(),
         labelled_classes_M=torch.arange(LABELLED) % classes,

@@ -1,4 +1,4 @@
-"""A round's training on the published split of the castings: seconds and test accuracy.
+"""All weights trained on the published split of the castings: seconds and test accuracy.
 
     python -m benchmarks --only training CASTING              # 250 and 350 labels, seeds 0 to 2
     python -m benchmarks.training CASTING --labels 250 --seeds 0
@@ -13,16 +13,15 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks.castings import at_the_start, with_head
 from benchmarks.table import Bound, Row, show
-from models.evaluation.operating_point import OperatingPoint
 from models.images import Preprocessing, decode
-from models.network.spec import NetworkSpec
-from models.prediction.predictor import Predictor
 from models.training.fit import fit
 from models.training.recipe import Recipe
 
@@ -51,7 +50,8 @@ def trainings(
     folder: Path, labels: int, seeds: Sequence[int], size: int
 ) -> Iterator[tuple[float, float]]:
     """Accuracy in percent and seconds of each training, decoding included."""
-    look = Preprocessing(size)
+    begun = at_the_start(tuple(CLASSES), "ok_front", size)
+    look = begun.preprocessing
     train, train_classes = side(folder, "train")
     known = set(train)
     test = [pair for pair in zip(*side(folder, "test"), strict=True) if pair[0] not in known]
@@ -61,17 +61,14 @@ def trainings(
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.randperm(len(train), generator=generator)[:labels].tolist()
         started = time.monotonic()
+        known_pixels = pixels([train[i] for i in drawn], look)
+        targets = torch.tensor([train_classes[i] for i in drawn])
+        predictor = with_head(begun, known_pixels, targets, [str(i) for i in drawn])
         network, _ = fit(
-            pixels([train[i] for i in drawn], look),
-            torch.tensor([train_classes[i] for i in drawn]),
-            NetworkSpec("resnet18", channels=1, classes=2),
-            look,
-            recipe=Recipe(),
-            weights="scratch",
-            seed=seed,
+            known_pixels, targets, predictor.network, look, recipe=Recipe(), seed=seed
         )
         seconds = time.monotonic() - started
-        predictor = Predictor(network, look, tuple(CLASSES), OperatingPoint("ok_front"))
+        predictor = replace(predictor, network=network)
         class_N = predictor.deterministic(predictor.embed(test_pixels)).argmax(dim=1)
         yield 100 * float((class_N == truth_N).float().mean()), seconds
 

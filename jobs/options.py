@@ -56,8 +56,8 @@ class RunOptions:
             )
         if self.train == "head" and self.weights == "scratch":
             raise DataError(
-                "--weights scratch with --train head: weights that were taught nothing see nothing; "
-                "give --train all, or other --weights"
+                "--weights scratch with --train head: weights that were taught nothing see "
+                "nothing; give --train all, or other --weights"
             )
         if self.refit_every and self.train != "head":
             raise DataError(

@@ -88,12 +88,12 @@ class _Pool:
         predictor: Predictor = replace(lesson.begun, network=network)
         seed = seed_for(options.seed, self._session.state.trained[-1].round, "passes")
         scores = predictor.score_embeddings(self._features_N_F, options.passes, seed)
-        known = {
-            "probs_N_K_C": scores.probs_N_K_C.float(),
-            "deterministic_N_C": scores.deterministic_N_C,
-            "embeddings_N_F": self._features_N_F,
-            "labelled_embeddings_M_F": predictor.features(lesson.pooled_M_P),
-        }
-        told = {name: tensor for name, tensor in known.items() if name in needs}
-        classes = {"labelled_classes_M": lesson.targets_M}
-        return replace(self._ranked.candidates, **classes, **told)
+        labelled = "labelled_embeddings_M_F" in needs
+        return replace(
+            self._ranked.candidates,
+            labelled_classes_M=lesson.targets_M,
+            probs_N_K_C=scores.probs_N_K_C.float() if "probs_N_K_C" in needs else None,
+            deterministic_N_C=scores.deterministic_N_C if "deterministic_N_C" in needs else None,
+            embeddings_N_F=self._features_N_F if "embeddings_N_F" in needs else None,
+            labelled_embeddings_M_F=predictor.features(lesson.pooled_M_P) if labelled else None,
+        )

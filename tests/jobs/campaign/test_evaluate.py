@@ -2,13 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-import torch
-
 from jobs.campaign.run import run
-from jobs.datasets.castings import Casting
-from jobs.datasets.reader import DataSet, load_pixels
-from models.images import Preprocessing
 from tests.jobs.campaigns import small
 from tests.jobs.fakes import FakeContext, write_castings
 

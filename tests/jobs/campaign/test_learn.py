@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from jobs.campaign import learn as module
-from jobs.campaign.label import ask_oracle
 from jobs.campaign.acquire import ask
+from jobs.campaign.label import ask_oracle
 from jobs.campaign.learn import learn, lesson_of, resampled, with_head
 from jobs.campaign.opening import open_campaign
 from jobs.campaign.run import run
