@@ -29,7 +29,7 @@ from jobs.datasets.synthetic.castings import draw_castings
 from jobs.datasets.synthetic.spec import SyntheticSpec
 from models.evaluation.operating_point import verdicts
 from models.images import decode
-from models.prediction.class_activation_map import STRIDE, logit_maps, nearest_cells
+from models.prediction.class_activation_map import logit_maps, nearest_cells
 from models.prediction.predictor import Predictor
 
 GOOD, WHITE = "ok", 128
