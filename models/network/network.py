@@ -122,7 +122,7 @@ class Network(nn.Module):
     def for_inference(self, preprocessing: Preprocessing) -> "Network":
         """Its twin whose backbones answer sooner, which is neither trained nor saved."""
         twins = [b.for_inference(preprocessing) for b in self.backbones if isinstance(b, Backbone)]
-        return self.on(nn.ModuleList(twins))
+        return self.on(nn.ModuleList(twins).eval())
 
     def with_heads(self, heads: Sequence[nn.Linear]) -> "Network":
         """The same backbones with other heads; nothing is copied."""

@@ -156,7 +156,7 @@ def _network(
         if shared is not None:
             network = network.on(shared)
             network.load_state_dict(head, strict=False, assign=True)
-            return network, True
+            return network.eval(), True
         backbone = load_file(folder / "backbone.safetensors")
         if digest_of(backbone) != description["backbone_sha256"]:
             raise VersionError(
@@ -165,7 +165,8 @@ def _network(
         tensors = backbone | head
     network = network.to_empty(device="cpu")
     network.load_state_dict(tensors)
-    return network.to(best_device()).for_inference(_preprocessing(description)), False
+    network = network.to(best_device()).eval()
+    return network.for_inference(_preprocessing(description)), False
 
 
 def _head(folder: Path, network: Network) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ def make_predictor():
         look = Preprocessing(size=SIZE, channels=channels)
         shown = normalise(draw_pixels(48, channels, seed=1), look)
         network.backbone.observe_activations(shown)
-        usual = Standardisation.of(network.pooled(shown), [str(i // 2) for i in range(48)])
+        usual = Standardisation.of(network.pooled(shown), range(48))
         network.standardisations[0] = usual
         return Predictor(network, look, classes, operating or OperatingPoint("ok", 0.4, 1.5))
 

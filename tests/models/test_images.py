@@ -191,7 +191,7 @@ def test_what_is_small_or_no_image_is_sent_as_it_is():
 
 def test_normalising_centres_and_scales_and_leaves_the_bytes_alone():
     pixels = torch.tensor([[[[0, 255]]]], dtype=torch.uint8)
-    found = normalise(pixels, Preprocessing(mean=0.5, std=0.25))
+    found = normalise(pixels, Preprocessing(mean=(0.5,), std=(0.25,)))
     assert found.dtype == torch.float32
     assert found.flatten().tolist() == [-2.0, 2.0]
     assert pixels.flatten().tolist() == [0, 255]
@@ -229,3 +229,20 @@ def test_damaged_orientation_is_no_orientation(kind):
 def test_a_flat_photograph_stays_flat_whatever_its_size(width, height, light):
     pixels = decode(encoded(Image.new("L", (width, height), light)), GREY)
     assert pixels.unique().tolist() == [light]
+
+
+def test_channels_are_normalised_apart_where_each_has_its_own_numbers():
+    pixels = torch.full((1, 3, 2, 2), 51, dtype=torch.uint8)
+    apart = Preprocessing(2, 3, mean=(0.2, 0.1, 0.0), std=(1.0, 0.5, 0.1))
+    found = normalise(pixels, apart)[0, :, 0, 0]
+    torch.testing.assert_close(found, torch.tensor([0.0, 0.2, 2.0]))
+    assert apart.levels is None
+
+
+def test_levels_say_how_bytes_come_back_from_normalised_pixels():
+    look = Preprocessing(16, mean=(0.4,), std=(0.2,))
+    level, black = look.levels
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    back = normalise(pixels, look) / level + black
+    torch.testing.assert_close(back, pixels.float(), atol=1e-3, rtol=0)
+    assert Preprocessing(16, 3, mean=(0.4,) * 3, std=(0.2,) * 3).levels == look.levels

@@ -123,7 +123,7 @@ def test_a_version_that_is_not_there_is_not_found(registry, tracking_store, publ
 
 def test_a_version_whose_files_are_gone_or_damaged_is_refused(registry, publish, tmp_path):
     publish()
-    (weights,) = (tmp_path / "mlruns").rglob("weights.safetensors")
+    (weights,) = (tmp_path / "mlruns").rglob("backbone.safetensors")
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(VersionError):
         registry.load(Version(NAME, "1", "", {}))
@@ -220,7 +220,7 @@ def test_an_export_never_writes_into_what_is_there(registry, publish, tmp_path):
 
 def test_an_export_that_fails_leaves_nothing(registry, publish, tmp_path):
     made = publish()
-    (weights,) = (tmp_path / "mlruns").rglob("weights.safetensors")
+    (weights,) = (tmp_path / "mlruns").rglob("backbone.safetensors")
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(VersionError, match="not a readable model version"):
         registry.export(made, tmp_path / "damaged")

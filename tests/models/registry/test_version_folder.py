@@ -1,5 +1,6 @@
-import json
+import gc
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import pytest
 import torch
@@ -7,11 +8,11 @@ from safetensors.torch import load_file
 
 from models.errors import VersionError
 from models.evaluation.operating_point import OperatingPoint
-from models.network.ensemble import Ensemble
 from models.registry import version_folder
+from tests.models.network.networks import seeded
 from tests.models.registry.versions import described, restored
 
-FILES = {"model.json", "weights.safetensors", "golden.safetensors"}
+FILES = {"model.json", "backbone.safetensors", "head.safetensors", "golden.safetensors"}
 
 
 # --- round trip ---------------------------------------------------------------------------------
@@ -77,72 +78,123 @@ def test_writing_leaves_the_predictor_and_reading_the_global_generator_alone(
     assert torch.equal(torch.get_rng_state(), before)
 
 
-# --- formats ------------------------------------------------------------------------------------
+def test_what_it_was_begun_from_is_noted(predictor, pixels, tmp_path):
+    begun = replace(predictor, start={"name": "surface", "sha256": "ab" * 32})
+    version_folder.write(begun, pixels, tmp_path)
+    assert version_folder.read(tmp_path).start == begun.start
 
 
-def in_format_3(folder):
-    """The folder as a version of before lay in it."""
-    described(folder, lambda d: d.update(format=3))
-    restored(folder, "weights.safetensors", call_the_backbone_trunk)
+# --- versions that share a backbone -------------------------------------------------------------
 
 
-def call_the_backbone_trunk(tensors):
-    for name in [name for name in tensors if "backbone." in name]:
-        tensors[name.replace("backbone.", "trunk.")] = tensors.pop(name)
+@pytest.fixture
+def of_a_round(predictor, pixels, tmp_path):
+    """Writes a version with a head of its own on the same backbone."""
+
+    def write(number):
+        head = torch.nn.Linear(predictor.network.pooled_count, 2, device="meta")
+        torch.nn.Module.to_empty(head, device="cpu")
+        torch.nn.init.normal_(head.weight, std=0.02, generator=seeded(number))
+        torch.nn.init.zeros_(head.bias)
+        made = replace(predictor, network=predictor.network.with_heads([head]))
+        version_folder.write(made, pixels, tmp_path / str(number))
+        return made, tmp_path / str(number)
+
+    return write
 
 
-@pytest.mark.parametrize("members", [1, 2])
-def test_a_version_of_format_3_with_a_trunk_opens_with_the_same_bits(
-    make_predictor, pixels, tmp_path, members
+def test_versions_of_one_backbone_share_it_and_keep_heads_of_their_own(of_a_round, pixels):
+    backbones = WeakValueDictionary()
+    rounds = [of_a_round(number) for number in range(2)]
+    read = [version_folder.read(folder, backbones) for _, folder in rounds]
+    assert read[0].network.backbone is read[1].network.backbone
+    assert read[0].space == read[1].space
+    assert len(backbones) == 1
+    for (made, folder), found in zip(rounds, read, strict=True):
+        wanted, alone = (p.score(pixels[:9], 4, 1) for p in (made, version_folder.read(folder)))
+        scores = found.score(pixels[:9], 4, 1)
+        assert torch.equal(scores.probs_N_K_C, alone.probs_N_K_C)
+        torch.testing.assert_close(scores.probs_N_K_C, wanted.probs_N_K_C, atol=1e-6, rtol=0)
+    assert not torch.equal(read[0].network.head.weight, read[1].network.head.weight)
+
+
+def test_a_backbone_that_nobody_holds_any_more_is_forgotten(of_a_round):
+    backbones = WeakValueDictionary()
+    _, folder = of_a_round(0)
+    version_folder.read(folder, backbones)
+    gc.collect()
+    assert len(backbones) == 0
+    version_folder.read(folder, backbones)
+
+
+def test_another_backbone_or_preprocessing_is_not_shared(
+    written, make_predictor, pixels, tmp_path
 ):
-    predictors = [make_predictor(seed=seed) for seed in range(members)]
-    predictor = predictors[0]
-    if members > 1:
-        networks = [predictor.network for predictor in predictors]
-        predictor = replace(predictor, network=Ensemble.of(networks))
-    version_folder.write(predictor, pixels, tmp_path)
-    in_format_3(tmp_path)
-    names = load_file(tmp_path / "weights.safetensors").keys()
-    prefix = "members.1.trunk." if members > 1 else "trunk."
-    assert f"{prefix}conv1.weight" in names
-    read, wanted = (p.score(pixels[:9], 5, 1) for p in (version_folder.read(tmp_path), predictor))
-    assert torch.equal(read.embeddings_N_F, wanted.embeddings_N_F)
-    assert torch.equal(read.probs_N_K_C, wanted.probs_N_K_C)
+    backbones = WeakValueDictionary()
+    kept = [version_folder.read(written, backbones)]
+    version_folder.write(make_predictor(seed=1), pixels, tmp_path / "other")
+    kept.append(version_folder.read(tmp_path / "other", backbones))
+    look = replace(make_predictor().preprocessing, mean=(0.4,))
+    version_folder.write(replace(make_predictor(), preprocessing=look), pixels, tmp_path / "look")
+    kept.append(version_folder.read(tmp_path / "look", backbones))
+    assert len({id(p.network.backbone) for p in kept}) == len(backbones) == 3
 
 
-def test_a_version_of_format_4_has_a_backbone_and_no_trunk(folder):
-    assert json.loads((folder / "model.json").read_text())["format"] == 4
-    restored(folder, "weights.safetensors", call_the_backbone_trunk)
-    with pytest.raises(VersionError, match="not a readable model version"):
-        version_folder.read(folder)
+def test_a_version_that_shares_a_backbone_has_to_prove_its_head(folder, written):
+    backbones = WeakValueDictionary()
+    kept = version_folder.read(written, backbones)
+    restored(folder, "head.safetensors", lambda t: t["heads.0.bias"].add_(torch.tensor([1.0, 0])))
+    with pytest.raises(VersionError, match="self-check"):
+        version_folder.read(folder, backbones)
+    assert len(backbones) == 1
+    assert kept.network.backbone is version_folder.read(written, backbones).network.backbone
+
+
+def test_a_head_never_writes_into_a_backbone_that_others_share(folder, written, pixels):
+    backbones = WeakValueDictionary()
+    kept = version_folder.read(written, backbones)
+    before = kept.embed(pixels[:3])
+    strange = {"backbones.0.stages.conv1.weight": torch.zeros(64, 1, 7, 7)}
+    restored(folder, "head.safetensors", lambda t: t.update(strange))
+    with pytest.raises(VersionError, match=r"head\.safetensors lacks tensors or has others"):
+        version_folder.read(folder, backbones)
+    assert torch.equal(kept.embed(pixels[:3]), before)
+
+
+def test_a_version_that_is_refused_leaves_no_backbone_to_be_shared(folder):
+    backbones = {}
+    restored(folder, "head.safetensors", lambda t: t["heads.0.bias"].add_(torch.tensor([1.0, 0])))
+    with pytest.raises(VersionError, match="self-check"):
+        version_folder.read(folder, backbones)
+    assert backbones == {}
 
 
 # --- refusals -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [0, 2, "3", 5, None])
+@pytest.mark.parametrize("number", [0, 2, 3, 4, "5", 6, None])
 def test_a_format_that_this_program_does_not_know_is_refused_with_both_numbers(folder, number):
     described(folder, lambda d: d.update(format=number))
     with pytest.raises(
-        VersionError, match=rf"format {number}, this program reads formats 3 and 4;"
+        VersionError, match=rf"format {number}, this program reads formats 3, 4, 5;"
     ):
         version_folder.read(folder)
 
 
 def test_tampered_weights_fail_the_self_check(folder):
-    restored(folder, "weights.safetensors", lambda t: t["head.bias"].add_(torch.tensor([1.0, 0])))
+    restored(folder, "head.safetensors", lambda t: t["heads.0.bias"].add_(torch.tensor([1.0, 0])))
     with pytest.raises(VersionError, match=r"self-check: deterministic probabilities .* off by"):
         version_folder.read(folder)
 
 
 def test_weights_that_are_not_numbers_fail_the_self_check(folder):
-    restored(folder, "weights.safetensors", lambda t: t["head.weight"].fill_(torch.nan))
+    restored(folder, "head.safetensors", lambda t: t["heads.0.weight"].fill_(torch.nan))
     with pytest.raises(VersionError, match="self-check"):
         version_folder.read(folder)
 
 
 def test_another_preprocessing_than_at_training_fails_the_self_check(folder):
-    described(folder, lambda d: d["preprocessing"].update(mean=0.0, std=0.1))
+    described(folder, lambda d: d["preprocessing"].update(mean=[0.0], std=[0.1]))
     with pytest.raises(VersionError, match="self-check"):
         version_folder.read(folder)
 
@@ -164,7 +216,7 @@ def test_a_version_whose_dropout_is_off_is_refused(make_predictor, pixels, tmp_p
 @pytest.mark.usefixtures("in_fp32")
 def test_in_fp32_small_changes_are_seen_that_bf16_would_hide(predictor, pixels, tmp_path):
     version_folder.write(predictor, pixels, tmp_path)
-    restored(tmp_path, "weights.safetensors", lambda t: t["head.bias"][0].add_(0.01))
+    restored(tmp_path, "head.safetensors", lambda t: t["heads.0.bias"][0].add_(0.01))
     with pytest.raises(VersionError, match=r"at most 0.0001 is allowed"):
         version_folder.read(tmp_path)
 

@@ -15,20 +15,38 @@ from tests.models.registry.versions import described, restored
 DAMAGES = {
     "no such folder": shutil.rmtree,
     "no description": lambda f: (f / "model.json").unlink(),
-    "no weights": lambda f: (f / "weights.safetensors").unlink(),
+    "no backbone": lambda f: (f / "backbone.safetensors").unlink(),
+    "no head": lambda f: (f / "head.safetensors").unlink(),
     "no goldens": lambda f: (f / "golden.safetensors").unlink(),
     "empty description": lambda f: (f / "model.json").write_text(""),
     "description of bytes": lambda f: (f / "model.json").write_bytes(b"\xff\xfe\x00"),
     "description that is a list": lambda f: (f / "model.json").write_text("[]"),
-    "weights that are text": lambda f: (f / "weights.safetensors").write_text("weights"),
-    "an unknown backbone": lambda f: described(f, lambda d: d["network"].update(backbone="vgg")),
+    "a head that is text": lambda f: (f / "head.safetensors").write_text("head"),
+    "an unknown backbone": lambda f: described(
+        f, lambda d: d["network"].update(backbone="resnet1")
+    ),
     "an unknown setting": lambda f: described(f, lambda d: d["network"].update(magic=1)),
     "another backbone": lambda f: described(f, lambda d: d["network"].update(backbone="resnet34")),
     "classes missing": lambda f: described(f, lambda d: d.pop("classes")),
     "precision missing": lambda f: described(f, lambda d: d.pop("golden_precision")),
     "a class too many": lambda f: described(f, lambda d: d["classes"].append("third")),
     "a good class that is none": lambda f: described(f, lambda d: d["operating"].update(good="g")),
-    "a tensor missing": lambda f: restored(f, "weights.safetensors", lambda t: t.pop("head.bias")),
+    "a tensor missing": lambda f: restored(f, "head.safetensors", lambda t: t.pop("heads.0.bias")),
+    "a standardisation missing": lambda f: restored(
+        f, "head.safetensors", lambda t: t.pop("standardisations.0.scale_F")
+    ),
+    "a backbone in the head": lambda f: restored(
+        f,
+        "head.safetensors",
+        lambda t: t.update({"backbones.0.stages.conv1.weight": torch.zeros(64, 1, 7, 7)}),
+    ),
+    "another backbone's tensors": lambda f: restored(
+        f, "backbone.safetensors", lambda t: t["backbones.0.stages.bn1.bias"].add_(1e-6)
+    ),
+    "a backbone of no digest": lambda f: described(f, lambda d: d.pop("backbone_sha256")),
+    "no such stages": lambda f: described(f, lambda d: d["network"].update(strides=[4, 8])),
+    "no such statistics": lambda f: described(f, lambda d: d["network"].update(statistics=["x"])),
+    "more members than heads": lambda f: described(f, lambda d: d["network"].update(members=2)),
     "a golden missing": lambda f: restored(f, "golden.safetensors", lambda t: t.pop("posterior")),
     "golden castings in colour": lambda f: restored(
         f, "golden.safetensors", lambda t: t.update(pixels=t["pixels"].repeat(1, 3, 1, 1))
@@ -107,7 +125,7 @@ def test_a_version_may_itself_be_reached_through_a_link(folder, tmp_path):
     assert version_folder.read(tmp_path / "link").classes == ("def", "ok")
 
 
-@pytest.mark.parametrize("path", ["../../weights.safetensors", "/etc/passwd", "weights.pkl"])
+@pytest.mark.parametrize("path", ["../../head.safetensors", "/etc/passwd", "head.pkl"])
 @pytest.mark.parametrize("where", ["network", "preprocessing", "operating"])
 def test_a_description_cannot_name_a_file(folder, where, path):
     described(folder, lambda d: d[where].update(weights=path))
@@ -115,9 +133,10 @@ def test_a_description_cannot_name_a_file(folder, where, path):
         version_folder.read(folder)
 
 
+@pytest.mark.parametrize("name", ["backbone.safetensors", "head.safetensors"])
 @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 2**40, 0])
-def test_a_safetensors_header_that_lies_about_its_length_is_refused(folder, length):
-    path = folder / "weights.safetensors"
+def test_a_safetensors_header_that_lies_about_its_length_is_refused(folder, name, length):
+    path = folder / name
     path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
     with pytest.raises(VersionError, match="not a readable model version"):
         version_folder.read(folder)
