@@ -8,7 +8,6 @@ casting on all cores. Ready: from the trained network to the first answer. Accur
 correlation of BALD with that of eager fp32, are those on the published test castings.
 """
 
-import copy
 import statistics
 import sys
 import time
@@ -21,7 +20,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from benchmarks.castings import at_the_start, with_head
-from benchmarks.table import Bound, Row, show
+from benchmarks.table import Row, show
 from benchmarks.training import CLASSES, pixels, side
 from models import uncertainty
 from models.errors import first_line
@@ -36,7 +35,6 @@ Engine = Callable[[Tensor], Tensor]
 LOOK = at_the_start(tuple(CLASSES), "ok_front", 128).preprocessing
 LABELS, TURNS, SECONDS = 250, 5, 2.0
 WORK = f"backbone at {LOOK.size} px, minibatches of {MAX_MINIBATCH}"
-BOUNDS = {"int8": Bound(least=1.9, unit=" x eager bf16")}
 
 
 def eager_fp32(network: Network, _: int) -> Engine:
@@ -51,13 +49,8 @@ def eager(network: Network, _: int) -> Engine:
 
 
 def folded(network: Network, _: int) -> Engine:
-    """Batch norms folded, bf16: what scoring runs where no bytes are multiplied."""
+    """Batch norms folded, bf16: what scoring runs."""
     return _in_bf16(network).pooled
-
-
-def int8(network: Network, _: int) -> Engine:
-    """8-bit convolutions: what scoring runs where bytes are multiplied."""
-    return network.for_inference(LOOK).pooled
 
 
 def compiled(network: Network, _: int) -> Engine:
@@ -96,13 +89,11 @@ def openvino(network: Network, streams: int) -> Engine:
     return run
 
 
-ENGINES = (eager, folded, int8, compiled, openvino)
+ENGINES = (eager, folded, compiled, openvino)
 
 
 def _in_bf16(network: Network) -> Network:
-    unobserved = copy.deepcopy(network)
-    unobserved.backbone.largest_inputs.zero_()
-    return unobserved.for_inference(LOOK)
+    return network.for_inference()
 
 
 class Pooled(nn.Module):
@@ -158,7 +149,7 @@ def rows(network: Network, pool: Tensor, truth_N: Tensor) -> Iterator[Row]:
             f"{rate:.0f} images/s, {times:.2f} x eager bf16; one casting {lone:.1f} ms; ready in "
             f"{ready:.1f} s; BALD's rank {rank:.4f}; accuracy {accuracy:.2%}"
         )
-        yield Row(WORK, name, measured, "", times, BOUNDS.get(name))
+        yield Row(WORK, name, measured, "", times)
 
 
 def judged(

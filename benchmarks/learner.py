@@ -5,8 +5,8 @@
 
 A new split by part with every seed, labels drawn at random, at most one casting per part in a
 batch of 20, the head and the standardisation of the product; embeddings are kept in
-`--embeddings`. Mean over seeds of accuracy / balanced accuracy / AUROC of P(defect) in %, beside the classifier that
-always says the commonest class of the test side.
+`--embeddings`. Mean over seeds of accuracy / balanced accuracy / AUROC of P(defect) in %, beside
+the classifier that always says the commonest class of the test side.
 """
 
 import argparse

@@ -58,16 +58,6 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.45,)  # one for all channels, or one for each
     std: tuple[float, ...] = (0.25,)
 
-    @property
-    def levels(self) -> tuple[float, float] | None:
-        """How far normalised pixels of neighbouring grey levels lie apart, and black below 0.
-
-        The second is in levels. None where channels differ.
-        """
-        if len(set(self.mean)) > 1 or len(set(self.std)) > 1:
-            return None
-        return 1 / (255 * self.std[0]), 255 * self.mean[0]
-
 
 def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Read one photograph as uint8 `[channels, size, size]`.

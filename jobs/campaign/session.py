@@ -18,7 +18,7 @@ from jobs.options import RunOptions
 from models.acquisition.strategy import Strategy
 from models.errors import DataError, listed
 from models.images import Preprocessing
-from models.network.device import best_device, precision, scoring_precision
+from models.network.device import best_device, precision
 from models.network.spec import NetworkSpec
 from models.network.start import Start, read_start
 
@@ -60,8 +60,8 @@ class Campaign:
     def parameters(self) -> dict[str, object]:
         """Every option, and what the machine adds to the numbers."""
         device = best_device()
-        machine = {"precision": precision(device), "scoring_precision": scoring_precision(device)}
-        return asdict(self.options) | machine | {"threads": torch.get_num_threads()}
+        machine = {"precision": precision(device), "threads": torch.get_num_threads()}
+        return asdict(self.options) | machine
 
     @cached_property
     def start(self) -> Start:

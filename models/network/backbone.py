@@ -19,26 +19,20 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.errors import DataError
-from models.images import Preprocessing
-from models.network.device import autocast, precision, scoring_precision
-from models.network.int8 import Int8Stages, convolutions, largest_inputs, runs_in_int8
+from models.network.device import autocast, precision
 from models.network.spec import NetworkSpec
 
 _HOOKED = threading.Lock()  # timm's hooks leave what they saw at the network, whoever runs it
 
 
 class Backbone(nn.Module):
-    """Images to pooled stages; `int8` runs it, in a twin `for_inference` that can."""
-
-    largest_inputs: Tensor  # of convolutions, at most, float32 `[L]`; 0 until observed
+    """Images to pooled stages."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.stages = build_stages(spec.backbone, spec.channels, spec.strides)
         self.statistics = spec.statistics
         self.pooled_count = sum(_info(self.stages).channels()) * len(spec.statistics)
-        self.register_buffer("largest_inputs", torch.zeros(len(convolutions(self.stages))))
-        self.int8: Int8Stages | None = None
         self.sha256 = ""  # of what a twin `for_inference` was made from
 
     def forward(self, images: Tensor) -> Tensor:
@@ -48,8 +42,6 @@ class Backbone(nn.Module):
     def maps(self, images: Tensor) -> list[Tensor]:
         """The chosen stages `[N, channels, H, W]`, the finest first."""
         images = images.contiguous(memory_format=torch.channels_last)
-        if self.int8 is not None:
-            return self.int8(images)
         dtype = next(self.stages.parameters()).dtype
         with _HOOKED if isinstance(self.stages, FeatureHookNet) else nullcontext():
             if dtype != torch.float32:  # a twin `for_inference` may be bf16 throughout
@@ -60,29 +52,22 @@ class Backbone(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where it lies."""
-        return self.largest_inputs.device
+        return next(self.stages.parameters()).device
 
     @property
     def precision(self) -> str:
-        """`int8`, `bf16` or `fp32`: what it computes in."""
-        return precision(self.device) if self.int8 is None else "int8"
-
-    @torch.no_grad()
-    def observe_activations(self, images: Tensor) -> None:
-        """Note how large the inputs of convolutions get on normalised castings, in eval mode."""
-        self.largest_inputs.copy_(largest_inputs(self.stages, lambda: self.maps(images)))
+        """`bf16` or `fp32`: what it computes in."""
+        return precision(self.device)
 
     def digest(self) -> str:
         """SHA-256 of its tensors, with their names, in hexadecimal."""
         return digest_of(self.state_dict())
 
-    def for_inference(self, preprocessing: Preprocessing) -> "Backbone":
+    def for_inference(self) -> "Backbone":
         """Its twin in eval mode that answers sooner, and is neither trained nor saved.
 
-        Batch norms are folded into their convolutions. Then it is run in int8, where that is
-        known for its kind, its activations were observed and the processor is made for bytes.
-        Where it is run in bf16 its weights are kept so: a lone casting would wait for them to be
-        converted.
+        Batch norms are folded into their convolutions. Where it is run in bf16 its weights are
+        kept so: a lone casting would wait for them to be converted.
         """
         if self.sha256:
             return self
@@ -90,14 +75,6 @@ class Backbone(nn.Module):
         twin.sha256 = self.digest()
         for module in list(twin.stages.modules()):
             fold_batch_norms(module)
-        levels = preprocessing.levels
-        if (
-            scoring_precision(self.device) == "int8"
-            and runs_in_int8(twin.stages)
-            and levels is not None
-            and self.largest_inputs.any()
-        ):
-            twin.int8 = Int8Stages(twin.stages, self.largest_inputs, *levels)
         if precision(self.device) == "bf16":
             twin.stages.bfloat16()
         return twin.to(memory_format=torch.channels_last)

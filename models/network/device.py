@@ -11,12 +11,6 @@ def precision(device: torch.device) -> str:
     return "bf16" if native else "fp32"
 
 
-def scoring_precision(device: torch.device) -> str:
-    """`int8` where the processor multiplies bytes, and bf16 for what is left, else `precision`."""
-    int8 = device.type == "cpu" and _has("avx512_bf16") and _has("avx512_vnni")
-    return "int8" if int8 else precision(device)
-
-
 def _has(instructions: str) -> bool:
     """Whether this processor has them."""
     return bool(torch.cpu.get_capabilities().get(instructions, False))

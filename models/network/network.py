@@ -13,7 +13,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from models.images import Preprocessing
 from models.network.backbone import Backbone
 from models.network.mc_dropout import pass_masks
 from models.network.spec import NetworkSpec
@@ -95,7 +94,7 @@ class Network(nn.Module):
 
     @property
     def precision(self) -> str:
-        """`int8`, `bf16` or `fp32`: what its backbones compute in."""
+        """`bf16` or `fp32`: what its backbones compute in."""
         return self.backbone.precision
 
     def plain_heads(self) -> Heads:
@@ -119,9 +118,9 @@ class Network(nn.Module):
         """Its heads, one per member."""
         return [head for head in self.heads if isinstance(head, nn.Linear)]
 
-    def for_inference(self, preprocessing: Preprocessing) -> "Network":
+    def for_inference(self) -> "Network":
         """Its twin whose backbones answer sooner, which is neither trained nor saved."""
-        twins = [b.for_inference(preprocessing) for b in self.backbones if isinstance(b, Backbone)]
+        twins = [b.for_inference() for b in self.backbones if isinstance(b, Backbone)]
         return self.on(nn.ModuleList(twins).eval())
 
     def with_heads(self, heads: Sequence[nn.Linear]) -> "Network":

@@ -135,8 +135,6 @@ def _initialise(backbone: Backbone, generator: torch.Generator) -> None:
             module.reset_running_stats()
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
-        elif isinstance(module, Backbone):
-            nn.init.zeros_(module.largest_inputs)
         elif any(True for _ in module.parameters(recurse=False)):
             for parameter in module.parameters(recurse=False):
                 nn.init.constant_(parameter, 1 / math.sqrt(max(1, parameter.shape[-1])))
@@ -184,7 +182,6 @@ def _download(weights: str, spec: NetworkSpec) -> tuple[Backbone, Normalisation]
     with torch.device("meta"):
         backbone = Backbone(spec)
     backbone = backbone.to_empty(device="cpu")
-    nn.init.zeros_(backbone.largest_inputs)
     cfg = cast("dict[str, Sequence[float]]", whole.pretrained_cfg)
     how = tuple(cfg["mean"]), tuple(cfg["std"])
     _load(backbone, whole.state_dict(), spec, name, how)
@@ -213,8 +210,6 @@ def _load(
         )
     zeros = {key: torch.zeros_like(wanted[key], device="cpu") for key in counters}
     backbone.stages.load_state_dict({key: given[key].float() for key in needed} | zeros)
-    if "largest_inputs" in given:
-        backbone.largest_inputs.copy_(given["largest_inputs"])
 
 
 def _by_any_name(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -67,7 +67,7 @@ class Predictor:
 
     @property
     def precision(self) -> str:
-        """`int8`, `bf16` or `fp32`: what the backbone computes in on this machine."""
+        """`bf16` or `fp32`: what the backbone computes in on this machine."""
         return self._twin.precision
 
     @property
@@ -164,7 +164,7 @@ class Predictor:
     @cached_property
     def _twin(self) -> Network:
         """Runs the backbones: before a version is written as after it has been read."""
-        return self.network.for_inference(self.preprocessing)
+        return self.network.for_inference()
 
     @cached_property
     def _pass_heads(self) -> Callable[[int, int], tuple[Tensor, Tensor, int]]:

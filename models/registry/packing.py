@@ -17,7 +17,6 @@ _MODULES = (
     "network/__init__",
     "network/backbone",
     "network/device",
-    "network/int8",
     "network/mc_dropout",
     "network/network",
     "network/spec",

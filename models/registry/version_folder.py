@@ -39,7 +39,7 @@ _OLDER_FILES = frozenset({"model.json", "weights.safetensors", "golden.safetenso
 GOLDEN_CASTINGS = 8
 _GOLDEN_PASSES = 8
 _GOLDEN_SEED = 0
-_TOLERANCES = {"fp32": 1e-4, "bf16": 0.03, "int8": 0.03}  # of probabilities
+_TOLERANCES = {"fp32": 1e-4, "bf16": 0.03}  # of probabilities
 _TOLERANCE_ELSEWHERE = 0.1  # written in one precision, checked in another; 0.08 was seen
 
 Backbones = MutableMapping[str, nn.ModuleList]
@@ -166,7 +166,7 @@ def _network(
     network = network.to_empty(device="cpu")
     network.load_state_dict(tensors)
     network = network.to(best_device()).eval()
-    return network.for_inference(_preprocessing(description)), False
+    return network.for_inference(), False
 
 
 def _head(folder: Path, network: Network) -> dict[str, Tensor]:
@@ -195,9 +195,9 @@ def _of_before(tensors: Mapping[str, Tensor], network: Network) -> dict[str, Ten
         places = {
             "backbone": f"backbones.{member}.stages.{tail}",
             "head": f"heads.{member}.{tail}",
-            "largest_inputs": f"backbones.{member}.largest_inputs",
         }
-        renamed[places[kind]] = value
+        if kind in places:  # what int8 needed is of no use
+            renamed[places[kind]] = value
     return renamed
 
 

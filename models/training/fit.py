@@ -9,7 +9,6 @@ number of threads give the same bits.
 """
 
 import copy
-import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -28,7 +27,6 @@ from models.training.recipe import Recipe
 from models.training.schedule import Pace
 
 _REFRESH_MINIBATCH = 64
-_OBSERVED = 128  # castings say how large the inputs of convolutions get
 
 OnStep = Callable[[int, int, float], object]
 
@@ -80,8 +78,6 @@ def fit(  # noqa: PLR0913 -- a training has this many inputs
     refresh_batch_norm(network, pixels_N, preprocessing)
     unweight(network, weights_C)
     network.eval()
-    observed = pixels_N[:: math.ceil(len(pixels_N) / _OBSERVED)]
-    network.backbone.observe_activations(normalise(observed, preprocessing).to(device))
     tail = pace.losses[-max(1, len(pace.losses) // 10) :]
     return network, sum(tail) / len(tail)
 

@@ -78,7 +78,7 @@ class ModelBody(ModelName):
     threshold: float = Field(description="rejected when P(defect) is at least this")
     temperature: float
     preprocessing: PreprocessingBody
-    precision: str = Field(description="int8, bf16 or fp32")
+    precision: str = Field(description="bf16 or fp32")
     since: datetime
     pinned: list[str] = Field(description="other versions that are loaded")
     registry: RegistryState

@@ -19,7 +19,7 @@ from jobs.campaign.ports import CampaignRow, Context, Request, Scored, Trained
 from jobs.options import RunOptions
 from models.embeddings import EmbeddingStore
 from models.errors import ServiceError, UnreadableImage, VersionError, VersionNotFound
-from models.images import Preprocessing, decode
+from models.images import decode
 from models.network.backbone import Backbone
 from models.network.spec import NetworkSpec
 from models.prediction.predictor import Predictor
@@ -308,13 +308,17 @@ class TinyBackbone(Backbone):
         self.stages = nn.Identity()
         self.statistics = spec.statistics
         self.pooled_count = 16
-        self.register_buffer("largest_inputs", torch.zeros(14))
-        self.int8, self.sha256 = None, ""
+        self.register_buffer("nothing", torch.zeros(1))
+        self.sha256 = ""
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
 
     def forward(self, images: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), 4).flatten(1)
 
-    def for_inference(self, preprocessing: Preprocessing) -> Backbone:
+    def for_inference(self) -> Backbone:
         twin = TinyBackbone(NetworkSpec("tiny", 1, 2))
         twin.sha256 = self.sha256 or self.digest()
         return twin

@@ -41,7 +41,7 @@ def tiny_predictor(seed: int = 0) -> Predictor:
 
 def as_loaded(predictor: Predictor) -> Predictor:
     """As it is when it has been read: its network for inference."""
-    twin = predictor.network.for_inference(predictor.preprocessing)
+    twin = predictor.network.for_inference()
     return replace(predictor, network=twin)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.network.surface.teach import Lesson, largest_on, teach, write
+from models.network.surface.teach import Lesson, teach, write
 from models.network.surface.teacher import Teacher
 from models.network.surface.textures import collect, download
 
@@ -29,7 +29,7 @@ def main() -> None:
     lesson = Lesson(options.images, learning_rate=options.learning_rate)
     checkpoint = options.work / "checkpoint.pt"
     tensors = teach(crops, Teacher.read(options.teacher), lesson, checkpoint, begin=options.begin)
-    write(tensors, largest_on(tensors, crops), options.out)
+    write(tensors, options.out)
 
 
 if __name__ == "__main__":

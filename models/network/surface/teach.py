@@ -21,9 +21,7 @@ from torch.nn import functional
 from torchvision.models import resnet18
 from tqdm import tqdm
 
-from models.network.backbone import Backbone
 from models.network.device import autocast, best_device
-from models.network.spec import NetworkSpec
 from models.network.surface.teacher import STAGES, Teacher
 
 WIDTHS = (64, 128, 256)  # channels of the student's stages
@@ -83,7 +81,6 @@ class Student(nn.Module):
     def take(self, file: Path) -> None:
         """The backbone's tensors of a start that was written before."""
         tensors = {name: value.float() for name, value in load_file(file).items()}
-        tensors.pop("largest_inputs", None)
         lacking, odd = self.backbone.load_state_dict(tensors, strict=False)
         wrong = [*odd, *(name for name in lacking if not name.endswith("num_batches_tracked"))]
         if wrong:
@@ -144,28 +141,15 @@ def teach(
     return {name: value.cpu() for name, value in student.backbone.state_dict().items()}
 
 
-def largest_on(tensors: dict[str, Tensor], crops: NDArray[np.uint8]) -> Tensor:
-    """What the inputs of a taught backbone's convolutions are at most, on crops: `[L]`."""
-    with torch.device("meta"):
-        backbone = Backbone(NetworkSpec("resnet18", channels=3, classes=2))
-    backbone = backbone.to_empty(device="cpu").eval()
-    backbone.stages.load_state_dict(tensors)
-    backbone.observe_activations(_standardised(_images(crops, _STANDARDISED_ON, _generator(0, 0))))
-    return backbone.largest_inputs
-
-
-def write(tensors: dict[str, Tensor], largest_L: Tensor, file: Path) -> None:
-    """Keep filters in bf16, everything else in float32; the header says how pixels are normalised.
-
-    `largest_L` is what the inputs of its convolutions were at most, on crops.
-    """
+def write(tensors: dict[str, Tensor], file: Path) -> None:
+    """Keep filters in bf16, all else in float32; the header says how pixels are normalised."""
     kept = {
         name: value.bfloat16().contiguous() if value.ndim == 4 else value  # noqa: PLR2004 -- filters
         for name, value in tensors.items()
         if not name.endswith("num_batches_tracked")
     }
     notes = {"mean": json.dumps(GREY_MEAN), "std": json.dumps(GREY_DEVIATION)}
-    save_file(kept | {"largest_inputs": largest_L}, file, notes)
+    save_file(kept, file, notes)
 
 
 def _generator(seed: int, step: int) -> torch.Generator:

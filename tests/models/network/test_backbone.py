@@ -8,8 +8,7 @@ from torch import nn
 from torchvision import models as zoo
 
 from models.errors import DataError
-from models.images import Preprocessing
-from models.network.backbone import Backbone, build_stages, digest_of, fold_batch_norms, pool
+from models.network.backbone import build_stages, digest_of, fold_batch_norms, pool
 from models.network.spec import STATISTICS, STRIDES, NetworkSpec
 from tests.models.network.networks import from_scratch, seeded, shaken
 
@@ -140,9 +139,9 @@ def test_a_digest_does_not_depend_on_how_tensors_lie_in_memory():
 def test_a_twin_remembers_what_it_was_made_from():
     backbone = backbone_of(GREY)
     assert backbone.sha256 == ""
-    twin = backbone.for_inference(Preprocessing())
+    twin = backbone.for_inference()
     assert twin.sha256 == backbone.digest() != twin.digest()
-    assert twin.for_inference(Preprocessing()) is twin
+    assert twin.for_inference() is twin
 
 
 # --- the twin for inference ---------------------------------------------------------------------
@@ -168,19 +167,8 @@ def test_the_twin_for_inference_pools_the_same_and_leaves_the_backbone(name, nat
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     with torch.inference_mode():
         expected = backbone(images)
-        twin = backbone.for_inference(Preprocessing())
+        twin = backbone.for_inference()
         of_twin = twin(images)
     assert twin.precision == ("bf16" if native else "fp32")
     assert (of_twin - expected).norm() / expected.norm() < (0.02 if native else 1e-5)
     torch.testing.assert_close(dict(backbone.state_dict()), before)
-
-
-def test_activations_are_noted_and_part_of_what_is_saved():
-    backbone = from_scratch(GREY).backbone
-    assert isinstance(backbone, Backbone)
-    assert not backbone.largest_inputs.any()
-    before = backbone.digest()
-    backbone.observe_activations(random_images(1))
-    assert (backbone.largest_inputs > 0).all()
-    assert torch.equal(backbone.state_dict()["largest_inputs"], backbone.largest_inputs)
-    assert backbone.digest() != before

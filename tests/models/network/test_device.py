@@ -1,26 +1,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 import torch
 from torch import nn
 
-from models.network.device import autocast, best_device, precision, scoring_precision, use_threads
-
-
-@pytest.mark.parametrize(
-    ("capable", "name"),
-    [
-        ({"avx512_bf16": True, "avx512_vnni": True}, "int8"),
-        ({"avx512_bf16": True}, "bf16"),
-        ({"avx512_vnni": True}, "fp32"),
-        ({}, "fp32"),
-    ],
-)
-def test_castings_are_scored_in_int8_where_the_processor_has_bytes_and_bf16(
-    capable, name, monkeypatch
-):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capable)
-    assert scoring_precision(torch.device("cpu")) == name
+from models.network.device import autocast, best_device, precision, use_threads
 
 
 def test_the_backbone_runs_in_bf16_where_the_processor_has_it(monkeypatch):

@@ -74,10 +74,10 @@ def test_its_plain_head_is_its_head_and_its_pass_heads_are_masked_ones(members):
 def test_a_network_for_inference_has_the_same_heads_on_twins(members):
     network = shaken(from_scratch(SPEC))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    twin = network.for_inference(Preprocessing(32))
+    twin = network.for_inference()
     assert twin.head is network.head
     assert twin.backbone is not network.backbone
-    assert twin.for_inference(Preprocessing(32)).backbone is twin.backbone
+    assert twin.for_inference().backbone is twin.backbone
     assert twin.precision == twin.backbone.precision
     assert not any(isinstance(module, nn.BatchNorm2d) for module in twin.modules())
     torch.testing.assert_close(dict(network.state_dict()), before)

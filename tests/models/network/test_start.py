@@ -85,7 +85,7 @@ def test_every_tensor_is_set_none_left_as_memory_was():
     for key, value in start.backbone.state_dict().items():
         assert value.device.type == "cpu", key
         assert torch.isfinite(value).all(), key
-        if key.endswith(("running_mean", "num_batches_tracked", "largest_inputs")):
+        if key.endswith(("running_mean", "num_batches_tracked")):
             assert (value == 0).all(), key
         if key.endswith(("running_var", "bn1.weight")):
             assert (value == 1).all(), key
@@ -121,7 +121,6 @@ def test_the_start_that_is_shipped_opens_for_grey_and_colour(spec):
     assert start.sha256 == read_start("surface", spec, seed=9).sha256
     assert len(start.mean) == len(start.std) == spec.channels
     assert 0.4 < start.mean[0] < 0.5 < 2.5 * start.std[0] < 0.7
-    assert (start.backbone.largest_inputs > 0).all()
     assert not start.backbone.training
     assert pooled(start, random_pixels(spec.channels)).std(dim=0).max() > 0
 

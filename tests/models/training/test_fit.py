@@ -199,15 +199,6 @@ def test_it_begins_from_the_head_that_it_was_given():
     assert told[0][2] == pytest.approx(math.log(1 + math.exp(-1)), rel=1e-4)
 
 
-def test_what_castings_show_at_most_is_noted_for_int8():
-    pixels, targets = squares(6, 0)
-    network, _ = train(pixels, targets)
-    noted = network.backbone.largest_inputs.clone()
-    network.backbone.observe_activations(normalise(pixels, SMALL))
-    assert (noted > 0).all()
-    torch.testing.assert_close(network.backbone.largest_inputs, noted)
-
-
 @pytest.mark.slow
 def test_the_network_comes_back_in_eval_mode(trained_to_tell):
     network, _, _ = trained_to_tell

@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 import torch
 
-from models.images import normalise
 from service.metrics.counters import Counters
 from service.scoring.batch_scheduler import MAX_MINIBATCH, BatchScheduler
 from service.scoring.minibatch import ChunkResult, score_minibatch
@@ -163,11 +162,6 @@ def test_threads_that_share_one_backbone_answer_each_casting_as_if_it_were_alone
     monkeypatch, forgetful
 ):
     predictor = tiny_predictor()
-    look = predictor.preprocessing
-    generator = torch.Generator().manual_seed(0)
-    shown = torch.randint(256, (8, 1, look.size, look.size), generator=generator)
-    # for bytes to be multiplied, if they can
-    predictor.network.backbone.observe_activations(normalise(shown, look))
 
     compute = partial(
         score_minibatch, embeddings=forgetful, max_pixels=MAX_PIXELS, counters=Counters()

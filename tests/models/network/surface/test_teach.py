@@ -9,7 +9,7 @@ from torch import nn
 from models.network.spec import NetworkSpec
 from models.network.start import header, read_start
 from models.network.surface import teach as module
-from models.network.surface.teach import Lesson, Student, largest_on, teach, write
+from models.network.surface.teach import Lesson, Student, teach, write
 from models.network.surface.teacher import STAGES
 
 LESSON = Lesson(images=6, minibatch=2)  # three steps
@@ -89,14 +89,10 @@ def test_a_student_comes_nearer_to_its_teacher(crops, tmp_path):
     assert (long < 0.95 * short).all()
 
 
-def test_what_is_written_is_a_start(crops, taught, tmp_path):
-    largest_L = largest_on(taught, crops)
-    assert largest_L.shape == (14,)
-    assert (largest_L > 0).all()
-    write(taught, largest_L, tmp_path / "start.safetensors")
+def test_what_is_written_is_a_start(taught, tmp_path):
+    write(taught, tmp_path / "start.safetensors")
     start = read_start(str(tmp_path / "start.safetensors"), NetworkSpec("resnet18", 1, 2))
     assert (start.mean, start.std) == ((module.GREY_MEAN,), (module.GREY_DEVIATION,))
-    torch.testing.assert_close(start.backbone.largest_inputs, largest_L)
     assert set(header(tmp_path / "start.safetensors")) == {"mean", "std"}
     summed = taught["conv1.weight"].bfloat16().float().sum(dim=1, keepdim=True)
     torch.testing.assert_close(start.backbone.stages.conv1.weight.detach(), summed)
@@ -106,7 +102,7 @@ def test_what_is_written_is_a_start(crops, taught, tmp_path):
 
 
 def test_a_lesson_may_go_on_from_a_start_that_was_written(crops, taught, tmp_path):
-    write(taught, largest_on(taught, crops), tmp_path / "start.safetensors")
+    write(taught, tmp_path / "start.safetensors")
     student = Student(torch.Generator().manual_seed(9))
     student.take(tmp_path / "start.safetensors")
     found = student.backbone.state_dict()["layer2.0.conv1.weight"]
