@@ -44,6 +44,9 @@ bench: $(VENV)/.installed  ## Speed beside peers and limits, into docs/benchmark
 	@cat docs/benchmarks/speed.md
 	$(BIN)/python -m benchmarks.serving > docs/benchmarks/serving.md
 	$(BIN)/python -m benchmarks.explain $(MAGNETIC_TILE) > docs/benchmarks/explain.md
+	$(if $(CASTING)$(MAGNETIC_TILE),$(BIN)/python -m benchmarks.learner \
+	  $(if $(CASTING),castings=$(CASTING)/manifest.csv) \
+	  $(if $(MAGNETIC_TILE),tiles=$(MAGNETIC_TILE)/manifest.csv) > docs/benchmarks/learner.md)
 	$(BIN)/python -m benchmarks.scale > docs/benchmarks/scale.md
 	$(BIN)/python -m benchmarks.startup > docs/benchmarks/startup.md
 

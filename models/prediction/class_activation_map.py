@@ -2,8 +2,8 @@
 
 The head is linear on pooled stages, so the logit of a class is a sum over the cells of all stages
 (Zhou 2016, section 2, for the mean alone). A channel's mean is shared out as its cells have it;
-its maximum belongs to the cell that has it; its deviation is shared out by the cells' squared
-distances from the mean, which is what it is made of. Stages are brought to cells of `STRIDE`
+its maximum and its deviation by the cells' squared distances from the mean, which is what the
+second is made of and what the first stands out by. Stages are brought to cells of `STRIDE`
 pixels and added up; the mean of the map is the logit of the pass without dropout, exactly.
 `benchmarks.explain` holds the maps against masks of defects.
 """
@@ -126,14 +126,11 @@ def _map_of_backbone(
 def _spread(stage_N_F_H_W: Tensor, weight_C_F: Tensor, statistic: str) -> Tensor:
     """What a statistic of a stage adds to the logits, by cell, `[N, C, H, W]`; the mean counts."""
     cells = stage_N_F_H_W.flatten(2)
-    if statistic == "maximum":
-        largest = cells.amax(dim=2, keepdim=True)
-        first = functional.one_hot(cells.argmax(dim=2), cells.shape[2])
-        cells = largest * first * cells.shape[2]
-    elif statistic == "deviation":
+    if statistic != "mean":
         squared = (cells - cells.mean(dim=2, keepdim=True)).square()
         variance = squared.mean(dim=2, keepdim=True)
-        cells = squared / variance.clamp(min=1e-12).sqrt()
+        whole = cells.amax(dim=2, keepdim=True) if statistic == "maximum" else variance.sqrt()
+        cells = whole * squared / variance.clamp(min=1e-12)
     spread: Tensor = torch.einsum("cf,nfl->ncl", weight_C_F, cells)
     return spread.reshape(*spread.shape[:2], *stage_N_F_H_W.shape[2:])
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from models.prediction.class_activation_map import STRIDE, Explanation, nearest_cells
 
-FULL = 30.0  # log odds; the highest cell of a plain defect has 15 to 30
+FULL = 100.0  # log odds; the highest cell of a plain defect has about as many
 _ORANGE = np.array([230.0, 97.0, 0.0])
 _OPACITY = 0.65
 _RING = 1.0  # cells from its middle

@@ -17,6 +17,7 @@ from jobs.campaign.ports import Context
 from jobs.compare.compare import compare
 from jobs.compare.options import CompareOptions
 from jobs.options import RunOptions
+from models.embeddings import EmbeddingStore
 from models.errors import ServiceError
 from tests.jobs.fakes import pretend, write_castings
 
@@ -64,7 +65,8 @@ def test_a_section_is_written_and_written_anew(
         raise ServiceError("nobody asks it")
 
     options = finished(ledger, str(tmp_path / "castings"))
-    context = Context(ledger, MlflowTracker(tracking_store), no_service, progress.silent, print)  # type: ignore[arg-type]
+    tracker, kept = MlflowTracker(tracking_store), EmbeddingStore(tmp_path / "embeddings")
+    context = Context(ledger, tracker, no_service, kept, progress.silent, print)  # type: ignore[arg-type]
     compare(context, options, lambda _: iter(()))  # type: ignore[arg-type, return-value]
     docs.PAGE.write_text("# Strategies\n")
     docs.section("compare-castings", "Castings by part")

@@ -308,7 +308,6 @@ class TinyBackbone(Backbone):
         self.stages = nn.Identity()
         self.statistics = spec.statistics
         self.pooled_count = 16
-        self.register_buffer("nothing", torch.zeros(1))
         self.sha256 = ""
 
     @property

@@ -13,6 +13,7 @@ from mlflow.artifacts import download_artifacts
 from jobs.adapters.mlflow_tracking import MlflowTracker
 from jobs.adapters.scoring_client import ScoringClient
 from jobs.campaign.ports import Request, ScoringService, Tracker
+from models.embeddings import EmbeddingStore
 from models.errors import ServiceError, VersionError, VersionNotFound
 from models.images import Preprocessing, decode
 from models.prediction.predictor import Predictor
@@ -189,11 +190,11 @@ IMAGES = [("a", photo(1)), ("b", photo(2)), ("c", photo(3))]
 BROKEN = ("broken", b"no image")
 
 
-def _fake(predictors: dict[str, Predictor]) -> FakeScoringService:  # noqa: F811
+def _fake(folder: Path, predictors: dict[str, Predictor]) -> FakeScoringService:  # noqa: F811
     tracker = FakeTracker()
     for number, predictor in predictors.items():
         tracker.publish("casting-defects", predictor, GOLDEN_N, f"run-{number}", LABELS)
-    return FakeScoringService(tracker)
+    return FakeScoringService(tracker, EmbeddingStore(folder))
 
 
 def _real(request: pytest.FixtureRequest) -> ScoringClient:
@@ -209,7 +210,7 @@ def _real(request: pytest.FixtureRequest) -> ScoringClient:
 @pytest.fixture(params=["fake", "service"])
 def service(request: pytest.FixtureRequest, one_thread: None) -> ScoringService:
     if request.param == "fake":
-        return _fake(request.getfixturevalue("predictors"))
+        return _fake(request.getfixturevalue("tmp_path"), request.getfixturevalue("predictors"))
     return _real(request)
 
 
@@ -217,7 +218,9 @@ def test_the_fake_answers_what_the_service_answers(
     request: pytest.FixtureRequest, one_thread: None
 ):
     images = [IMAGES[0], BROKEN, *IMAGES[1:]]
-    fake = _fake(request.getfixturevalue("predictors")).score(images, REQUEST)
+    fake = _fake(request.getfixturevalue("tmp_path"), request.getfixturevalue("predictors")).score(
+        images, REQUEST
+    )
     real = _real(request).score(images, REQUEST)
     assert fake.refused == real.refused
     assert len(fake.answers) == len(real.answers) == 3

@@ -84,13 +84,9 @@ def test_a_cell_has_the_share_of_a_statistic_that_it_makes(castings, statistic):
     (stage,) = made.backbone.maps(normalise(castings[:1], Preprocessing(SIZE)))
     weight = made.standardisation.on_pooled(made.head.weight)
     cells = stage[0].flatten(1).double().numpy()
-    if statistic == "maximum":
-        share = np.where(cells == cells.max(axis=1, keepdims=True), cells, 0) * cells.shape[1]
-        share /= np.maximum(1, (share > 0).sum(axis=1, keepdims=True))
-    else:
-        share = (cells - cells.mean(axis=1, keepdims=True)) ** 2 / np.maximum(
-            cells.std(axis=1, keepdims=True), 1e-6
-        )
+    squared = (cells - cells.mean(axis=1, keepdims=True)) ** 2
+    whole = cells.max(axis=1) if statistic == "maximum" else cells.std(axis=1)
+    share = squared * (whole / np.maximum(cells.var(axis=1), 1e-12))[:, None]
     pooled = pool([stage], (statistic,))[0].numpy()
     np.testing.assert_allclose(share.mean(axis=1), pooled, atol=1e-4)
     expected = weight.double().numpy() @ share
