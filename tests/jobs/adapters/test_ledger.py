@@ -146,3 +146,11 @@ def test_labels_are_looked_up_however_many_are_given_at_once(ledger: Ledger):
     assert ledger.record_labels([("c7", "def", "bob"), *labels]) == 1
     assert ledger.record_labels([("c7", "def", "ann"), *labels]) == 2  # the last line is theirs
     assert ledger.labels()["c7"] == "ok"
+
+
+def test_the_first_start_that_is_recorded_counts(tmp_path: Path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert ledger.record_start("a", "0" * 64) == "0" * 64
+    assert ledger.record_start("a", "1" * 64) == "0" * 64
+    assert ledger.record_start("b", "1" * 64) == "1" * 64
+    ledger.close()

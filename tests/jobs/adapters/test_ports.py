@@ -218,9 +218,8 @@ def test_the_fake_answers_what_the_service_answers(
     request: pytest.FixtureRequest, one_thread: None
 ):
     images = [IMAGES[0], BROKEN, *IMAGES[1:]]
-    fake = _fake(request.getfixturevalue("tmp_path"), request.getfixturevalue("predictors")).score(
-        images, REQUEST
-    )
+    folder, served = (request.getfixturevalue(name) for name in ("tmp_path", "predictors"))
+    fake = _fake(folder, served).score(images, REQUEST)
     real = _real(request).score(images, REQUEST)
     assert fake.refused == real.refused
     assert len(fake.answers) == len(real.answers) == 3
@@ -237,9 +236,23 @@ def test_only_the_tensors_that_were_asked_for_come(service: ScoringService):
     both = service.score(IMAGES, REQUEST)
     assert {name: tuple(tensor.shape) for name, tensor in both.tensors.items()} == {
         "posterior": (3, 4, 2),
-        "embedding": (3, 512),
+        "embedding": (3, 1344),
     }
     assert service.score(IMAGES, Request("2", "run-2", 4, 7)).tensors == {}
+
+
+def test_castings_that_were_scored_are_known_by_id_and_others_are_refused(
+    service: ScoringService,
+):
+    scored = service.score(IMAGES[:2], REQUEST)
+    first, second = (answer["casting"] for answer in scored.answers)
+    known = service.score_known([second, "0" * 64, first], REQUEST)
+    assert [answer["casting"] for answer in known.answers] == [second, first]
+    assert set(known.refused) == {1}
+    for name, tensor in known.tensors.items():
+        torch.testing.assert_close(tensor, scored.tensors[name].flip(0), atol=1e-6, rtol=0)
+    none = service.score_known(["1" * 64], REQUEST)
+    assert (none.answers, set(none.refused)) == ([], {0})
 
 
 def test_castings_that_cannot_be_read_are_refused_by_position(service: ScoringService):
