@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+_CHUNK = 1024  # castings whose features are double at a time, so that they stay in the cache
 _ROWS, _COLUMNS = 16, 48  # what kernels of a double matrix product compute at a time
 
 
@@ -46,9 +47,13 @@ def posterior(
 
 
 def packed(weight_K_C_F: Tensor) -> Tensor:
-    """The heads of all passes as one matrix, float64 `[K·C, F]`, rows padded to whole kernels."""
-    weight_KC_F = weight_K_C_F.double().flatten(0, 1)
-    return pad(weight_KC_F, (0, 0, 0, -len(weight_KC_F) % _COLUMNS))
+    """The heads of all passes as one matrix, float64 `[K·(C − 1), F]`, padded to whole kernels.
+
+    Of each class but the last, less the last's: its logit is 0, and for two classes half is saved.
+    """
+    weight_K_C_F = weight_K_C_F.double()
+    relative_KC_F = (weight_K_C_F[:, :-1] - weight_K_C_F[:, -1:]).flatten(0, 1)
+    return pad(relative_KC_F, (0, 0, 0, -len(relative_KC_F) % _COLUMNS))
 
 
 def posterior_of(
@@ -56,8 +61,12 @@ def posterior_of(
 ) -> Tensor:
     """`posterior`, where the heads are `packed` already."""
     count, (passes, classes) = len(features_N_F), bias_K_C.shape
-    padded_N_F = pad(features_N_F.double(), (0, 0, 0, -count % _ROWS))
-    logits_N_KC = (padded_N_F @ packed_KC_F.T)[:count, : passes * classes]
-    logits_N_K_C = logits_N_KC.unflatten(1, (passes, classes)) + bias_K_C.double()
+    padded_N_F = pad(features_N_F, (0, 0, 0, -count % _ROWS))
+    products = [chunk.double() @ packed_KC_F.T for chunk in padded_N_F.split(_CHUNK)]
+    empty = packed_KC_F.new_empty(0, len(packed_KC_F))
+    logits_N_KC = torch.cat([empty, *products])[:count, : passes * (classes - 1)]
+    bias_K_C = bias_K_C.double()
+    logits_N_K_C = logits_N_KC.unflatten(1, (passes, classes - 1))
+    logits_N_K_C = pad(logits_N_K_C + bias_K_C[:, :-1] - bias_K_C[:, -1:], (0, 1))
     probs_N_K_C: Tensor = (logits_N_K_C / temperature).softmax(dim=-1)
     return probs_N_K_C

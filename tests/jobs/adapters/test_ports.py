@@ -241,9 +241,7 @@ def test_only_the_tensors_that_were_asked_for_come(service: ScoringService):
     assert service.score(IMAGES, Request("2", "run-2", 4, 7)).tensors == {}
 
 
-def test_castings_that_were_scored_are_known_by_id_and_others_are_refused(
-    service: ScoringService,
-):
+def test_castings_that_were_scored_are_known_by_id_and_others_are_refused(service: ScoringService):
     scored = service.score(IMAGES[:2], REQUEST)
     first, second = (answer["casting"] for answer in scored.answers)
     known = service.score_known([second, "0" * 64, first], REQUEST)
