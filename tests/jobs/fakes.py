@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from jobs import progress
 from jobs.adapters.ledger import Ledger
@@ -20,8 +19,6 @@ from jobs.options import RunOptions
 from models.embeddings import EmbeddingStore
 from models.errors import ServiceError, UnreadableImage, VersionError, VersionNotFound
 from models.images import decode
-from models.network.backbone import Backbone
-from models.network.spec import NetworkSpec
 from models.prediction.predictor import Predictor
 from models.registry.version import Version
 
@@ -298,32 +295,3 @@ def pretend(ledger: Ledger, campaign: RunOptions, rounds: int) -> None:
         }
         labels = campaign.initial + number * campaign.batch
         ledger.record_round(campaign.name, Trained(number, "run", "1", labels, metrics))
-
-
-class TinyBackbone(Backbone):
-    """Sees sixteen grey values of a casting: milliseconds, not seconds."""
-
-    def __init__(self, spec: NetworkSpec) -> None:
-        nn.Module.__init__(self)
-        self.stages = nn.Identity()
-        self.statistics = spec.statistics
-        self.pooled_count = 16
-        self.sha256 = ""
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        return nn.functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), 4).flatten(1)
-
-    def for_inference(self) -> Backbone:
-        twin = TinyBackbone(NetworkSpec("tiny", 1, 2))
-        twin.sha256 = self.sha256 or self.digest()
-        return twin
-
-
-def see_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every network of the test stands on `TinyBackbone`."""
-    for module in ("models.network.network", "models.network.start"):
-        monkeypatch.setattr(f"{module}.Backbone", TinyBackbone)

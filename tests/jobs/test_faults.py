@@ -21,7 +21,8 @@ from jobs.campaign.run import run
 from jobs.options import RunOptions
 from models.errors import OutageError
 from models.evaluation import figures
-from tests.jobs.fakes import FakeContext, see_little, write_castings
+from tests.jobs.fakes import FakeContext, write_castings
+from tests.jobs.tiny import see_little
 
 
 class Killed(BaseException):

@@ -200,10 +200,9 @@ def test_a_file_that_cannot_be_written_is_left_alone_and_nothing_breaks(
     assert set(later.get("a", ["x", "y"])) == {"x"}
 
 
-def test_a_store_that_somebody_locks_is_passed_over(store, folder, monkeypatch):
-    monkeypatch.setattr(embeddings, "_BUSY_SECONDS", 0.05)
+def test_a_store_that_somebody_locks_is_passed_over(folder):
+    store = EmbeddingStore(folder, busy_seconds=0.05)
     store.put("a", ["x"], vectors(1))
-    store._close()  # noqa: SLF001 -- so that it is opened with that patience
     with sqlite3.connect(folder / FILE, isolation_level=None) as other:
         other.execute("begin exclusive")
         store.put("a", ["y"], vectors(1))

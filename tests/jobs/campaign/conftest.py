@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.jobs.fakes import see_little
+from tests.jobs.tiny import see_little
 
 
 @pytest.fixture(autouse=True)

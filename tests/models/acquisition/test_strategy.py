@@ -34,7 +34,7 @@ def test_only_the_ensemble_wants_members():
 
 def test_what_starts_cold_reads_features_alone_or_nothing():
     cold = [name for name in STRATEGIES if starts_cold(find_strategy(name))]
-    assert cold == ["random", "coreset", "typiclust", "probcover", "novelty"]
+    assert cold == ["random", "coreset", "typiclust", "probcover", "maxherding", "novelty"]
     assert not starts_cold(needing("images")(lambda *_: []))
 
 
