@@ -66,4 +66,4 @@ format: $(VENV)/.installed-dev  ## Put the code and the generated parts of the p
 	$(BIN)/python docs/generate.py
 
 clean:  ## Remove what runs leave behind, the environment excepted
-	rm -rf mlruns mlartifacts mlflow.db ledger.db synthetic-castings build
+	rm -rf mlruns mlartifacts mlflow.db ledger.db embeddings synthetic-castings build
