@@ -63,9 +63,7 @@ def with_head(
     begun.network.standardisations[0] = Standardisation.of(pooled_N_P, parts_N)
     features_N_F = begun.features(pooled_N_P)
     weight_C_F, bias_C = fit_head(features_N_F, targets_N, len(begun.classes), begun.good)
-    head = torch.nn.Linear(weight_C_F.shape[1], len(bias_C), device="meta")
-    head.load_state_dict({"weight": weight_C_F, "bias": bias_C}, assign=True)
-    return replace(begun, network=begun.network.with_heads([head]))
+    return replace(begun, network=begun.network.with_head(weight_C_F, bias_C))
 
 
 def side_by_side(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:

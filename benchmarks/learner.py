@@ -125,9 +125,7 @@ def _taught(
     targets = torch.tensor([begun.classes.index(str(c.label)) for c in labelled])
     features = begun.features(of.rows(labelled))
     weight, bias = fit_head(features, targets, len(begun.classes), begun.good)
-    head = torch.nn.Linear(weight.shape[1], len(bias), device="meta")
-    head.load_state_dict({"weight": weight, "bias": bias}, assign=True)
-    network = begun.network.with_heads([head])
+    network = begun.network.with_head(weight, bias)
     if train == "all":
         pixels = load_pixels(of.data, labelled, begun.preprocessing)
         look = begun.preprocessing

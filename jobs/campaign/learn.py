@@ -125,10 +125,7 @@ def with_head(lesson: Lesson) -> Network:
     weight_C_F, bias_C = fit_head(
         features_M_F, lesson.targets_M, begun.spec.classes, lesson.begun.good
     )
-    head = torch.nn.Linear(weight_C_F.shape[1], len(bias_C), device="meta")
-    state = {"weight": weight_C_F, "bias": bias_C}
-    head.load_state_dict(state, assign=True)
-    return begun.with_heads([head])
+    return begun.with_head(weight_C_F, bias_C)
 
 
 def resampled(session: Session, lesson: Lesson, purpose: str) -> Lesson:

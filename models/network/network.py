@@ -129,6 +129,12 @@ class Network(nn.Module):
         twin._modules = {**self._modules, "heads": nn.ModuleList(heads)}  # noqa: SLF001
         return twin
 
+    def with_head(self, weight_C_F: Tensor, bias_C: Tensor) -> "Network":
+        """The same backbone with one head of these numbers."""
+        head = nn.Linear(weight_C_F.shape[1], len(bias_C), device="meta")
+        head.load_state_dict({"weight": weight_C_F, "bias": bias_C}, assign=True)
+        return self.with_heads([head])
+
     def on(self, backbones: nn.ModuleList) -> "Network":
         """The same heads on other backbones; nothing is copied."""
         twin = copy.copy(self)

@@ -103,7 +103,7 @@ def read_start(weights: str, spec: NetworkSpec, seed: int = 0) -> Start:
         with torch.device("meta"):  # timm would draw from the global generator
             backbone = Backbone(spec)
         backbone = backbone.to_empty(device="cpu")
-        _initialise(backbone, torch.Generator().manual_seed(seed))
+        initialise(backbone, torch.Generator().manual_seed(seed))
         how: Normalisation = (0.45,), (0.25,)
         if weights != "scratch":
             file = SURFACE if weights == "surface" else Path(weights)
@@ -122,7 +122,7 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
     return (round(sum(values) / len(values), 6),) * channels
 
 
-def _initialise(backbone: Backbone, generator: torch.Generator) -> None:
+def initialise(backbone: nn.Module, generator: torch.Generator) -> None:
     """He et al. 2015 for convolutions; batch norms pass on what they are given."""
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

@@ -22,6 +22,7 @@ from torchvision.models import resnet18
 from tqdm import tqdm
 
 from models.network.device import autocast, best_device
+from models.network.start import initialise
 from models.network.surface.teacher import STAGES, Teacher
 
 WIDTHS = (64, 128, 256)  # channels of the student's stages
@@ -68,15 +69,7 @@ class Student(nn.Module):
         self.maps = nn.ModuleList(
             nn.Conv2d(width, teacher, 1) for width, teacher in zip(WIDTHS, wanted, strict=True)
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", generator=generator)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.BatchNorm2d):
-                module.reset_running_stats()
-                nn.init.ones_(module.weight)
-                nn.init.zeros_(module.bias)
+        initialise(self, generator)
 
     def take(self, file: Path) -> None:
         """The backbone's tensors of a start that was written before."""
