@@ -59,14 +59,14 @@ class Subject:
         return torch.stack([self.pooled[casting.id] for casting in castings])
 
 
-def subject(name: str, source: Path, weights: str, size: int, kept: EmbeddingStore) -> Subject:
+def subject(name: str, source: Path, given: argparse.Namespace, kept: EmbeddingStore) -> Subject:
     """Read a data set and embed what is not kept."""
     data = read_data_set(source, {})
     classes = tuple(sorted({str(c.label) for c in data.castings}))
-    spec = NetworkSpec("resnet18", 1, len(classes))
-    start = read_start(weights, spec)
+    spec = NetworkSpec(given.backbone, 1, len(classes))
+    start = read_start(given.weights, spec)
     point = OperatingPoint(good_class(classes, "auto"))
-    predictor = Predictor(start.network(spec), start.preprocessing(size), classes, point)
+    predictor = Predictor(start.network(spec), start.preprocessing(given.size), classes, point)
     pooled = kept.get(predictor.space, [c.id for c in data.castings])
     missing = [c for c in data.castings if c.id not in pooled]
     chunks = [missing[i : i + MINIBATCH] for i in range(0, len(missing), MINIBATCH)]
@@ -149,6 +149,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="+", help="NAME=PATH of folders or manifests")
+    parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--weights", default="surface")
     parser.add_argument("--train", default="head")
     parser.add_argument("--labels", default="20,50,100,200,350")
@@ -159,12 +160,13 @@ def main() -> None:
     labels = [int(count) for count in given.labels.split(",")]
     first, _, last = given.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
-    print(f"{machine()}\n\nstart {given.weights}, {given.size} px, {len(seeds)} seeds\n")
+    learner = f"{given.backbone} from {given.weights}, {given.size} px"
+    print(f"{machine()}\n\n{learner}, {len(seeds)} seeds\n")
     print("| set | trained | constant | " + " | ".join(f"{n} labels" for n in labels) + " |")
     print("|---" * (len(labels) + 3) + "|", flush=True)
     kept = EmbeddingStore(given.embeddings)
     for name, _, source in (one.partition("=") for one in given.sets):
-        of = subject(name, Path(source), given.weights, given.size, kept)
+        of = subject(name, Path(source), given, kept)
         for train in given.train.split(","):
             curves = []
             for seed in tqdm(seeds, f"{name}, {train}", file=sys.stderr):

@@ -11,7 +11,12 @@ from models.errors import CampaignError, DataError
 SYNTHETIC = "synthetic"
 TRAIN = ("head", "all", "auto")  # what a round trains
 _BEFORE_THERE_WERE = {"weights": "scratch", "train": "all"}  # options that say so
-_NOT_OF_THE_CAMPAIGN = ("rounds", "service_url", "campaign")  # may differ from call to call
+_NOT_OF_THE_CAMPAIGN = (
+    "rounds",
+    "service_url",
+    "campaign",
+    "pictures",
+)  # may differ from call to call
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class RunOptions:
     weights: str = "surface"
     train: str = "head"
     refit_every: int = 0
+    pictures: bool = True
     good: str = "auto"
     classes: str = "auto"
     model_name: str = "casting-defects"

@@ -66,8 +66,9 @@ def ask_next(session: Session) -> bool:
     name, chosen = _choose(session, ranked, wanted, number)
     seconds = time.monotonic() - started
     title = f"{campaign.name}: chosen for round {number} by {name}"
-    sheet = contact_sheet(session, ranked, chosen, title)
-    files = _tables(ranked, chosen, audit) | {"contact_sheet.png": sheet}
+    files = _tables(ranked, chosen, audit)
+    if campaign.options.pictures:
+        files["contact_sheet.png"] = contact_sheet(session, ranked, chosen, title)
     context.tracker.log_files(latest.run_id, files)
     for run in (latest.run_id, campaign.run_id):
         context.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)

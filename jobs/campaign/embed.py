@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
@@ -44,10 +46,26 @@ def at_the_start(session: Session, classes: tuple[str, ...], good: str | None) -
         {"name": start.name, "sha256": start.sha256},
     )
     sample = session.pool_sample()
+    parts_N = tuple(casting.part_key for casting in sample)
+    key = (predictor.space, tuple(casting.id for casting in sample), parts_N)
     pooled_N_P = pooled(context, campaign.data, predictor, sample)
-    usual = Standardisation.of(pooled_N_P, [casting.part_key for casting in sample])
-    predictor.network.standardisations[0] = usual
+    predictor.network.standardisations[0] = _usual(_Sample(key, pooled_N_P, parts_N))
     return predictor
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Castings that say what is usual, known by their ids, parts and space."""
+
+    key: tuple[str, tuple[str, ...], tuple[str, ...]]
+    pooled_N_P: torch.Tensor = field(compare=False)
+    parts_N: tuple[str, ...] = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _usual(sample: _Sample) -> Standardisation:
+    """Found once: the rounds of a campaign, and a comparison's campaigns of a seed, share it."""
+    return Standardisation.of(sample.pooled_N_P, sample.parts_N)
 
 
 def cold_features(session: Session, castings: Sequence[Casting]) -> torch.Tensor:

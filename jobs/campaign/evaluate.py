@@ -52,6 +52,8 @@ def evaluated(session: Session, predictor: Predictor) -> tuple[dict[str, float],
     probs_N_C = predictor.deterministic(embeddings_N_F)
     operating = predictor.operating
     metrics = evaluate(probs_N_C.numpy(), targets_N, predictor.classes, operating, parts_N)
+    if not campaign.options.pictures:
+        return metrics, {}
     predicted_N = verdicts(probs_N_C, predictor.good, operating.threshold).numpy()
     confusion = figures.confusion_matrix(predicted_N, targets_N, predictor.classes)
     reliability = figures.reliability_diagram(probs_N_C.numpy(), targets_N, metrics["ece"])

@@ -140,7 +140,7 @@ def _learning_curve(campaign: Campaign, trained: Sequence[Trained]) -> dict[str,
         for measure in ("accuracy", "auroc")
     }
     drawn: Mapping[str, list[tuple[int, float]]] = {k: v for k, v in curves.items() if v}
-    if not drawn:
+    if not drawn or not campaign.options.pictures:
         return {}
     figure = figures.learning_curves(drawn, "on the test side", campaign.name)
     return {"learning_curve.png": figures.png(figure)}

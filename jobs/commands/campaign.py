@@ -41,6 +41,7 @@ from models.acquisition.strategies.table import STRATEGIES
 @option(
     "refit_every", "Labels between refits of the head in a round; 0: the batch.", click.IntRange(0)
 )
+@option("pictures", "Draw each round's contact sheet and figures; no saves seconds.", bool)
 @option("good", "Class that means no defect; auto: the one that starts with ok or good.")
 @option("classes", "All class names, comma-separated; auto: those of the data.")
 @model_option

@@ -13,7 +13,7 @@ from models.errors import DataError
 
 PRODUCTION = RunOptions().model_name
 BY_PART = "by-part"
-_NOT_OF_THE_COMPARISON = ("jobs", "service_url")  # may differ from call to call
+_NOT_OF_THE_COMPARISON = ("jobs", "service_url", "pictures")  # may differ from call to call
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class CompareOptions:
     jobs: int = 0
     campaign: RunOptions = field(
         default_factory=lambda: RunOptions(
-            split=BY_PART, audit_share=0.0, model_name="casting-comparisons"
+            split=BY_PART, audit_share=0.0, pictures=False, model_name="casting-comparisons"
         )
     )
 

@@ -9,6 +9,7 @@ import hashlib
 import threading
 from contextlib import nullcontext
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import cast
 
 import timm
@@ -97,18 +98,25 @@ def _of_cells(cells_N_F_L: Tensor, statistic: str) -> Tensor:
 
 def build_stages(name: str, channels: int, strides: tuple[int, ...]) -> nn.Module:
     """The stages of a network of timm, without weights; DataError where there is none."""
+    built: nn.Module = timm.create_model(
+        name, features_only=True, in_chans=channels, out_indices=_indices(name, strides)
+    )
+    return built
+
+
+@lru_cache(maxsize=8)
+def _indices(name: str, strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Which of a network's stages have these many pixels per cell; DataError where it has none."""
     if not timm.is_model(name):
         nearest = get_close_matches(name, timm.list_models(), n=3)
         raise DataError(f"no backbone {name!r} in timm; near are {', '.join(nearest) or 'none'}")
     try:
-        whole = timm.create_model(name, features_only=True, in_chans=channels)
+        with torch.device("meta"):
+            whole = timm.create_model(name, features_only=True)
         info = _info(whole)
         reductions = list(info.reduction())
         chosen = [row for row, reduction in enumerate(reductions) if reduction in strides]
         indices = tuple(info.out_indices[row] for row in chosen)
-        built: nn.Module = timm.create_model(
-            name, features_only=True, in_chans=channels, out_indices=indices
-        )
     except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
         raise DataError(f"--backbone {name}: gives no maps of its stages ({error})") from error
     if [reductions[row] for row in chosen] != list(strides):
@@ -116,9 +124,9 @@ def build_stages(name: str, channels: int, strides: tuple[int, ...]) -> nn.Modul
             f"--backbone {name}: has stages of {', '.join(map(str, reductions))} pixels per cell, "
             f"{', '.join(map(str, strides))} are needed"
         )
-    if getattr(built, "output_fmt", Format.NCHW) is not Format.NCHW:
+    if getattr(whole, "output_fmt", Format.NCHW) is not Format.NCHW:
         raise DataError(f"--backbone {name}: is no convolutional network")
-    return built
+    return indices
 
 
 def _info(stages: nn.Module) -> FeatureInfo:

@@ -42,8 +42,7 @@ class Network(nn.Module):
         backbones = 1 if shared else len(members)
         with torch.device("meta"):
             spec = replace(members[0].spec, members=len(members), backbones=backbones)
-            joined = cls(spec)
-        joined.backbones = nn.ModuleList([m.backbone for m in members[:backbones]])
+            joined = cls(spec, nn.ModuleList([m.backbone for m in members[:backbones]]))
         joined.standardisations = nn.ModuleList(
             [member.standardisation for member in members[:backbones]]
         )

@@ -55,8 +55,8 @@ class Start:
     def network(self, spec: NetworkSpec) -> Network:
         """A network of a single member around this very backbone, its head still 0."""
         with torch.device("meta"):
-            network = Network(replace(spec, members=1, backbones=1))
-        network.backbones = nn.ModuleList([self.backbone])
+            single = replace(spec, members=1, backbones=1)
+            network = Network(single, nn.ModuleList([self.backbone]))
         network.standardisations.to_empty(device="cpu")
         network.heads.to_empty(device="cpu")
         network.standardisations[0] = type(network.standardisation)(network.pooled_count)

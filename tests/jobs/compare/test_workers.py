@@ -14,18 +14,20 @@ from jobs.compare.workers import Workers
 from jobs.options import RunOptions
 from jobs.processes.local_service import LocalService
 
-# notes its start, fails or sleeps as its seed says
+# notes the start of each campaign, fails or sleeps as its seed says
 WORKER = """
-import os, sys, time
+import json, os, sys, time
 from pathlib import Path
-flags = dict(flag[2:].split("=", 1) for flag in sys.argv[1:])
-seed, folder = int(flags["seed"]), Path(flags["data"])
-note = folder / f"{seed}-{os.getpid()}"
-note.write_text(" ".join(k for k in ("MLFLOW_RUN_ID", "OMP_NUM_THREADS") if k in os.environ))
-if seed == 1 or (seed == 2 and len(list(folder.glob("2-*"))) == 1):
-    sys.exit("bad luck")
-if seed == 9:
-    time.sleep(60)
+for flags in json.loads(sys.argv[1]):
+    seed, folder = flags["seed"], Path(flags["data"])
+    note = folder / f"{seed}-{os.getpid()}"
+    note.write_text(" ".join(k for k in ("MLFLOW_RUN_ID", "OMP_NUM_THREADS") if k in os.environ))
+    if seed == 1 or (seed == 2 and len(list(folder.glob("2-*"))) == 1):
+        sys.exit("bad luck")
+    if seed == 9:
+        time.sleep(60)
+    with open(sys.argv[2], "a") as done:
+        done.write(f"{seed}\\n")
 """
 
 
@@ -65,6 +67,21 @@ def test_one_that_fails_is_tried_again_and_then_told(quick: None, tmp_path: Path
     }
     assert {s: len(started(tmp_path, s)) for s in range(4)} == {0: 1, 1: 2, 2: 2, 3: 1}
     assert sum("failed, to be tried again: exit code 1: bad luck" in line for line in said) == 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_process_runs_several_and_loses_none_when_one_of_them_fails(
+    quick: None, tmp_path: Path, count: int
+):
+    asked = campaigns(tmp_path, 3, 4, 1, 5, 2, 6, 7, 8)
+    ended = [e for e in workers([], count)(asked) if e is not None]
+    assert sorted(e.options.seed for e in ended) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [e.options.seed for e in ended if e.error is not None] == [1]
+    assert {s: len(started(tmp_path, s)) for s in range(1, 9)} == {
+        1: 2, 2: 2, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1,
+    }  # fmt: skip
+    if count == 1:
+        assert started(tmp_path, 3) == started(tmp_path, 4)
 
 
 def test_workers_have_one_thread_and_not_the_run_that_was_handed_to_their_owner(
