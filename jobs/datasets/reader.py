@@ -79,9 +79,12 @@ def read_data_set(
     inventory: dict[str, Seen] = {}
     files = {} if before is None else before.files
     read: dict[tuple[str, Stamp], str] = {}
+    unchanged = [_unchanged(root, image.path, known, files) for image in images]
+    new = [i.path for i, found in zip(images, unchanged, strict=True) if found is None]
     with ThreadPoolExecutor(_THREADS) as pool, progress("reading images", len(images)) as advance:
-        identified = pool.map(lambda file: _identify(root, file.path, known, files), images)
-        for file, (casting, stamp, reason) in zip(images, identified, strict=True):
+        identified = pool.map(lambda path: _identify(root, path, known), new)
+        for file, found in zip(images, unchanged, strict=True):
+            casting, stamp, reason = found or next(identified)
             advance(1)
             if casting and stamp:
                 inventory.setdefault(casting, Seen(file.path, reason))
@@ -122,16 +125,25 @@ def load_pixels(
     return pixels_N
 
 
-def _identify(
+_Found = tuple[str, Stamp | None, str | None]
+"""The casting id and stamp of a file, and why it is unreadable; no id without bytes."""
+
+
+def _unchanged(
     root: Path, path: str, known: Mapping[str, Seen], files: Mapping[tuple[str, Stamp], str]
-) -> tuple[str, Stamp | None, str | None]:
-    """The casting id and stamp of a file, and why it is unreadable; no id without bytes."""
+) -> _Found | None:
+    """What is known of a file that looks as it did when this process read it last."""
     try:
-        status = (root / path).stat()
-        stamp = (status.st_mtime_ns, status.st_size)
-        if (path, stamp) in files and files[path, stamp] in known:
-            casting = files[path, stamp]
-            return casting, stamp, known[casting].unreadable
+        stamp = _stamp(root / path)
+    except OSError:
+        return None  # reading it says why
+    casting = files.get((path, stamp))
+    return (casting, stamp, known[casting].unreadable) if casting in known else None
+
+
+def _identify(root: Path, path: str, known: Mapping[str, Seen]) -> _Found:
+    try:
+        stamp = _stamp(root / path)
         data = (root / path).read_bytes()
     except OSError as error:
         return "", None, error.strerror or str(error)
@@ -143,6 +155,11 @@ def _identify(
     except UnreadableImage as error:
         return casting, stamp, str(error)
     return casting, stamp, None
+
+
+def _stamp(file: Path) -> Stamp:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def _folder(root: Path) -> list[ImageFile]:
