@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ from models.network.standardise import Standardisation
 from models.network.start import read_start
 from models.prediction.predictor import MINIBATCH, Predictor
 from models.training.fit import fit
-from models.training.head import fit_head
+from models.training.head import PENALTY, fit_head
 from models.training.recipe import Recipe
 
 BATCH = 20
@@ -94,7 +95,9 @@ def random_order(castings: Sequence[Casting], count: int, seed: int) -> list[Cas
     return asked[:count]
 
 
-def curve(of: Subject, seed: int, labels: Sequence[int], train: str) -> Iterator[dict[str, float]]:
+def curve(
+    of: Subject, seed: int, labels: Sequence[int], train: str, penalty: float
+) -> Iterator[dict[str, float]]:
     """The metrics of one split after each count of labels."""
     placed = place_parts(of.data.castings, seed, {})
     sides = [placed[c.part_key].side for c in of.data.castings]
@@ -109,7 +112,7 @@ def curve(of: Subject, seed: int, labels: Sequence[int], train: str) -> Iterator
     truth = np.array([begun.classes.index(str(c.label)) for c in test])
     asked = random_order(pool, max(labels), seed)
     for count in labels:
-        predictor = _taught(of, begun, asked[:count], train, seed)
+        predictor = _taught(of, begun, asked[:count], train, seed, penalty)
         if train == "head":
             features = predictor.features(of.rows(test))
         else:
@@ -120,11 +123,16 @@ def curve(of: Subject, seed: int, labels: Sequence[int], train: str) -> Iterator
 
 
 def _taught(
-    of: Subject, begun: Predictor, labelled: Sequence[Casting], train: str, seed: int
+    of: Subject,
+    begun: Predictor,
+    labelled: Sequence[Casting],
+    train: str,
+    seed: int,
+    penalty: float,
 ) -> Predictor:
     targets = torch.tensor([begun.classes.index(str(c.label)) for c in labelled])
     features = begun.features(of.rows(labelled))
-    weight, bias = fit_head(features, targets, len(begun.classes), begun.good)
+    weight, bias = fit_head(features, targets, len(begun.classes), begun.good, penalty=penalty)
     network = begun.network.with_head(weight, bias)
     if train == "all":
         pixels = load_pixels(of.data, labelled, begun.preprocessing)
@@ -152,6 +160,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--weights", default="surface")
     parser.add_argument("--train", default="head")
+    parser.add_argument("--penalty", default=str(PENALTY))
     parser.add_argument("--labels", default="20,50,100,200,350")
     parser.add_argument("--seeds", default="0-9")
     parser.add_argument("--size", type=int, default=128)
@@ -167,12 +176,14 @@ def main() -> None:
     kept = EmbeddingStore(given.embeddings)
     for name, _, source in (one.partition("=") for one in given.sets):
         of = subject(name, Path(source), given, kept)
-        for train in given.train.split(","):
+        ways = product(given.train.split(","), map(float, given.penalty.split(",")))
+        for train, penalty in ways:
+            way = train if penalty == PENALTY else f"{train}, penalty {penalty}"
             curves = []
-            for seed in tqdm(seeds, f"{name}, {train}", file=sys.stderr):
-                curves.append(list(curve(of, seed, labels, train)))
-                print(json.dumps([name, train, seed, curves[-1]]), file=sys.stderr)
-            _show(name, train, curves)
+            for seed in tqdm(seeds, f"{name}, {way}", file=sys.stderr):
+                curves.append(list(curve(of, seed, labels, train, penalty)))
+                print(json.dumps([name, way, seed, curves[-1]]), file=sys.stderr)
+            _show(name, way, curves)
 
 
 def _show(name: str, train: str, curves: Sequence[Sequence[dict[str, float]]]) -> None:

@@ -138,7 +138,9 @@ def _unchanged(
     except OSError:
         return None  # reading it says why
     casting = files.get((path, stamp))
-    return (casting, stamp, known[casting].unreadable) if casting in known else None
+    if casting is None or casting not in known:
+        return None
+    return casting, stamp, known[casting].unreadable
 
 
 def _identify(root: Path, path: str, known: Mapping[str, Seen]) -> _Found:

@@ -21,7 +21,12 @@ _RANK, _LEAST = 1e-9, 1e-12  # directions of less, beside the longest and in all
 
 
 def fit_head(
-    features_M_F: Tensor, targets_M: Tensor, classes: int, good: int | None = None
+    features_M_F: Tensor,
+    targets_M: Tensor,
+    classes: int,
+    good: int | None = None,
+    *,
+    penalty: float = PENALTY,
 ) -> tuple[Tensor, Tensor]:
     """Weight `[C, F]` and bias `[C]`, float32, of the head for labelled castings.
 
@@ -37,7 +42,7 @@ def fit_head(
     bias_C[present] = 0.0
     if len(present) > 1:
         weight_P_F, bias_P = _optimum(
-            features_M_F.double() / length, targets_M, _shares(counts_C, good)
+            features_M_F.double() / length, targets_M, _shares(counts_C, good), penalty
         )
         weight_C_F[present] = weight_P_F / length
         bias_C += bias_P.mean()
@@ -53,14 +58,16 @@ def _shares(counts_C: Tensor, good: int | None) -> Tensor:
     return share_C / share_C.sum() * counts_C.sum() / counts_C.clamp(min=1)
 
 
-def _optimum(features_M_F: Tensor, targets_M: Tensor, shares_C: Tensor) -> tuple[Tensor, Tensor]:
+def _optimum(
+    features_M_F: Tensor, targets_M: Tensor, shares_C: Tensor, penalty: float
+) -> tuple[Tensor, Tensor]:
     """Weights `[P, F]` and biases `[P]` of the classes present, each summing to 0 over classes."""
     with threadpool_limits(limits=1):
         left, singular, basis_R_F = np.linalg.svd(features_M_F.numpy(), full_matrices=False)
         kept = singular >= max(singular[0] * _RANK, _LEAST)
         kept[0] = True  # features of nothing are fitted too: by the biases
         coordinates_M_R = left[:, kept] * singular[kept]
-        model = LogisticRegression(C=1 / PENALTY, max_iter=_ITERATIONS, tol=_TOLERANCE)
+        model = LogisticRegression(C=1 / penalty, max_iter=_ITERATIONS, tol=_TOLERANCE)
         model.fit(coordinates_M_R, targets_M.numpy(), shares_C[targets_M].numpy())
         weight_P_F = model.coef_ @ basis_R_F[kept]
     weight, bias = torch.from_numpy(weight_P_F), torch.from_numpy(model.intercept_)
