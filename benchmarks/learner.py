@@ -23,6 +23,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.machine import machine
+from jobs.campaign.learn import Lesson, held_out_losses
 from jobs.datasets.castings import Casting, good_class
 from jobs.datasets.reader import DataSet, load_pixels, read_data_set
 from jobs.datasets.split import place_parts
@@ -40,6 +41,7 @@ from models.prediction.predictor import MINIBATCH, Predictor
 from models.training.fit import fit
 from models.training.head import PENALTY, fit_head
 from models.training.recipe import Recipe
+from models.training.schedule import steps_for
 
 BATCH = 20
 MEASURES = ("accuracy", "balanced_accuracy", "auroc")
@@ -130,13 +132,19 @@ def _taught(
     seed: int,
     penalty: float,
 ) -> Predictor:
+    """What is learnt from labelled castings; by `auto`, what their held-out half is better for."""
     targets = torch.tensor([begun.classes.index(str(c.label)) for c in labelled])
-    features = begun.features(of.rows(labelled))
+    look, rows = begun.preprocessing, of.rows(labelled)
+    features = begun.features(rows)
     weight, bias = fit_head(features, targets, len(begun.classes), begun.good, penalty=penalty)
     network = begun.network.with_head(weight, bias)
+    if train == "auto":
+        parts = [c.part_key for c in labelled]
+        lesson = Lesson(begun, rows, lambda: load_pixels(of.data, labelled, look), targets, parts)
+        losses = held_out_losses(lesson, steps_for(len(labelled)), (seed, seed + 1))
+        train = min(losses, key=lambda way: losses[way]) if losses else "head"
     if train == "all":
-        pixels = load_pixels(of.data, labelled, begun.preprocessing)
-        look = begun.preprocessing
+        pixels = load_pixels(of.data, labelled, look)
         network, _ = fit(pixels, targets, network, look, recipe=Recipe(), seed=seed)
     return replace(begun, network=network)
 

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +20,7 @@ from models.network.device import use_threads
 from models.network.network import Network
 from models.prediction.predictor import Predictor
 from models.registry.version_folder import GOLDEN_CASTINGS
-from models.training.fit import fit
+from models.training.fit import OnStep, fit
 from models.training.head import fit_head
 from models.training.recipe import Recipe
 from models.training.schedule import steps_for
@@ -143,42 +144,55 @@ def resampled(session: Session, lesson: Lesson, purpose: str) -> Lesson:
 
 
 def _decide(session: Session, lesson: Lesson) -> tuple[str, dict[str, float]]:
-    """Whether a head or all weights predict labelled parts better that they were not shown.
-
-    Two halves of the labels, parts kept whole, each judged by what the other one taught, in half
-    the steps each: so deciding costs no more than one training of all weights.
-    """
+    """`head` or `all`, said and logged with what speaks for it."""
     number, options = len(session.state.trained), session.campaign.options
-    fold_M = torch.tensor([_fold(part) for part in lesson.parts_M])
-    steps = max(1, (options.steps or steps_for(len(fold_M))) // _FOLDS)
-    losses = {"head": 0.0, "all": 0.0}
-    if len(fold_M.unique()) < _FOLDS:
+    steps = options.steps or steps_for(len(lesson.targets_M))
+    seeds = [seed_for(options.seed, number, f"fold-{fold}") for fold in range(_FOLDS)]
+
+    def watch() -> AbstractContextManager[OnStep]:
+        return stepping(session.context.progress, f"round {number}: deciding")
+
+    losses = held_out_losses(lesson, steps, seeds, watch)
+    if not losses:
         return "head", {}
-    for fold in range(_FOLDS):
-        taught = lesson.rows(torch.nonzero(fold_M != fold).flatten())
-        judged = lesson.rows(torch.nonzero(fold_M == fold).flatten())
-        share = len(judged.targets_M) / len(fold_M)
-        begun = with_head(taught)
-        losses["head"] += share * _log_loss(judged, begun)
-        with stepping(session.context.progress, f"round {number}: deciding") as on_step:
-            network, _ = fit(
-                taught.pixels_M(),
-                taught.targets_M,
-                begun,
-                lesson.begun.preprocessing,
-                recipe=Recipe(steps=steps),
-                seed=seed_for(options.seed, number, f"fold-{fold}"),
-                on_step=on_step,
-            )
-        predictor = replace(lesson.begun, network=network)
-        seen = replace(judged, pooled_M_P=predictor.pool(judged.pixels_M()))
-        losses["all"] += share * _log_loss(seen, network)
-    chosen = "all" if losses["all"] < losses["head"] else "head"
+    chosen = min(losses, key=lambda way: losses[way])  # a head where both are as good
     session.context.say(
         f"round {number}: by parts not shown, log loss {losses['head']:.3f} with a head, "
         f"{losses['all']:.3f} with all weights trained: {chosen}"
     )
     return chosen, {f"train/held_out_log_loss_{name}": loss for name, loss in losses.items()}
+
+
+def held_out_losses(
+    lesson: Lesson,
+    steps: int,
+    seeds: Sequence[int],
+    watch: Callable[[], AbstractContextManager[OnStep | None]] = nullcontext,
+) -> dict[str, float]:
+    """Log loss of labelled parts that were not shown, by a `head` and by `all` weights, in nats.
+
+    Two halves of the labels, parts kept whole, each judged by what the other one taught, in half
+    the steps each: so it costs no more than one training of all weights. Empty where one half is.
+    """
+    fold_M = torch.tensor([_fold(part) for part in lesson.parts_M])
+    if len(fold_M.unique()) < _FOLDS:
+        return {}
+    recipe, losses = Recipe(steps=max(1, steps // _FOLDS)), {"head": 0.0, "all": 0.0}
+    for fold, seed in enumerate(seeds):
+        taught = lesson.rows(torch.nonzero(fold_M != fold).flatten())
+        judged = lesson.rows(torch.nonzero(fold_M == fold).flatten())
+        share = len(judged.targets_M) / len(fold_M)
+        begun, look = with_head(taught), lesson.begun.preprocessing
+        losses["head"] += share * _log_loss(judged, begun)
+        with watch() as on_step:
+            network, _ = fit(
+                taught.pixels_M(), taught.targets_M, begun, look,
+                recipe=recipe, seed=seed, on_step=on_step,
+            )  # fmt: skip
+        predictor = replace(lesson.begun, network=network)
+        seen = replace(judged, pooled_M_P=predictor.pool(judged.pixels_M()))
+        losses["all"] += share * _log_loss(seen, network)
+    return losses
 
 
 def _fold(part: str) -> int:
