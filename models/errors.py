@@ -13,7 +13,8 @@ A message says what happened, with the numbers, and the way out.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
@@ -67,3 +68,10 @@ def listed(names: Sequence[str]) -> str:
     """Write the first few names, and how many more there are."""
     shown = ", ".join(names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """` (did you mean NAME?)` where one of the names is near, nothing where none is."""
+    by_lower = {known.lower(): known for known in names}
+    nearest = get_close_matches(name.lower(), by_lower, n=1)
+    return f" (did you mean {by_lower[nearest[0]]}?)" if nearest else ""

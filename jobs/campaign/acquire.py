@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from jobs.campaign.contact_sheet import contact_sheet
+from jobs.campaign.contact_sheet import contact_sheets
 from jobs.campaign.opening import check_initial
 from jobs.campaign.ports import Use
 from jobs.campaign.rank import Ranked, asks_the_service, rank_pool, unlabelled_candidates
@@ -68,7 +68,7 @@ def ask_next(session: Session) -> bool:
     title = f"{campaign.name}: chosen for round {number} by {name}"
     files = _tables(ranked, chosen, audit)
     if campaign.options.pictures:
-        files["contact_sheet.png"] = contact_sheet(session, ranked, chosen, title)
+        files |= contact_sheets(session, ranked, chosen, title)
     context.tracker.log_files(latest.run_id, files)
     for run in (latest.run_id, campaign.run_id):
         context.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)

@@ -1,12 +1,14 @@
-"""The contact sheet of a batch: its castings, and where the service sees what speaks for a defect.
+"""The contact sheets of a batch: its castings, and where the service sees a defect in them.
 
-Maps are an extra: a batch is asked for whether they can be had or not.
+Maps are an extra: a batch is asked for whether they can be had or not. They stand on the first
+sheet; a large batch has further ones.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,13 +22,18 @@ from models.evaluation import figures
 from models.evaluation.figures import plain
 from models.images import Preprocessing, decode
 
+_LEGEND = (
+    "right: what speaks for a defect (orange), most of all (ring); "
+    "BALD: the part of the doubt H in which passes are at odds, nats"
+)
+_LONGEST = 27  # characters of a name in a caption
 _THUMBNAIL = Preprocessing(size=160, channels=3)
 
 
-def contact_sheet(
+def contact_sheets(
     session: Session, ranked: Ranked, chosen: Sequence[Casting], title: str
-) -> bytes:
-    """The castings of a batch in order of choice, beside their maps where the model was asked."""
+) -> dict[str, bytes]:
+    """PNGs of the castings of a batch in order of choice, `SHEET` on each, by file name."""
     maps = _maps(session, ranked, chosen[:SHEET])
     thumbnails = [
         Thumbnail(
@@ -36,7 +43,13 @@ def contact_sheet(
         )
         for rank, casting in enumerate(chosen)
     ]
-    return figures.png(draw_sheet(thumbnails, title))
+    sheets = [thumbnails[first : first + SHEET] for first in range(0, len(thumbnails), SHEET)]
+    return {
+        "contact_sheet.png" if number == 1 else f"contact_sheet_{number}.png": figures.png(
+            draw_sheet(sheet, title if len(sheets) == 1 else f"{title}, {number} of {len(sheets)}")
+        )
+        for number, sheet in enumerate(sheets or [[]], 1)
+    }
 
 
 def _maps(session: Session, ranked: Ranked, castings: Sequence[Casting]) -> Mapping[str, bytes]:
@@ -64,10 +77,19 @@ def _maps(session: Session, ranked: Ranked, castings: Sequence[Casting]) -> Mapp
 
 
 def _caption(rank: int, casting: Casting, ranked: Ranked) -> str:
+    """Rank and file; what the model takes it for, and how much of its doubt is disagreement."""
+    named = f"#{rank} {_shortened(PurePath(casting.paths[0]).name)}"
     answer = ranked.answers.get(casting.id)
     if answer is None:
-        return f"#{rank}"
-    return f"#{rank} {answer['label']}?  BALD {answer['bald']:.2f}  H {answer['entropy']:.2f}"
+        return named
+    doubt = f"BALD {answer['bald']:.2f} of H {answer['predictive_entropy']:.2f}"
+    return f"{named}\n{_shortened(str(answer['label']))}?  {doubt}"
+
+
+def _shortened(name: str) -> str:
+    """A name that fits under a thumbnail: its middle is left out."""
+    half = (_LONGEST - 1) // 2
+    return name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
 
 
 def _pixels(data: bytes) -> NDArray[np.uint8]:
@@ -90,23 +112,19 @@ class Thumbnail:
 
 
 def draw_sheet(thumbnails: Sequence[Thumbnail], title: str) -> Figure:
-    """The first castings of a batch in order of choice, with their captions."""
-    shown = thumbnails[:SHEET]
-    paired = any(one.beside is not None for one in shown)
-    columns, width, height = (4, 3.2, 1.9) if paired else (5, 1.9, 2.25)
-    rows = max(1, math.ceil(len(shown) / columns))
+    """Castings of a batch in order of choice, with their captions."""
+    paired = any(one.beside is not None for one in thumbnails)
+    columns, width, height = (4, 3.2, 2.05) if paired else (5, 1.9, 2.4)
+    rows = max(1, math.ceil(len(thumbnails) / columns))
     figure = Figure(figsize=(width * columns, height * rows + 0.6), layout="constrained")
     if paired:
-        figure.supxlabel(
-            "right: what speaks for a defect (orange), most of all (ring)", fontsize=8
-        )
-    more = f" (first {len(shown)} of {len(thumbnails)})" if len(shown) < len(thumbnails) else ""
-    figure.suptitle(plain(title + more), fontsize=11)
+        figure.supxlabel(_LEGEND, fontsize=8)
+    figure.suptitle(plain(title), fontsize=11)
     for index, axis in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axis.axis("off")
-        if index < len(shown):
-            axis.imshow(_pair(shown[index]), cmap="gray", vmin=0, vmax=255)
-            axis.set_title(plain(shown[index].caption), fontsize=7)
+        if index < len(thumbnails):
+            axis.imshow(_pair(thumbnails[index]), cmap="gray", vmin=0, vmax=255)
+            axis.set_title(plain(thumbnails[index].caption), fontsize=7)
     return figure
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from jobs.campaign.ports import Asked, Ledger, Trained
 from jobs.options import SYNTHETIC, RunOptions
-from models.errors import CampaignError
+from models.errors import CampaignError, did_you_mean
 
 Step = Literal["ask", "label", "train", "done"]
 
@@ -109,5 +109,6 @@ def recorded_options(ledger: Ledger, name: str, service_url: str = "auto") -> Ru
     else:
         rows = [row for row in rows if row.name == name]
         if not rows:
-            raise CampaignError(f"no campaign {name} in the ledger; there are: {known}")
+            meant = did_you_mean(name, known.split(", "))
+            raise CampaignError(f"no campaign {name} in the ledger{meant}; there are: {known}")
     return RunOptions.recorded(rows[0].name, rows[0].options, rows[0].rounds, service_url)

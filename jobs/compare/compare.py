@@ -22,7 +22,7 @@ from jobs.datasets.castings import Casting, Side
 from jobs.datasets.inventory import parts_placed, take_inventory
 from jobs.options import RunOptions
 from models.acquisition.strategies.table import find_strategy
-from models.errors import CampaignError, DataError, listed
+from models.errors import CampaignError, DataError, did_you_mean, listed
 
 _LOOK = 5.0  # seconds between two looks at the ledger
 _PARTS = 2  # of a class on each side; of one alone nothing can be told of parts
@@ -187,6 +187,6 @@ def _points(
         if measure not in t.metrics:
             raise DataError(
                 f"--measure {measure}: round {t.round} of campaign {campaign.name} has no such "
-                f"metric; it has {', '.join(sorted(t.metrics))}"
+                f"metric{did_you_mean(measure, t.metrics)}; it has {', '.join(sorted(t.metrics))}"
             )
     return [(t.labels_total, t.metrics[measure]) for t in trained]

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix as count_confusions
 
 from models.evaluation.metrics import calibration_bins
 
 _DPI = 110
+_BINS, _PER_BIN = 8, 20  # of a reliability diagram
 
 
 def png(figure: Figure) -> bytes:
@@ -52,22 +54,33 @@ def confusion_matrix(
 def reliability_diagram(
     probs_N_C: NDArray[np.float64], targets_N: NDArray[np.int64], ece: float
 ) -> Figure:
-    """How often a verdict of a given confidence is right, in bins of equal mass."""
-    bins = calibration_bins(probs_N_C, targets_N)
+    """How often a verdict of a given confidence is right, with 95 % intervals (Clopper-Pearson).
+
+    Bins are of equal mass, at least `_PER_BIN` castings each, at most `_BINS`. `ece` is of finer
+    ones, as the metric of that name.
+    """
+    count = len(targets_N)
+    bins = calibration_bins(probs_N_C, targets_N, max(1, min(_BINS, count // _PER_BIN)))
+    confidences, accuracies, sizes = (np.array(column) for column in zip(*bins, strict=True))
+    each = " or ".join(str(size) for size in sorted(set(sizes.tolist())))
+    intervals = [binomtest(round(a * n), n).proportion_ci() for _, a, n in bins]
+    spread = [accuracies - [i.low for i in intervals], [i.high for i in intervals] - accuracies]
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     axis = figure.add_subplot()
     axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
-    axis.plot(
-        [confidence for confidence, _, _ in bins],
-        [accuracy for _, accuracy, _ in bins],
+    axis.errorbar(
+        confidences,
+        accuracies,
+        np.clip(spread, 0, None),
         marker="o",
+        capsize=3,
         label=f"this model, ECE {ece:.3f}",
     )
     axis.set_xlim(min(0.5, 1 / probs_N_C.shape[1]) - 0.02, 1.01)
     axis.set_ylim(0, 1.02)
     axis.set_xlabel("confidence of the verdict")
     axis.set_ylabel("share that is right")
-    axis.set_title(f"{len(targets_N)} test castings", fontsize=10)
+    axis.set_title(f"{count} test castings, {each} in each bin", fontsize=10)
     axis.legend(loc="upper left", fontsize=8)
     return figure
 

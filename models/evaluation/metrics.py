@@ -68,13 +68,15 @@ def expected_calibration_error(probs_N_C: Floats, targets_N: Ints) -> float:
     return float(sum(gaps) / len(targets_N))
 
 
-def calibration_bins(probs_N_C: Floats, targets_N: Ints) -> list[tuple[float, float, int]]:
+def calibration_bins(
+    probs_N_C: Floats, targets_N: Ints, bins: int = ECE_BINS
+) -> list[tuple[float, float, int]]:
     """(mean confidence, accuracy, castings) of bins of equal mass, least confident first."""
     confidence_N = probs_N_C.max(axis=1)
     correct_N = probs_N_C.argmax(axis=1) == targets_N
     order = np.argsort(confidence_N, kind="stable")
-    bins = [rows for rows in np.array_split(order, ECE_BINS) if len(rows)]
-    return [(float(confidence_N[b].mean()), float(correct_N[b].mean()), len(b)) for b in bins]
+    filled = [rows for rows in np.array_split(order, bins) if len(rows)]
+    return [(float(confidence_N[b].mean()), float(correct_N[b].mean()), len(b)) for b in filled]
 
 
 def _negative_log_likelihood(probs_N_C: Floats, targets_N: Ints) -> float:

@@ -8,7 +8,6 @@ import copy
 import hashlib
 import threading
 from contextlib import nullcontext
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import cast
 
@@ -19,7 +18,7 @@ from timm.models import FeatureHookNet, FeatureInfo
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.errors import DataError
+from models.errors import DataError, did_you_mean
 from models.network.device import autocast, precision
 from models.network.spec import NetworkSpec
 
@@ -108,8 +107,8 @@ def build_stages(name: str, channels: int, strides: tuple[int, ...]) -> nn.Modul
 def _indices(name: str, strides: tuple[int, ...]) -> tuple[int, ...]:
     """Which of a network's stages have these many pixels per cell; DataError where it has none."""
     if not timm.is_model(name):
-        nearest = get_close_matches(name, timm.list_models(), n=3)
-        raise DataError(f"no backbone {name!r} in timm; near are {', '.join(nearest) or 'none'}")
+        meant = did_you_mean(name, timm.list_models())
+        raise DataError(f"--backbone {name}: timm has no network of that name{meant}")
     try:
         with torch.device("meta"):
             whole = timm.create_model(name, features_only=True)

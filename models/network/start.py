@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.errors import DataError
+from models.errors import DataError, did_you_mean
 from models.images import Preprocessing
 from models.network.backbone import Backbone
 from models.network.network import Network
@@ -79,9 +79,10 @@ def check_weights(weights: str, backbone: str) -> None:
     tag = weights.removeprefix(f"{backbone}.")
     if weights in _NAMED or Path(weights).is_file() or tag in timm_tags(backbone):
         return
+    tags, meant = ", ".join(sorted(timm_tags(backbone))), did_you_mean(weights, _NAMED)
     raise DataError(
-        f"--weights {weights}: no such file, nor one of {', '.join(_NAMED)}, nor weights of "
-        f"{backbone} in timm ({', '.join(sorted(timm_tags(backbone))) or 'it has none'})"
+        f"--weights {weights}: no such file{meant}, nor one of {', '.join(_NAMED)}, nor weights "
+        f"of {backbone} in timm ({tags or 'it has none'})"
     )
 
 

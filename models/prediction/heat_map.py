@@ -4,7 +4,7 @@ Orange of growing opacity is told from grey metal with any colour vision (Okabe 
 leaves what lies under it to be seen. The scale is one and the same for all castings: no colour at
 log odds of 0 or less, full colour from `FULL` on. A casting that nothing speaks against stays as
 it is, where a scale from each map's least to its highest value would colour it all the same. A
-ring marks the highest cell of any map.
+ring marks the highest cell, wholly inside the picture; where nothing speaks for the class, none.
 """
 
 import io
@@ -29,12 +29,20 @@ def lay_over(photo: NDArray[np.uint8], explanation: Explanation, size: int) -> I
     opacity = _OPACITY * strength[..., None]
     coloured = (photo * (1 - opacity) + _ORANGE * opacity).round().astype(np.uint8)
     picture = Image.fromarray(coloured)
-    x, y = explanation.peak[0] * width, explanation.peak[1] * height
-    across, down = (_RING * STRIDE / size * side for side in (width, height))
+    if strength.max() > 0:
+        _draw_ring(picture, explanation.peak, _RING * STRIDE / size)
+    return picture
+
+
+def _draw_ring(picture: Image.Image, middle: tuple[float, float], radius: float) -> None:
+    """Middle and radius in shares of each side; what would lie outside is moved in."""
+    radius = min(radius, 0.5)
+    x, y = (min(max(place, radius), 1 - radius) for place in middle)
+    across, down = radius * (picture.width - 1), radius * (picture.height - 1)
+    x, y = x * (picture.width - 1), y * (picture.height - 1)
     for colour, line in (("black", 5), ("white", 3)):
         box = (x - across, y - down, x + across, y + down)
         ImageDraw.Draw(picture).ellipse(box, outline=colour, width=line)
-    return picture
 
 
 def png(picture: Image.Image) -> bytes:

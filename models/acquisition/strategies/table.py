@@ -8,12 +8,11 @@ strategy is imported when it is asked for, one of the user's own in the same way
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pkgutil import resolve_name
 from types import MappingProxyType
 
 from models.acquisition.strategy import Strategy, needs_of
-from models.errors import DataError
+from models.errors import DataError, did_you_mean
 
 STRATEGIES: Mapping[str, str] = MappingProxyType({
     "random": "models.acquisition.strategies.random:random",
@@ -56,8 +55,7 @@ def find_strategy(name: str) -> Strategy:
         return composed
     path = STRATEGIES.get(name, name)
     if ":" not in path:
-        nearest = get_close_matches(name, STRATEGIES, n=1)
-        meant = f" (did you mean {nearest[0]}?)" if nearest else ""
+        meant = did_you_mean(name, STRATEGIES)
         raise DataError(
             f"no strategy {name!r}{meant}; there are {', '.join(STRATEGIES)}, your own as "
             f"package.module:function, and {_DIVERSE} before one that ranks"

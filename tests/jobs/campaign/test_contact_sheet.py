@@ -1,5 +1,7 @@
 """A round's contact sheet, and the maps on it."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +51,7 @@ def test_without_maps_the_sheet_is_drawn_all_the_same_and_the_log_says_so(
     assert said in fake.said
 
 
-def test_at_most_the_castings_on_the_sheet_are_explained(
+def test_a_large_batch_has_more_sheets_and_maps_on_the_first(
     fake: FakeContext,
     castings: Path,
     sheets: list[list[contact_sheet.Thumbnail]],
@@ -58,7 +60,31 @@ def test_at_most_the_castings_on_the_sheet_are_explained(
     monkeypatch.setattr(contact_sheet, "SHEET", 3)
     run(fake.open(), options(castings))
     assert len(fake.scorer.explained) == 3
-    assert [one.beside is not None for one in sheets[0]] == [True, True, True, False]
+    mapped = [[one.beside is not None for one in sheet] for sheet in sheets]
+    assert mapped == [[True, True, True], [False]]
+    files = set().union(*(run.files for run in fake.tracker.runs.values()))
+    assert {"contact_sheet.png", "contact_sheet_2.png"} <= files
+
+
+def test_a_caption_names_the_file_and_the_doubt_that_bald_is_part_of(
+    fake: FakeContext, castings: Path, sheets: list[list[contact_sheet.Thumbnail]]
+):
+    run(fake.open(), options(castings))
+    named, doubt = sheets[0][0].caption.splitlines()
+    assert re.fullmatch(r"#0 \S+\.png", named)
+    found = re.fullmatch(r"(ok|def)\?  BALD (\d\.\d\d) of H (\d\.\d\d)", doubt)
+    assert found is not None
+    assert float(found[2]) <= float(found[3])
+
+
+def test_without_pictures_a_round_draws_none(
+    fake: FakeContext, castings: Path, sheets: list[list[contact_sheet.Thumbnail]]
+):
+    run(fake.open(), replace(options(castings), pictures=False))
+    assert sheets == []
+    files = set().union(*(run.files for run in fake.tracker.runs.values()))
+    assert {name for name in files if name.endswith(".png")} == set()
+    assert "acquired.csv" in files
 
 
 def test_a_strategy_that_asks_nothing_of_the_model_gets_no_maps(
@@ -88,12 +114,11 @@ def test_a_sheet_renders_the_same_each_time_and_leaves_pyplot_alone(count: int, 
     assert_renders(lambda: draw_sheet(thumbnails(count, colour=colour), "round 1 by bald"))
 
 
-@pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (40, 40), (41, 40)])
-def test_a_contact_sheet_shows_at_most_forty_castings_in_order(count: int, shown: int):
-    figure = draw_sheet(thumbnails(count), "batch")
+def test_castings_stand_in_order_of_choice():
+    figure = draw_sheet(thumbnails(7), "batch")
     captions = [axis.get_title() for axis in figure.axes if axis.images]
-    assert captions == [f"#{i} def?" for i in range(shown)]
-    assert figure.get_suptitle() == ("batch (first 40 of 41)" if count == 41 else "batch")
+    assert captions == [f"#{i} def?" for i in range(7)]
+    assert figure.get_suptitle() == "batch"
 
 
 def test_a_contact_sheet_shows_pixels_as_they_are_not_stretched_to_full_contrast():

@@ -43,7 +43,17 @@ def test_a_class_without_castings_has_an_empty_row():
 def test_a_reliability_diagram_names_the_error_and_the_number_of_castings():
     shown = texts(reliability_diagram(*probabilities(), 0.123))
     assert "this model, ECE 0.123" in shown
-    assert "40 test castings" in shown
+    assert "40 test castings, 20 in each bin" in shown
+
+
+def test_reliability_has_few_bins_each_with_the_interval_of_its_count():
+    probs_N_C = np.column_stack([np.full(40, 0.9), np.full(40, 0.1)])
+    targets_N = np.array([0] * 18 + [1] * 2 + [0] * 20)
+    figure = reliability_diagram(probs_N_C, targets_N, 0.1)
+    (bars,) = figure.axes[0].containers
+    spans = [segment[:, 1].tolist() for segment in bars.lines[2][0].get_segments()]
+    # Clopper & Pearson 1934: 18 of 20 and 20 of 20
+    assert np.allclose(spans, [[0.683017, 0.987651], [0.831567, 1.0]], atol=1e-6)
 
 
 def test_learning_curves_are_drawn_against_labels_paid_for_with_a_name_each():

@@ -265,7 +265,7 @@ def test_a_file_whose_notes_are_no_numbers_is_refused_by_name(tmp_path, colour, 
 
 @pytest.mark.parametrize("weights", ["imagenets", "no/such/file.safetensors", ".", ""])
 def test_weights_that_are_neither_a_name_nor_a_file_are_refused_with_what_there_is(weights):
-    with pytest.raises(DataError, match=r"no such file, nor one of surface.*a1_in1k"):
+    with pytest.raises(DataError, match=r"no such file.*, nor one of surface.*a1_in1k"):
         check_weights(weights, "resnet18")
 
 
