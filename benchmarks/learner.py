@@ -177,8 +177,8 @@ def main() -> None:
     labels = [int(count) for count in given.labels.split(",")]
     first, _, last = given.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
-    learner = f"{given.backbone} from {given.weights}, {given.size} px"
-    print(f"{machine()}\n\n{learner}, {len(seeds)} seeds\n")
+    learner = f"{given.backbone} from {Path(given.weights).name}, {given.size} px"
+    print(f"\n{machine()}; {learner}, {len(seeds)} seeds\n")
     print("| set | trained | constant | " + " | ".join(f"{n} labels" for n in labels) + " |")
     print("|---" * (len(labels) + 3) + "|", flush=True)
     kept = EmbeddingStore(given.embeddings)
