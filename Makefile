@@ -38,6 +38,7 @@ bento: $(VENV)/.installed  ## A Bento that carries a model version: VERSION=7, o
 test: $(VENV)/.installed-dev  ## Every test, two files at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+WAYS = all,auto
 LEARNER = $(BIN)/python -m benchmarks.learner $(if $(CASTING),castings=$(CASTING)/manifest.csv) \
   $(if $(MAGNETIC_TILE),tiles=$(MAGNETIC_TILE)/manifest.csv)
 
@@ -48,7 +49,7 @@ bench: $(VENV)/.installed  ## Speed beside peers and limits, into docs/benchmark
 	$(BIN)/python -m benchmarks.serving > docs/benchmarks/serving.md
 	$(BIN)/python -m benchmarks.explain $(MAGNETIC_TILE) > docs/benchmarks/explain.md
 	$(if $(CASTING)$(MAGNETIC_TILE),$(LEARNER) > docs/benchmarks/learner.md)
-	$(if $(CASTING)$(MAGNETIC_TILE),$(LEARNER) --train all,auto --seeds 0-1 >> docs/benchmarks/learner.md)
+	$(if $(CASTING)$(MAGNETIC_TILE),$(LEARNER) --train $(WAYS) --seeds 0-1 >> docs/benchmarks/learner.md)
 	$(BIN)/python -m benchmarks.scale > docs/benchmarks/scale.md
 	$(BIN)/python -m benchmarks.startup > docs/benchmarks/startup.md
 

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from docs.comparisons import section  # noqa: E402 -- the packages are run from the root
+from docs.comparisons import section, splits  # noqa: E402 -- the packages are run from the root
 from jobs.processes.child_process import end_children, start_child  # noqa: E402
 
 WORK = Path("comparisons")  # manifests, below the folder of ledger and MLflow store
@@ -30,6 +30,7 @@ OTHERS = (
     "coreset,probcover,maxherding,dropquery,clue,vaal,novelty,diverse-bald"
 )
 SIZES = "--initial 20 --batch 20 --rounds 10"
+SPLITS = "--strategies random,bald --seeds 0-4 --initial 20 --batch 20 --rounds 6 --split given"
 RARE = "--parts 4000 --shots 1 --defect-share 0.01"
 
 
@@ -95,13 +96,23 @@ def run(*arguments: str) -> None:
         end_children(job)
 
 
+def two_splits(castings: Path) -> None:
+    """The same castings split by part, as the manifest names them, and as published."""
+    for data in (castings / "manifest.csv", castings):
+        run("compare", *SPLITS.split(), f"--data={data}")
+    splits("splits.png", "compare-casting-manifest", "compare-casting", "test/balanced_accuracy")
+
+
 def main() -> None:
     """Run comparisons in turn, and write each into the page when it is done."""
     if len(sys.argv) < 3:  # noqa: PLR2004 -- the two folders
         sys.exit(__doc__)
     castings, magnetic_tile = (Path(folder).resolve() for folder in sys.argv[1:3])
     WORK.mkdir(exist_ok=True)
-    for name in sys.argv[3:] or COMPARISONS:
+    for name in sys.argv[3:] or [*COMPARISONS, "splits"]:
+        if name == "splits":
+            two_splits(castings)
+            continue
         comparison = COMPARISONS[name]
         data = comparison.castings(castings, magnetic_tile)
         flags = {
