@@ -34,7 +34,7 @@ def take_inventory(
     """
     seen = ledger.seen(options.source)
     known = ledger.seen()
-    if before is None:  # later on, what was refused stays so until the next command
+    if before is None:  # while a job goes on, it believes what it was told by the service too
         known = {c: s for c, s in known.items() if s.unreadable is None or s.judge == JUDGE}
     data = read_data_set(_path(options, say), known, progress, before, options.class_list)
     ledger.record_seen(options.source, data.inventory)

@@ -102,8 +102,9 @@ def read_data_set(
             casting, at, reason = found or next(identified)
             advance(1)
             if casting and at:
-                judge = None if reason is None else JUDGE
-                inventory.setdefault(casting, Seen(file.path, reason, judge))
+                judge = known[casting].judge if casting in known else JUDGE
+                seen = Seen(file.path, reason, judge if reason is not None else None)
+                inventory.setdefault(casting, seen)
                 read[file.path, at] = casting
             if reason is None:
                 castings.append(
