@@ -1,5 +1,6 @@
 """What a campaign was asked to be."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ class RunOptions:
     campaign: str = "auto"
 
     def __post_init__(self) -> None:
+        if any("\ud800" <= character <= "\udfff" for character in self.data + self.classes):
+            raise DataError(f"--data {self.data!a}, --classes {self.classes!a}: not UTF-8; rename")
         if not 0 <= self.audit_share < 1:
             raise DataError(f"--audit-share {self.audit_share}: a share from 0 to below 1")
         trained_on = self.initial - self.audited(self.initial)
@@ -101,7 +104,8 @@ class RunOptions:
         """The classes given, none for `auto`."""
         if self.classes == "auto":
             return ()
-        return tuple(name.strip() for name in self.classes.split(",") if name.strip())
+        names = unicodedata.normalize("NFC", self.classes).split(",")
+        return tuple(name.strip() for name in names if name.strip())
 
     def audited(self, labels: int) -> int:
         """How many of so many labels measure instead of being trained on."""

@@ -6,6 +6,7 @@ and mode already passes through unchanged.
 """
 
 import io
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -22,11 +23,33 @@ from torch import Tensor
 
 from models.errors import UnreadableImage
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+SUFFIXES = frozenset(
+    {
+        *(
+            ".jpg",
+            ".jpeg",
+            ".jpe",
+            ".jfif",
+            ".png",
+            ".bmp",
+            ".dib",
+            ".tif",
+            ".tiff",
+            ".webp",
+            ".gif",
+        ),
+        *(".pgm", ".ppm", ".pnm", ".pbm", ".jp2", ".j2k", ".avif"),
+    }
+)
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF")
 MAX_PIXELS = 100_000_000  # Pillow itself refuses from 178,956,971 on
 
 _JPEG = b"\xff\xd8\xff"
+_PNM, _PLAIN_PNM = (
+    re.compile(rb"P[4-6](?:(?:\s|#[^\r\n]*[\r\n])+\d+){2,3}\s"),
+    (b"P1", b"P2", b"P3"),
+)
+_PNM_HEADER = 1024  # bytes; Pillow reads one byte by byte, however long its comments are
 _LARGE = 4_000_000  # pixels; of photographs above, two are read at a time, whatever the threads
 _FEW = threading.BoundedSemaphore(2)
 _OPENING = threading.Lock()  # `catch_warnings` is not safe among threads
@@ -142,12 +165,18 @@ def _open(data: bytes) -> Image.Image:
     """Read the header alone; Pillow's warnings about it are ours to judge (`_check_size`).
 
     A JPEG has no need of them, nor of waiting for others to be silenced.
+
+    Raises:
+        UnreadableImage: a PNM that takes seconds a megapixel.
     """
     if data.startswith(_JPEG):
         return JpegImageFile(io.BytesIO(data))
+    if data.startswith(_PLAIN_PNM):
+        raise UnreadableImage("a PNM of plain text; save it in binary (P5 or P6)")
+    formats = [f for f in FORMATS if f != "PPM" or _PNM.match(data[:_PNM_HEADER])]
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(data), formats=formats)
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

@@ -91,16 +91,26 @@ class Ledger:
         query = sa.select(table.c.casting, table.c.path, table.c.unreadable).order_by(table.c.id)
         if data is not None:
             query = query.where(table.c.data == data)
-        return {row.casting: Seen(*row[1:]) for row in self._rows(query)}
+        rows = self._rows(query)
+        judges = self._rows(sa.select(tables.judges).order_by(tables.judges.c.id))
+        by = {row.casting: row.judge for row in judges}
+        return {
+            r.casting: Seen(r.path, r.unreadable, by.get(r.casting) if r.unreadable else None)
+            for r in rows
+        }
 
     def record_seen(self, data: str, castings: Mapping[str, Seen]) -> None:
         known = self.seen(data)
+        news = {casting: seen for casting, seen in castings.items() if known.get(casting) != seen}
         rows = [
-            {"data": data, "casting": casting, **seen._asdict()}
-            for casting, seen in castings.items()
-            if known.get(casting) != seen
+            {"data": data, "casting": casting, "path": seen.path, "unreadable": seen.unreadable}
+            for casting, seen in news.items()
         ]
-        self._insert(tables.castings, rows)
+        judges = [{"casting": c, "judge": s.judge} for c, s in news.items() if s.judge]
+        with self.engine.begin() as connection:
+            for table, new in ((tables.castings, rows), (tables.judges, judges)):
+                if new:
+                    connection.execute(table.insert(), new)
 
     def sides(self, data: str, split: str) -> dict[str, PartSide]:
         table = tables.sides

@@ -5,6 +5,7 @@ runs        the MLflow run of a campaign
 starts      the SHA-256 of the weights that a campaign begins from
 lengths     how many rounds a campaign was asked for, latest counts
 castings    where in a data set a casting was seen, and why it is unreadable, latest counts
+judges      by which release and limits a casting was unreadable, latest counts
 sides       on which side of a split a part lies, or a casting where the data gives the split
 batches     castings that a campaign asked for, by the round they are labelled for
 labels      who called a casting what, and when, latest counts
@@ -40,6 +41,7 @@ castings = _table(
     *(_number("id"), _string("data", index=True), _string("casting"), _text("path")),
     sa.Column("unreadable", sa.Text),
 )
+judges = _table("judges", _number("id"), _string("casting", index=True), _text("judge"))
 sides = _table(
     "sides", _key("data"), _key("split"), _key("part"), _string("stratum"), _string("side")
 )

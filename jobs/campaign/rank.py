@@ -48,7 +48,8 @@ def rank_pool(session: Session) -> Ranked:
     """Ask the service about every unlabelled casting what the strategy needs to know.
 
     A strategy that needs nothing of the model costs no request. Castings that the service cannot
-    read are remembered in the ledger and never come up again.
+    read are remembered in the ledger and set aside; the next command tries them again, since the
+    service may have other limits by then.
     """
     castings, strategy = session.pool(), session.campaign.strategy
     labelled = [casting for casting, _ in session.castings_to_train_on()]

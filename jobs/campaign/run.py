@@ -3,6 +3,7 @@
 from typing import Any
 
 from jobs.campaign.acquire import ask
+from jobs.campaign.dry_run import in_words, understood
 from jobs.campaign.label import ask_oracle
 from jobs.campaign.opening import working_on
 from jobs.campaign.ports import Context
@@ -15,8 +16,18 @@ from jobs.options import RunOptions
 def run(context: Context, options: RunOptions) -> dict[str, Any]:
     """Begin or continue a campaign and return its result; after an error the same call goes on."""
     with working_on(context, options) as opened:
+        _say_what_is_understood(opened)
         session, outcome, hint = _rounds(opened)
     return result(session, outcome, hint)
+
+
+def _say_what_is_understood(session: Session) -> None:
+    """Say what the data set was understood as, while something is to be trained on it."""
+    campaign = session.campaign
+    if len(session.state.trained) < campaign.options.rounds:
+        found = understood(campaign.options, campaign.data, campaign.sides, campaign.channels)
+        for line in in_words(campaign.data, found):
+            session.context.say(line)
 
 
 def _rounds(session: Session) -> tuple[Session, str, str | None]:

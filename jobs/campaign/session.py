@@ -90,7 +90,8 @@ class Campaign:
         outside = [f"{label} ({path})" for label, path in in_data.items() if label not in given]
         if outside:
             raise DataError(
-                f"{listed(outside)}: no such class, --classes names {', '.join(given)}"
+                f"{listed(outside)}: no such class, --classes names {', '.join(given)}; images "
+                f"without a label lie in a folder named unlabelled"
             )
         classes = class_names(labels, given)
         return classes, good_class(classes, self.options.good)

@@ -12,6 +12,7 @@ from jobs.campaign.learn import learn
 from jobs.campaign.ports import Trained
 from jobs.campaign.session import Campaign, Session
 from jobs.campaign.state import State
+from jobs.datasets.castings import in_metrics
 from models.errors import CampaignError
 from models.evaluation import figures
 from models.prediction.predictor import Predictor
@@ -83,7 +84,7 @@ def _label_metrics(state: State, predictor: Predictor) -> dict[str, float]:
     metrics = {
         "labels/total": float(total),
         "labels/train": float(len(state.trained_on())),
-        **{f"labels/share_{name}": counts[name] / total for name in predictor.classes},
+        **{f"labels/share_{in_metrics(name)}": counts[name] / total for name in predictor.classes},
         "operating/threshold": predictor.operating.threshold,
         "operating/temperature": predictor.operating.temperature,
     }

@@ -16,6 +16,7 @@ from jobs.commands.frame import (
     working_on_recorded,
 )
 from jobs.options import TRAIN, RunOptions
+from jobs.progress import bar
 from models.acquisition.strategies.table import STRATEGIES
 
 
@@ -47,15 +48,20 @@ from models.acquisition.strategies.table import STRATEGIES
 @model_option
 @service_option
 @option("campaign", "Name; auto: made of data, strategy and seed.")
+@click.option("--dry-run", is_flag=True, help="Print what the data was understood as; no more.")
 @prints_json
-def run_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
+def run_command(dry_run: bool, **options: Any) -> dict[str, Any]:  # noqa: ANN401
     """Run a campaign: rounds of train, acquire, label. The same command continues it.
 
     Example: castings run --data castings/ --strategy bald --rounds 6
     """
+    asked = RunOptions(**options)
+    if dry_run:
+        from jobs.campaign.dry_run import dry_run as read
+
+        return read(asked, bar, lambda line: click.echo(line, err=True))
     from jobs.campaign.run import run
 
-    asked = RunOptions(**options)
     with real_context() as context, holding(asked.name):
         return run(context, asked)
 

@@ -1,7 +1,10 @@
 """Castings: images told by their bytes, and the classes that they are of."""
 
+import posixpath
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,6 +12,8 @@ from models.errors import DataError, listed
 
 Side = Literal["train", "test"]
 _GOOD_PREFIXES = ("ok", "good")
+_NOT_IN_METRICS = re.compile(r"[^\w\-. :/]")
+_LONGEST = 200  # characters of a class name; MLflow takes 250 for the name of a metric
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,33 @@ def duplicate_test_castings(castings: Iterable[Casting]) -> int:
     return sum("test" in s and len(s) > 1 for s in sides.values())
 
 
+def alike(name: str) -> str:
+    """A class name as people who write it otherwise mean it: whatever its case and spaces."""
+    return " ".join(unicodedata.normalize("NFC", name).casefold().split())
+
+
+def refuse_alike(names: Iterable[str]) -> None:
+    """Refuse class names that differ by case or space only.
+
+    Raises:
+        DataError: two of them do.
+    """
+    _refuse_shared(names, alike, "differ by case or space only", "give them one name")
+
+
+def in_metrics(name: str) -> str:
+    """A class name as a part of a metric's name: `_` for what MLflow refuses there."""
+    allowed = _NOT_IN_METRICS.sub("_", name)
+    normal = posixpath.normpath(f"of_{allowed}") == f"of_{allowed}"  # MLflow makes paths of them
+    return allowed if normal else allowed.replace("/", "_")
+
+
 def class_names(labels: Iterable[str], given: Sequence[str]) -> tuple[str, ...]:
     """The classes in order: those given, or all labels seen, sorted.
 
     Raises:
-        DataError: a label outside the given classes, or fewer than two classes.
+        DataError: a label outside the given classes, fewer than two classes, or two that cannot be
+            told apart by people or in MLflow.
     """
     seen = sorted(set(labels))
     outside = [label for label in seen if given and label not in given]
@@ -70,7 +97,19 @@ def class_names(labels: Iterable[str], given: Sequence[str]) -> tuple[str, ...]:
             f"at least two different classes are needed, there are {len(set(classes))}"
             f" ({', '.join(classes) or 'no labels at all'}); name them with --classes ok,def"
         )
+    refuse_alike(classes)
+    _refuse_shared(classes, in_metrics, "are the same in MLflow's metrics", "rename one")
+    if long := [name for name in classes if len(name) > _LONGEST]:
+        raise DataError(
+            f"class {long[0][:40]}… has {len(long[0])} characters, MLflow's metrics take "
+            f"{_LONGEST}; give it a shorter name"
+        )
     return classes
+
+
+def is_good_name(name: str) -> bool:
+    """Whether a name says by itself that there is no defect."""
+    return name.strip().lower().startswith(_GOOD_PREFIXES)
 
 
 def good_class(classes: Sequence[str], asked: str) -> str | None:
@@ -82,11 +121,21 @@ def good_class(classes: Sequence[str], asked: str) -> str | None:
         DataError: the class asked for is not there.
     """
     if asked != "auto":
+        asked = unicodedata.normalize("NFC", asked)
         if asked not in classes:
             raise DataError(f"--good {asked}: the classes are {', '.join(classes)}")
         return asked
-    good = [c for c in classes if c.lower().startswith(_GOOD_PREFIXES)]
+    good = [c for c in classes if is_good_name(c)]
     return good[0] if len(good) == 1 else None
+
+
+def _refuse_shared(names: Iterable[str], key: Callable[[str], str], why: str, do: str) -> None:
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(set(names)):
+        by_key[key(name)].append(name)
+    shared = [" and ".join(map(repr, same)) for same in by_key.values() if len(same) > 1]
+    if shared:
+        raise DataError(f"class names {listed(shared)} {why}; {do}")
 
 
 def _merged(copies: list[Casting]) -> Casting:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobs.datasets.castings import Side
 from jobs.datasets.ports import InventoryLedger, Seen
-from jobs.datasets.reader import DataSet, read_data_set
+from jobs.datasets.reader import JUDGE, DataSet, read_data_set
 from jobs.datasets.split import PartSide, place_parts
 from jobs.datasets.synthetic.folder import default_folder, synthesize
 from jobs.datasets.synthetic.spec import SyntheticSpec
@@ -33,7 +33,10 @@ def take_inventory(
     of each casting by its id. A data set that is not usable is a DataError.
     """
     seen = ledger.seen(options.source)
-    data = read_data_set(_path(options, say), ledger.seen(), progress, before)
+    known = ledger.seen()
+    if before is None:  # while a job goes on, it believes what it was told by the service too
+        known = {c: s for c, s in known.items() if s.unreadable is None or s.judge == JUDGE}
+    data = read_data_set(_path(options, say), known, progress, before, options.class_list)
     ledger.record_seen(options.source, data.inventory)
     _say_changes(data, seen, before, say)
     return data, _place(ledger, options, data, say)

@@ -11,6 +11,7 @@ class Seen(NamedTuple):
 
     path: str
     unreadable: str | None = None
+    judge: str | None = None  # the release and limits by which it is; None: another program's
 
 
 class InventoryLedger(Protocol):

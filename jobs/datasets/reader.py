@@ -1,4 +1,4 @@
-"""Reading a data set: class folders, `train/` and `test/`, a manifest, into castings.
+"""Reading the castings of a data set, which a folder or a manifest names.
 
 Every file is read once to take its hash; bytes that were never seen before are decoded too, and
 the ledger remembers which are no readable image. Those are listed, skipped and counted. A job that
@@ -6,28 +6,39 @@ looks again reads only files whose time or size changed.
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import PIL
 import torch
 
-from jobs.datasets.castings import Casting, Side, duplicate_test_castings, merge
-from jobs.datasets.manifest import SIDES, ImageFile, read_manifest
+from jobs.datasets.castings import Casting, duplicate_test_castings, merge, refuse_alike
+from jobs.datasets.files import Stamp, read_bytes, stamp
+from jobs.datasets.folders import read_folder
+from jobs.datasets.listing import Listing
+from jobs.datasets.manifest import read_manifest
 from jobs.datasets.ports import Seen
 from jobs.progress import Progress, silent
 from models.errors import DataError, UnreadableImage, listed
-from models.images import SUFFIXES, Preprocessing, decode, is_colour
+from models.images import FORMATS, MAX_PIXELS, SUFFIXES, Preprocessing, decode, is_colour
 
-UNLABELLED = "unlabelled"
 _COLOUR_SAMPLE = 32
 _THREADS = 4
 _PROBE = Preprocessing(size=32, channels=1)
 
-Stamp = tuple[int, int]
-"""When a file was changed, in ns, and its bytes: by them it is still the one that was read."""
+
+def _release() -> str:
+    try:
+        return version("casting-active-learning")
+    except PackageNotFoundError:
+        return "uninstalled"
+
+
+JUDGE = f"{_release()}, Pillow {PIL.__version__}, {len(FORMATS)} formats, {MAX_PIXELS} pixels"
+"""By which release and limits a file is unreadable; when one of them changes, it is tried anew."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +51,18 @@ class DataSet:
     duplicate_test: int  # test castings dropped since their bytes stand in train
     inventory: Mapping[str, Seen]  # every casting by id; for the ledger to remember
     files: Mapping[tuple[str, Stamp], str]  # casting id of each file as it was when it was read
+    ignored: Mapping[str, int] = field(default_factory=dict)  # other files, by suffix or reason
+    warnings: tuple[str, ...] = ()  # how it was understood, where that is not plain
 
     def has(self, casting: Casting) -> bool:
         """Whether a file of a casting is still there; it may have changed."""
-        return any((self.root / path).is_file() for path in casting.paths)
+        return any(_is_there(self.root, path) for path in casting.paths)
 
     def read(self, casting: Casting) -> bytes:
         """A casting's bytes, from the first of its paths that still holds them, or DataError."""
         for path in casting.paths:
             try:
-                data = (self.root / path).read_bytes()
+                data = read_bytes(self.root, path)
             except OSError:
                 continue
             if hashlib.sha256(data).hexdigest() == casting.id:
@@ -65,17 +78,19 @@ def read_data_set(
     known: Mapping[str, Seen],
     progress: Progress = silent,
     before: DataSet | None = None,
+    classes: Sequence[str] = (),
 ) -> DataSet:
     """Read a folder, or a `.csv` or `.parquet` manifest.
 
-    Castings `known` were decoded before; `before` is the data set as this process read it last.
+    Castings `known` were decoded before; `before` is the data set as this process read it last;
+    `classes` are those that the user names, if any.
 
     Raises:
         DataError: there is no readable image, or what the data set says contradicts itself.
     """
-    images = read_manifest(source) if source.is_file() else _folder(source)
-    root = source.parent if source.is_file() else source
-    castings, unreadable = [], []
+    listing = read_manifest(source) if source.is_file() else read_folder(source, classes)
+    root, images = (source.parent if source.is_file() else source), listing.images
+    castings, unreadable = [], list(listing.unreadable)
     inventory: dict[str, Seen] = {}
     files = {} if before is None else before.files
     read: dict[tuple[str, Stamp], str] = {}
@@ -84,11 +99,13 @@ def read_data_set(
     with ThreadPoolExecutor(_THREADS) as pool, progress("reading images", len(images)) as advance:
         identified = pool.map(lambda path: _identify(root, path, known), new)
         for file, found in zip(images, unchanged, strict=True):
-            casting, stamp, reason = found or next(identified)
+            casting, at, reason = found or next(identified)
             advance(1)
-            if casting and stamp:
-                inventory.setdefault(casting, Seen(file.path, reason))
-                read[file.path, stamp] = casting
+            if casting and at:
+                judge = known[casting].judge if casting in known else JUDGE
+                seen = Seen(file.path, reason, judge if reason is not None else None)
+                inventory.setdefault(casting, seen)
+                read[file.path, at] = casting
             if reason is None:
                 castings.append(
                     Casting(casting, (file.path,), file.label, file.part, file.side, file.mask)
@@ -96,12 +113,12 @@ def read_data_set(
             else:
                 unreadable.append((file.path, reason))
     if not castings:
-        raise DataError(
-            f"{source}: no readable image among {len(images)} files; images end in "
-            f"{', '.join(sorted(SUFFIXES))}"
-        )
-    twice = duplicate_test_castings(castings)
-    return DataSet(root, tuple(merge(castings)), tuple(unreadable), twice, inventory, read)
+        raise DataError(f"{source}: no readable image among {len(images)} files; {_why(listing)}")
+    refuse_alike({casting.label for casting in castings if casting.label is not None})
+    return DataSet(
+        *(root, tuple(merge(castings)), tuple(unreadable), duplicate_test_castings(castings)),
+        *(inventory, read, dict(sorted(listing.ignored.items())), tuple(listing.warnings)),
+    )
 
 
 def count_channels(data_set: DataSet) -> int:
@@ -134,97 +151,42 @@ def _unchanged(
 ) -> _Found | None:
     """What is known of a file that looks as it did when this process read it last."""
     try:
-        stamp = _stamp(root / path)
+        at = stamp(root, path)
     except OSError:
         return None  # reading it says why
-    casting = files.get((path, stamp))
+    casting = files.get((path, at))
     if casting is None or casting not in known:
         return None
-    return casting, stamp, known[casting].unreadable
+    return casting, at, known[casting].unreadable
 
 
 def _identify(root: Path, path: str, known: Mapping[str, Seen]) -> _Found:
     try:
-        stamp = _stamp(root / path)
-        data = (root / path).read_bytes()
+        at = stamp(root, path)
+        data = read_bytes(root, path)
     except OSError as error:
         return "", None, error.strerror or str(error)
     casting = hashlib.sha256(data).hexdigest()
     if casting in known:
-        return casting, stamp, known[casting].unreadable
+        return casting, at, known[casting].unreadable
     try:
         decode(data, _PROBE)
     except UnreadableImage as error:
-        return casting, stamp, str(error)
-    return casting, stamp, None
+        return casting, at, str(error)
+    return casting, at, None
 
 
-def _stamp(file: Path) -> Stamp:
-    status = file.stat()
-    return status.st_mtime_ns, status.st_size
+def _is_there(root: Path, path: str) -> bool:
+    try:
+        stamp(root, path)
+    except OSError:
+        return False
+    return True
 
 
-def _folder(root: Path) -> list[ImageFile]:
-    if not root.is_dir():
-        raise DataError(f"--data {root}: no such folder or manifest")
-    sides = [side for side in SIDES if (root / side).is_dir()]
-    images: list[ImageFile] = []
-    if sides:
-        _refuse_beside(root)
-        for side in sides:
-            images += _class_folders(root / side, root, side)
-        images += _images(root / UNLABELLED, root, None, None)
-    else:
-        images = _class_folders(root, root, None)
-    _refuse_shared_stems(images)
-    return images
-
-
-def _refuse_beside(root: Path) -> None:
-    beside = [
-        path.name
-        for path in sorted(root.iterdir())
-        if path.name not in {*SIDES, UNLABELLED}
-        and not path.name.startswith(".")
-        and (_images(path, root, None, None) if path.is_dir() else path.suffix.lower() in SUFFIXES)
-    ]
-    if beside:
-        raise DataError(
-            f"{root}: {listed(beside)} lies beside {' and '.join(SIDES)}; move it into one of "
-            f"them or into {UNLABELLED}, or describe the castings in a manifest"
-        )
-
-
-def _class_folders(folder: Path, root: Path, side: Side | None) -> list[ImageFile]:
-    """Images of the class folders in `folder`, or those lying in it when there are none."""
-    inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    loose = [p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]
-    classes = [p for p in inner if p.name != UNLABELLED]
-    if classes and loose:
-        raise DataError(
-            f"{folder}: {len(loose)} images lie beside {len(classes)} class folders; "
-            f"put those without a label into {folder / UNLABELLED}"
-        )
-    images = [ImageFile(path.relative_to(root).as_posix(), side=side) for path in sorted(loose)]
-    for path in inner:
-        label = None if path.name == UNLABELLED else path.name
-        images += _images(path, root, label, side)
-    return images
-
-
-def _images(folder: Path, root: Path, label: str | None, side: Side | None) -> list[ImageFile]:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return [ImageFile(p.relative_to(root).as_posix(), label=label, side=side) for p in paths]
-
-
-def _refuse_shared_stems(images: Sequence[ImageFile]) -> None:
-    by_stem: dict[str, list[str]] = defaultdict(list)
-    for file in images:
-        by_stem[str(Path(file.path).with_suffix(""))].append(file.path)
-    shared = [paths for paths in by_stem.values() if len(paths) > 1]
-    if shared:
-        raise DataError(
-            f"{len(shared)} times two images of one name lie in a folder, first "
-            f"{' and '.join(shared[0])}: is one of them a mask? Move it, or describe the "
-            f"castings in a manifest (path,label,mask)"
-        )
+def _why(listing: Listing) -> str:
+    """What was found in the place of images."""
+    found = [f"{count} {kind}" for kind, count in listing.ignored.most_common()]
+    found += [f"{path} ({reason})" for path, reason in listing.unreadable]
+    others = f", found were {listed(found)}" if found else ""
+    return f"images end in {', '.join(sorted(SUFFIXES))}{others}"

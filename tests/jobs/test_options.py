@@ -58,6 +58,12 @@ def test_options_are_read_without_loading_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_what_is_not_utf8_is_refused_and_classes_are_composed():
+    with pytest.raises(DataError, match=r"--data 'Gu\\udcdf'.*not UTF-8"):
+        RunOptions(data="Gu\udcdf")
+    assert RunOptions(classes="ok, Geha\u0308use").class_list == ("ok", "Geh\u00e4use")
+
+
 def test_a_training_needs_two_labels():
     with pytest.raises(DataError, match="at least 2"):
         RunOptions(initial=1)

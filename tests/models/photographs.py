@@ -11,7 +11,7 @@ from models.images import Preprocessing, decode
 EDGE = 24
 GREY = Preprocessing(size=EDGE, channels=1)
 COLOUR = Preprocessing(size=EDGE, channels=3)
-FORMATS = ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"]
+FORMATS = ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF"]
 
 
 def encoded(image, kind="PNG", **options):

@@ -155,7 +155,7 @@ def test_of_an_animation_the_first_frame_counts(kind):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_we_name_is_read(kind):
-    options = {"quality": 95} if kind in {"JPEG", "WEBP"} else {}
+    options = {"quality": 95} if kind in {"JPEG", "WEBP", "AVIF"} else {}
     found = grey(encoded(Image.fromarray(smooth()), kind, **options))
     assert abs(found.astype(int) - smooth()).max() <= 4
 

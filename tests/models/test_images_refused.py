@@ -41,7 +41,8 @@ OTHER_THINGS = {
     "zip": zipped(),
     "PDF": b"%PDF-1.7\n%...\n",
     "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
-    "PPM": encoded(Image.fromarray(noise()), "PPM"),
+    "ICO": encoded(Image.fromarray(noise()), "ICO"),
+    "PNM of a comment without end": b"P5\n#" + b"x" * 100_000,
     "JSON": b"{}",
     "zeros": bytes(1000),
 }
@@ -52,6 +53,11 @@ def test_what_is_no_image_is_refused_with_the_formats_that_are_read(what):
     reason = refusal(OTHER_THINGS[what])
     assert reason.startswith("not an image of a kind we read")
     assert all(kind in reason for kind in FORMATS)
+
+
+@pytest.mark.parametrize("magic", [b"P1", b"P2", b"P3"])
+def test_a_pnm_of_plain_text_is_refused_with_the_way_out(magic):
+    assert refusal(magic + b"\n1 1\n1\n1\n") == "a PNM of plain text; save it in binary (P5 or P6)"
 
 
 @pytest.mark.parametrize("tenth", range(1, 10))

@@ -101,6 +101,14 @@ def test_the_latest_word_on_a_casting_counts(ledger: Ledger):
     assert ledger.seen()["c1"] == bad
 
 
+def test_by_which_limits_a_casting_was_unreadable_is_remembered(ledger: Ledger):
+    ledger.record_seen("data", {"c1": Seen("a.png", "too large", "old")})
+    ledger.record_seen("data", {"c1": Seen("a.png", "too large", "new")})
+    assert ledger.seen() == {"c1": Seen("a.png", "too large", "new")}
+    ledger.record_seen("data", {"c1": Seen("a.png")})
+    assert ledger.seen() == {"c1": Seen("a.png")}
+
+
 def test_another_process_sees_what_was_written(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     first, second = Ledger(url), Ledger(url)

@@ -1,5 +1,8 @@
 """Commands of a campaign, from the command line to JSON."""
 
+import json
+from pathlib import Path
+
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
@@ -13,3 +16,17 @@ def test_an_error_that_the_user_can_mend_is_told_without_a_traceback(
     assert done.exit_code == 1
     assert "nowhere: no such folder or manifest" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_dry_run_prints_what_it_understood_and_leaves_nothing_behind(
+    runner: CliRunner, castings: Path, tmp_path: Path
+):
+    before = sorted(tmp_path.iterdir())
+    done = runner.invoke(cli, ["run", "--data", str(castings), "--dry-run"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert list(found) == [
+        *("classes", "sides", "parts", "channels", "bits", "ignored", "unreadable", "warnings")
+    ]
+    assert found["classes"] == {"def": 20, "ok": 20}
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,8 +1,17 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlflow.utils.validation import _validate_metric_name
 
-from jobs.datasets.castings import Casting, class_names, duplicate_test_castings, good_class, merge
+from jobs.datasets.castings import (
+    Casting,
+    class_names,
+    duplicate_test_castings,
+    good_class,
+    in_metrics,
+    merge,
+    refuse_alike,
+)
 from models.errors import DataError
 
 quick = settings(max_examples=60, deadline=None)
@@ -76,6 +85,39 @@ def test_a_label_outside_the_given_classes_is_refused_by_name():
 def test_fewer_than_two_different_classes_are_refused(labels, given_classes):
     with pytest.raises(DataError, match="at least two different classes"):
         class_names(labels, given_classes)
+
+
+@pytest.mark.parametrize("other", ["OK", "Ok ", " ok"])
+def test_classes_that_differ_by_case_or_space_only_are_refused_by_name(other):
+    with pytest.raises(DataError, match=rf"'{other}' and 'ok' differ by case or space only"):
+        refuse_alike(["ok", other, "def", "ok"])
+    with pytest.raises(DataError, match="differ by case or space only"):
+        class_names([], ["ok", other, "def"])
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        *(("ok", "ok"), ("Gehäuse 1", "Gehäuse 1"), ("a,b(c)%", "a_b_c__"), ("a/b", "a/b")),
+        *(
+            ("a//b", "a__b"),
+            ("../b", "../b"),
+            ("a/../b", "a_.._b"),
+            ("a/", "a_"),
+            ("größe+", "größe_"),
+        ),
+    ],
+)
+def test_what_mlflow_refuses_in_a_metrics_name_is_replaced(name, metric):
+    assert in_metrics(name) == metric
+    _validate_metric_name(f"labels/share_{metric}")
+
+
+def test_classes_that_become_one_in_metrics_and_longer_ones_than_mlflow_takes_are_refused():
+    with pytest.raises(DataError, match=r"'a\+b' and 'a,b' are the same in MLflow's metrics"):
+        class_names(["a+b", "a,b"], ())
+    with pytest.raises(DataError, match="201 characters, MLflow's metrics take 200"):
+        class_names(["ok", "x" * 201], ())
 
 
 @pytest.mark.parametrize("name", ["ok_front", "OK", "good", "Good castings"])

@@ -1,7 +1,9 @@
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from jobs.datasets.ports import Seen
 from jobs.datasets.reader import count_channels, load_pixels, read_data_set
@@ -36,18 +38,6 @@ def test_train_and_test_give_sides_and_unlabelled_gives_no_label(tmp_path: Path)
 def test_a_folder_without_class_folders_has_no_labels(tmp_path: Path):
     write_castings(tmp_path, {"shots": 3})
     assert {c.label for c in read_data_set(tmp_path / "shots", {}).castings} == {None}
-
-
-def test_loose_images_beside_class_folders_are_refused(castings: Path):
-    (castings / "stray.png").write_bytes(casting_bytes("ok", 99))
-    with pytest.raises(DataError, match=r"1 images lie beside 2 class folders.*unlabelled"):
-        read_data_set(castings, {})
-
-
-def test_two_images_of_one_stem_are_refused_since_one_may_be_a_mask(castings: Path):
-    (castings / "ok" / "000.jpg").write_bytes(casting_bytes("ok", 99))
-    with pytest.raises(DataError, match=r"ok/000\.jpg and ok/000\.png.*mask"):
-        read_data_set(castings, {})
 
 
 def test_a_manifest_lying_in_a_folder_is_not_read(castings: Path):
@@ -119,9 +109,66 @@ def test_grey_castings_have_one_channel_and_load_in_order(castings: Path):
     assert bright == [c.label == "def" for c in data.castings]
 
 
-def test_images_beside_train_and_test_are_refused_not_dropped(tmp_path: Path):
-    write_castings(tmp_path / "train", {"ok": 2, "def": 2})
-    write_castings(tmp_path / "val", {"ok": 1}, start=50)
-    (tmp_path / "notes").mkdir()
-    with pytest.raises(DataError, match="val lies beside train and test; move it into"):
+def test_what_else_lies_in_a_folder_is_handed_on(castings: Path):
+    (castings / "ok" / "notes.txt").write_text("")
+    (castings / "ok" / "000_mask.png").write_bytes(casting_bytes("ok", 99))
+    data = read_data_set(castings, {})
+    assert data.ignored == {".txt": 1, "mask": 1}
+    assert len(data.castings) == 40
+
+
+def test_files_of_other_kinds_are_named_where_there_is_no_image(tmp_path: Path):
+    for number in range(3):
+        (tmp_path / f"{number}.heic").write_bytes(b"")
+    with pytest.raises(DataError, match=r"among 0 files; images end in .*found were 3 \.heic"):
         read_data_set(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [("JPEG", ".jfif"), ("PPM", ".pgm"), ("JPEG2000", ".jp2"), ("AVIF", ".avif")],
+)
+def test_further_kinds_of_files_are_read(castings: Path, kind: str, suffix: str):
+    for name in ("ok", "def"):
+        with Image.open(castings / name / "000.png") as image:
+            image.save(castings / name / f"more{suffix}", kind)
+    data = read_data_set(castings, {})
+    assert len(data.castings) == 42
+    assert data.unreadable == ()
+
+
+def test_a_manifest_that_names_what_is_no_file_lists_it(castings: Path):
+    os.mkfifo(castings / "pipe.png")
+    paths = ["ok/000.png", "pipe.png", "/dev/zero", "a\0b.png", "ok"]
+    manifest = castings / "m.csv"
+    manifest.write_text("path\n" + "\n".join(paths) + "\n")
+    data = read_data_set(manifest, {})
+    assert len(data.castings) == 1
+    fifo = "a FIFO, device or socket, no file"
+    reasons = dict(data.unreadable)
+    assert reasons.pop("a\0b.png").endswith("null byte")
+    assert reasons == {"pipe.png": fifo, "/dev/zero": fifo, "ok": "a folder, no file"}
+
+
+def test_labels_of_a_manifest_that_differ_by_case_only_are_refused(castings: Path):
+    rows = [{"path": "ok/000.png", "label": "ok"}, {"path": "ok/001.png", "label": "Ok "}]
+    with pytest.raises(DataError, match="'Ok' and 'ok' differ by case"):
+        read_data_set(_manifest(castings, rows), {})
+
+
+def test_castings_in_a_table_of_hugging_face_are_read_as_files_are(castings: Path):
+    images = [(castings / n).read_bytes() for n in ("ok/000.png", "def/000.png")] + [b"no image"]
+    table = pd.DataFrame(
+        {"image": [{"bytes": b, "path": None} for b in images], "label": [1, 0, 1]}
+    )
+    table.to_parquet(castings / "train.parquet")
+    data = read_data_set(castings / "train.parquet", {})
+    assert {(c.paths, c.label) for c in data.castings} == {
+        (("train.parquet#0",), "1"),
+        (("train.parquet#1",), "0"),
+    }
+    assert [path for path, _ in data.unreadable] == ["train.parquet#2"]
+    assert all(data.has(casting) for casting in data.castings)
+    assert load_pixels(data, data.castings, Preprocessing(size=32)).shape == (2, 1, 32, 32)
+    again = read_data_set(castings / "train.parquet", data.inventory, before=data)
+    assert again == data
