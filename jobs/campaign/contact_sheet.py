@@ -6,7 +6,7 @@ Maps are an extra: a batch is asked for whether they can be had or not.
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,11 +28,12 @@ def contact_sheet(
 ) -> bytes:
     """The castings of a batch in order of choice, beside their maps where the model was asked."""
     maps = _maps(session, ranked, chosen[:SHEET])
+    look = replace(_THUMBNAIL, **session.campaign.bits._asdict())
     thumbnails = [
         Thumbnail(
-            _pixels(session.campaign.data.read(casting)),
+            _pixels(session.campaign.data.read(casting), look),
             _caption(rank, casting, ranked),
-            _pixels(maps[casting.id]) if casting.id in maps else None,
+            _pixels(maps[casting.id], _THUMBNAIL) if casting.id in maps else None,
         )
         for rank, casting in enumerate(chosen)
     ]
@@ -70,8 +71,8 @@ def _caption(rank: int, casting: Casting, ranked: Ranked) -> str:
     return f"#{rank} {answer['label']}?  BALD {answer['bald']:.2f}  H {answer['entropy']:.2f}"
 
 
-def _pixels(data: bytes) -> NDArray[np.uint8]:
-    return decode(data, _THUMBNAIL).permute(1, 2, 0).numpy()
+def _pixels(data: bytes, look: Preprocessing) -> NDArray[np.uint8]:
+    return decode(data, look, of_data_set=True).permute(1, 2, 0).numpy()
 
 
 SHEET = 40  # castings on a contact sheet, so that each can still be seen

@@ -13,6 +13,7 @@ from jobs.campaign.embed import at_the_start, pooled
 from jobs.campaign.seeds import generator_for, seed_for
 from jobs.campaign.session import Session
 from jobs.datasets.reader import load_pixels
+from jobs.options import RunOptions
 from jobs.progress import stepping
 from models.acquisition.strategy import Strategy, wants_members
 from models.network.device import use_threads
@@ -79,7 +80,7 @@ def learn(session: Session, classes: tuple[str, ...], good: str | None) -> Learn
                     lesson.targets_M,
                     begun,
                     lesson.begun.preprocessing,
-                    recipe=Recipe(steps=campaign.options.steps),
+                    recipe=recipe_for(campaign.options),
                     seed=seed_for(campaign.options.seed, number, purpose),
                     on_step=on_step,
                 )
@@ -166,7 +167,7 @@ def _decide(session: Session, lesson: Lesson) -> tuple[str, dict[str, float]]:
                 taught.targets_M,
                 begun,
                 lesson.begun.preprocessing,
-                recipe=Recipe(steps=steps),
+                recipe=replace(recipe_for(options), steps=steps),
                 seed=seed_for(options.seed, number, f"fold-{fold}"),
                 on_step=on_step,
             )
@@ -179,6 +180,15 @@ def _decide(session: Session, lesson: Lesson) -> tuple[str, dict[str, float]]:
         f"{losses['all']:.3f} with all weights trained: {chosen}"
     )
     return chosen, {f"train/held_out_log_loss_{name}": loss for name, loss in losses.items()}
+
+
+def recipe_for(options: RunOptions) -> Recipe:
+    """How all weights are trained, as `--steps` and `--augment` say."""
+    return Recipe(
+        steps=options.steps,
+        turned=options.augment in {"auto", "rotate"},
+        mirrored=options.augment in {"auto", "mirror"},
+    )
 
 
 def _fold(part: str) -> int:

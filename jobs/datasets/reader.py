@@ -19,10 +19,9 @@ from jobs.datasets.manifest import SIDES, ImageFile, read_manifest
 from jobs.datasets.ports import Seen
 from jobs.progress import Progress, silent
 from models.errors import DataError, UnreadableImage, listed
-from models.images import SUFFIXES, Preprocessing, decode, is_colour
+from models.images import SUFFIXES, Preprocessing, decode
 
 UNLABELLED = "unlabelled"
-_COLOUR_SAMPLE = 32
 _THREADS = 4
 _PROBE = Preprocessing(size=32, channels=1)
 
@@ -104,12 +103,6 @@ def read_data_set(
     return DataSet(root, tuple(merge(castings)), tuple(unreadable), twice, inventory, read)
 
 
-def count_channels(data_set: DataSet) -> int:
-    """3 when any of the first castings by id is coloured, else 1."""
-    sample = data_set.castings[:_COLOUR_SAMPLE]
-    return 3 if any(is_colour(data_set.read(casting)) for casting in sample) else 1
-
-
 def load_pixels(
     data_set: DataSet, castings: Sequence[Casting], preprocessing: Preprocessing
 ) -> torch.Tensor:
@@ -118,7 +111,7 @@ def load_pixels(
     pixels_N = torch.empty(len(castings), *shape, dtype=torch.uint8)
 
     def fill(row: int) -> None:
-        pixels_N[row] = decode(data_set.read(castings[row]), preprocessing)
+        pixels_N[row] = decode(data_set.read(castings[row]), preprocessing, of_data_set=True)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(fill, range(len(castings))))
