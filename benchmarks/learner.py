@@ -41,7 +41,6 @@ from models.prediction.predictor import MINIBATCH, Predictor
 from models.training.fit import fit
 from models.training.head import PENALTY, fit_head
 from models.training.recipe import Recipe
-from models.training.schedule import steps_for
 
 BATCH = 20
 MEASURES = ("accuracy", "balanced_accuracy", "auroc")
@@ -141,7 +140,7 @@ def _taught(
     if train == "auto":
         parts = [c.part_key for c in labelled]
         lesson = Lesson(begun, rows, lambda: load_pixels(of.data, labelled, look), targets, parts)
-        losses = held_out_losses(lesson, steps_for(len(labelled)), (seed, seed + 1))
+        losses = held_out_losses(lesson, Recipe(), (seed, seed + 1))
         train = min(losses, key=lambda way: losses[way]) if losses else "head"
     if train == "all":
         pixels = load_pixels(of.data, labelled, look)

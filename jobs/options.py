@@ -11,6 +11,9 @@ from models.errors import CampaignError, DataError
 
 SYNTHETIC = "synthetic"
 TRAIN = ("head", "all", "auto")  # what a round trains
+CHANNELS = ("auto", "grey", "colour")
+FIT = ("stretch", "pad")  # a photograph to the network's square
+AUGMENT = ("auto", "rotate", "mirror", "none")  # what is done to castings in a training
 _BEFORE_THERE_WERE = {"weights": "scratch", "train": "all"}  # options that say so
 _NOT_OF_THE_CAMPAIGN = (
     "rounds",
@@ -41,6 +44,9 @@ class RunOptions:
     passes: int = 50
     steps: int = 0
     image_size: int = 128
+    channels: str = "auto"
+    fit: str = "stretch"
+    augment: str = "auto"
     backbone: str = "resnet18"
     weights: str = "surface"
     train: str = "head"

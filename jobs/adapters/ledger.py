@@ -19,6 +19,7 @@ from jobs.campaign.ports import ORACLE, Asked, CampaignRow, Label, Trained, Use
 from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
+_BITS = "bits"
 _VARIABLES = 500  # values of one query; every database takes as many
 _LABELS = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(tables.labels.c.id)
 _LABELS = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(tables.labels.c.id)
@@ -45,7 +46,7 @@ class Ledger:
         known = self.campaign(row.name)
         if known is not None:
             return known
-        at, options = _now(), json.dumps(dict(row.options), sort_keys=True)
+        at, options = _now(), json.dumps({**row.options, _BITS: row.bits}, sort_keys=True)
         campaign = {"name": row.name, "options": options, "channels": row.channels, "at": at}
         length = {"campaign": row.name, "rounds": row.rounds, "at": at}
         with self.engine.begin() as connection:
@@ -79,10 +80,7 @@ class Ledger:
         query = sa.select(tables.lengths).order_by(tables.lengths.c.id)
         # read last: whatever campaign was seen, its length was written with it
         lengths = {row.campaign: row.rounds for row in self._rows(query)}
-        return [
-            CampaignRow(r.name, json.loads(r.options), lengths[r.name], r.channels, r.run_id, r.at)
-            for r in rows
-        ]
+        return [_campaign_row(row, lengths[row.name]) for row in rows]
 
     # castings and sides
 
@@ -208,3 +206,11 @@ class Ledger:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+
+
+def _campaign_row(row: sa.Row[Any], rounds: int) -> CampaignRow:
+    """The bits of its castings stand among the options: no program reads them as 16 unasked."""
+    options = json.loads(row.options)
+    most, least = options.pop(_BITS, (16, 0))
+    bits = (int(most), int(least))
+    return CampaignRow(row.name, options, rounds, row.channels, row.run_id, bits, row.at)

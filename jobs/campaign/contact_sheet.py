@@ -7,7 +7,7 @@ sheet; a large batch has further ones.
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import numpy as np
@@ -35,11 +35,12 @@ def contact_sheets(
 ) -> dict[str, bytes]:
     """PNGs of the castings of a batch in order of choice, `SHEET` on each, by file name."""
     maps = _maps(session, ranked, chosen[:SHEET])
+    look = replace(_THUMBNAIL, **session.campaign.bits._asdict())
     thumbnails = [
         Thumbnail(
-            _pixels(session.campaign.data.read(casting)),
+            _pixels(session.campaign.data.read(casting), look),
             _caption(rank, casting, ranked),
-            _pixels(maps[casting.id]) if casting.id in maps else None,
+            _pixels(maps[casting.id], _THUMBNAIL) if casting.id in maps else None,
         )
         for rank, casting in enumerate(chosen)
     ]
@@ -92,8 +93,8 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
 
 
-def _pixels(data: bytes) -> NDArray[np.uint8]:
-    return decode(data, _THUMBNAIL).permute(1, 2, 0).numpy()
+def _pixels(data: bytes, look: Preprocessing) -> NDArray[np.uint8]:
+    return decode(data, look, of_data_set=True).permute(1, 2, 0).numpy()
 
 
 SHEET = 40  # castings on a contact sheet, so that each can still be seen

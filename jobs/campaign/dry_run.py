@@ -7,13 +7,13 @@ from typing import Any
 from jobs.datasets.castings import Side, class_names, good_class
 from jobs.datasets.inventory import take_inventory
 from jobs.datasets.ports import Seen
-from jobs.datasets.reader import DataSet, count_channels
+from jobs.datasets.reader import DataSet
 from jobs.datasets.split import PartSide, leaked_test_castings
+from jobs.datasets.survey import survey
 from jobs.options import RunOptions
 from jobs.progress import Progress
 from models.errors import DataError, listed
 
-_BITS = 8  # of a grey value, whatever depth `decode` makes it of
 Understood = dict[str, Any]
 """The JSON of `run --dry-run`."""
 
@@ -25,13 +25,16 @@ def dry_run(options: RunOptions, progress: Progress, say: Callable[[str], None])
         DataError: it is not usable.
     """
     data, sides = take_inventory(_Blank(), options, progress, say)
-    return understood(options, data, sides, count_channels(data))
+    found = survey(data, progress)
+    channels, why = found.channels(options.channels)
+    say(why)
+    return understood(options, data, sides, channels, found.bits.bits)
 
 
 def understood(
-    options: RunOptions, data: DataSet, sides: Mapping[str, Side], channels: int
+    options: RunOptions, data: DataSet, sides: Mapping[str, Side], channels: int, bits: int
 ) -> Understood:
-    """What a data set was understood as, given the side of each casting and their channels."""
+    """What a data set was understood as, given the side of each casting, channels and bits."""
     classes = Counter(c.label for c in data.castings if c.label is not None)
     labelled = Counter(sides[c.id] for c in data.castings if c.label is not None)
     return {
@@ -43,7 +46,7 @@ def understood(
         },
         "parts": len({casting.part_key for casting in data.castings}),
         "channels": channels,
-        "bits": _BITS,
+        "bits": bits,
         "ignored": dict(data.ignored),
         "unreadable": [list(skipped) for skipped in data.unreadable],
         "warnings": [*data.warnings, *_warnings(options, data, sides)],

@@ -40,7 +40,7 @@ def at_the_start(session: Session, classes: tuple[str, ...], good: str | None) -
         )
     predictor = Predictor(
         start.network(spec),
-        start.preprocessing(campaign.options.image_size),
+        campaign.seen_by(start),
         classes,
         OperatingPoint(good),
         {"name": start.name, "sha256": start.sha256},

@@ -14,6 +14,7 @@ from jobs.campaign.embed import at_the_start, pooled
 from jobs.campaign.seeds import generator_for, seed_for
 from jobs.campaign.session import Session
 from jobs.datasets.reader import load_pixels
+from jobs.options import RunOptions
 from jobs.progress import stepping
 from models.acquisition.strategy import Strategy, wants_members
 from models.network.device import use_threads
@@ -80,7 +81,7 @@ def learn(session: Session, classes: tuple[str, ...], good: str | None) -> Learn
                     lesson.targets_M,
                     begun,
                     lesson.begun.preprocessing,
-                    recipe=Recipe(steps=campaign.options.steps),
+                    recipe=recipe_for(campaign.options),
                     seed=seed_for(campaign.options.seed, number, purpose),
                     on_step=on_step,
                 )
@@ -146,13 +147,12 @@ def resampled(session: Session, lesson: Lesson, purpose: str) -> Lesson:
 def _decide(session: Session, lesson: Lesson) -> tuple[str, dict[str, float]]:
     """`head` or `all`, said and logged with what speaks for it."""
     number, options = len(session.state.trained), session.campaign.options
-    steps = options.steps or steps_for(len(lesson.targets_M))
     seeds = [seed_for(options.seed, number, f"fold-{fold}") for fold in range(_FOLDS)]
 
     def watch() -> AbstractContextManager[OnStep]:
         return stepping(session.context.progress, f"round {number}: deciding")
 
-    losses = held_out_losses(lesson, steps, seeds, watch)
+    losses = held_out_losses(lesson, recipe_for(options), seeds, watch)
     if not losses:
         return "head", {}
     chosen = min(losses, key=lambda way: losses[way])  # a head where both are as good
@@ -165,7 +165,7 @@ def _decide(session: Session, lesson: Lesson) -> tuple[str, dict[str, float]]:
 
 def held_out_losses(
     lesson: Lesson,
-    steps: int,
+    recipe: Recipe,
     seeds: Sequence[int],
     watch: Callable[[], AbstractContextManager[OnStep | None]] = nullcontext,
 ) -> dict[str, float]:
@@ -177,7 +177,9 @@ def held_out_losses(
     fold_M = torch.tensor([_fold(part) for part in lesson.parts_M])
     if len(fold_M.unique()) < _FOLDS:
         return {}
-    recipe, losses = Recipe(steps=max(1, steps // _FOLDS)), {"head": 0.0, "all": 0.0}
+    steps = recipe.steps or steps_for(len(fold_M))
+    recipe = replace(recipe, steps=max(1, steps // _FOLDS))
+    losses = {"head": 0.0, "all": 0.0}
     for fold, seed in enumerate(seeds):
         taught = lesson.rows(torch.nonzero(fold_M != fold).flatten())
         judged = lesson.rows(torch.nonzero(fold_M == fold).flatten())
@@ -193,6 +195,15 @@ def held_out_losses(
         seen = replace(judged, pooled_M_P=predictor.pool(judged.pixels_M()))
         losses["all"] += share * _log_loss(seen, network)
     return losses
+
+
+def recipe_for(options: RunOptions) -> Recipe:
+    """How all weights are trained, as `--steps` and `--augment` say."""
+    return Recipe(
+        steps=options.steps,
+        turned=options.augment in {"auto", "rotate"},
+        mirrored=options.augment in {"auto", "mirror"},
+    )
 
 
 def _fold(part: str) -> int:

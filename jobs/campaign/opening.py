@@ -8,11 +8,12 @@ from dataclasses import replace
 from jobs.campaign.ports import CampaignRow, Context
 from jobs.campaign.session import Campaign, Session
 from jobs.datasets.inventory import take_inventory
-from jobs.datasets.reader import count_channels
+from jobs.datasets.survey import survey
 from jobs.options import RunOptions
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
 from models.acquisition.strategy import Strategy, starts_cold
 from models.errors import CampaignError, DataError
+from models.images import BitsInUse
 from models.network.start import check_weights
 
 
@@ -28,9 +29,14 @@ def look_up(context: Context, options: RunOptions) -> Campaign:
         options.check_same(recorded.options)
     strategy, cold_start = find_strategy(options.strategy), _cold_start(options.cold_start)
     data, sides = take_inventory(context.ledger, options, context.progress, context.say)
-    channels = recorded.channels if recorded else count_channels(data)
+    if recorded is not None:
+        channels, bits = recorded.channels, BitsInUse(*recorded.bits)
+    else:
+        found = survey(data, context.progress)
+        (channels, why), bits = found.channels(options.channels), found.bits
+        context.say(f"{why}; {bits.bits} bits in use")
     run_id = (recorded.run_id if recorded else None) or ""
-    campaign = Campaign(options, strategy, cold_start, data, sides, channels, run_id)
+    campaign = Campaign(options, strategy, cold_start, data, sides, channels, bits, run_id)
     campaign.classes(())  # options that cannot be met fail here
     if recorded is None:
         check_weights(options.weights, options.backbone)
@@ -86,7 +92,9 @@ def open_campaign(context: Context, options: RunOptions) -> Session:
     """
     campaign = look_up(context, options)
     name, ledger = options.name, context.ledger
-    row = CampaignRow(name, options.identity(), options.rounds, campaign.channels)
+    row = CampaignRow(
+        name, options.identity(), options.rounds, campaign.channels, bits=campaign.bits
+    )
     recorded = ledger.begin(row)
     if recorded.rounds != options.rounds:
         ledger.lengthen(name, options.rounds)

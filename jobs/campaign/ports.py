@@ -33,6 +33,7 @@ class CampaignRow:
     rounds: int  # how many trainings it was last asked for
     channels: int  # of its castings
     run_id: str | None = None  # its MLflow run, None before one is recorded
+    bits: tuple[int, int] = (16, 0)  # `BitsInUse` of its castings; before, nobody looked
     begun: str = ""  # when; tells it from campaigns of that name in other ledgers
 
 

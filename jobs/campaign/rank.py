@@ -21,7 +21,7 @@ from models.acquisition.candidates import Candidates
 from models.acquisition.strategies.vaal import SIDE
 from models.acquisition.strategy import Strategy, needs_of
 from models.errors import DataError
-from models.images import Preprocessing, at_model_size
+from models.images import at_model_size
 
 CHUNK = 64  # castings per request
 CONCURRENCY = 3  # requests under way: one is made while the service's cores have two
@@ -81,7 +81,7 @@ def unlabelled_candidates(
         parts_N=[casting.part_key for casting in castings],
     )
     if "images" in needs:
-        look = Preprocessing(size=SIDE, channels=campaign.channels)
+        look = campaign.small(SIDE)
         images = load_pixels(campaign.data, castings, look)
         candidates = replace(candidates, images=images, labelled_images=images[:0])
     if set(needs) & _OF_THE_MODEL:
@@ -199,7 +199,7 @@ def _without_model(
     needs = needs_of(campaign.strategy)
     classes, _ = campaign.classes(labels.values())
     codes = [classes.index(labels[casting.id]) for casting in labelled]
-    look = Preprocessing(size=SIDE, channels=campaign.channels)
+    look = campaign.small(SIDE)
     images = "images" in needs
     return Candidates(
         count=len(castings),

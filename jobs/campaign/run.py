@@ -25,7 +25,9 @@ def _say_what_is_understood(session: Session) -> None:
     """Say what the data set was understood as, while something is to be trained on it."""
     campaign = session.campaign
     if len(session.state.trained) < campaign.options.rounds:
-        found = understood(campaign.options, campaign.data, campaign.sides, campaign.channels)
+        found = understood(
+            campaign.options, campaign.data, campaign.sides, campaign.channels, campaign.bits.bits
+        )
         for line in in_words(campaign.data, found):
             session.context.say(line)
 

@@ -17,7 +17,7 @@ from jobs.datasets.split import leaked_test_castings, part_hash
 from jobs.options import RunOptions
 from models.acquisition.strategy import Strategy
 from models.errors import DataError, listed
-from models.images import Preprocessing
+from models.images import BitsInUse, Preprocessing
 from models.network.device import best_device, precision
 from models.network.spec import NetworkSpec
 from models.network.start import Start, read_start
@@ -36,6 +36,7 @@ class Campaign:
     data: DataSet  # as it was when it was last looked at
     sides: Mapping[str, Side]  # by casting id
     channels: int  # 1 or 3, as its castings were when it began
+    bits: BitsInUse  # likewise
     run_id: str  # in MLflow
 
     @property
@@ -72,7 +73,18 @@ class Campaign:
     @property
     def preprocessing(self) -> Preprocessing:
         """What is done to its photographs."""
-        return self.start.preprocessing(self.options.image_size)
+        return self.seen_by(self.start)
+
+    def seen_by(self, start: Start) -> Preprocessing:
+        """What is done to its photographs before a start sees them."""
+        return self._as_told(start.preprocessing(self.options.image_size))
+
+    def small(self, size: int) -> Preprocessing:
+        """What is done to its photographs where no network sees them."""
+        return self._as_told(Preprocessing(size=size, channels=self.channels))
+
+    def _as_told(self, look: Preprocessing) -> Preprocessing:
+        return replace(look, fit=self.options.fit, **self.bits._asdict())
 
     def network_spec(self, classes: Sequence[str]) -> NetworkSpec:
         """The network of its rounds."""

@@ -15,7 +15,7 @@ from jobs.commands.frame import (
     service_option,
     working_on_recorded,
 )
-from jobs.options import TRAIN, RunOptions
+from jobs.options import AUGMENT, CHANNELS, FIT, TRAIN, RunOptions
 from jobs.progress import bar
 from models.acquisition.strategies.table import STRATEGIES
 
@@ -34,6 +34,15 @@ from models.acquisition.strategies.table import STRATEGIES
 @option("passes", "Dropout passes K.", click.IntRange(1, 1000))
 @option("steps", "SGD steps a training; 0: the recipe chooses.", click.IntRange(0))
 @option("image_size", "Edge of the network's input in pixels.", click.IntRange(32, 1024))
+@option(
+    "channels", "Grey, colour, or auto: colour if any casting is tinted.", click.Choice(CHANNELS)
+)
+@option("fit", "Stretch photographs to a square, or pad the shorter side.", click.Choice(FIT))
+@option(
+    "augment",
+    "With --train all: rotate, mirror, auto (both) or none; a head sees castings as they are.",
+    click.Choice(AUGMENT),
+)
 @option("backbone", "Convolutional network of timm, by its name there.")
 @option(
     "weights", "Start: surface (shipped), imagenet, a timm tag, scratch, or a safetensors file."

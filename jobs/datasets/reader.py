@@ -23,9 +23,8 @@ from jobs.datasets.manifest import read_manifest
 from jobs.datasets.ports import Seen
 from jobs.progress import Progress, silent
 from models.errors import DataError, UnreadableImage, listed
-from models.images import FORMATS, MAX_PIXELS, SUFFIXES, Preprocessing, decode, is_colour
+from models.images import FORMATS, MAX_PIXELS, SUFFIXES, Preprocessing, decode
 
-_COLOUR_SAMPLE = 32
 _THREADS = 4
 _PROBE = Preprocessing(size=32, channels=1)
 
@@ -121,12 +120,6 @@ def read_data_set(
     )
 
 
-def count_channels(data_set: DataSet) -> int:
-    """3 when any of the first castings by id is coloured, else 1."""
-    sample = data_set.castings[:_COLOUR_SAMPLE]
-    return 3 if any(is_colour(data_set.read(casting)) for casting in sample) else 1
-
-
 def load_pixels(
     data_set: DataSet, castings: Sequence[Casting], preprocessing: Preprocessing
 ) -> torch.Tensor:
@@ -135,7 +128,7 @@ def load_pixels(
     pixels_N = torch.empty(len(castings), *shape, dtype=torch.uint8)
 
     def fill(row: int) -> None:
-        pixels_N[row] = decode(data_set.read(castings[row]), preprocessing)
+        pixels_N[row] = decode(data_set.read(castings[row]), preprocessing, of_data_set=True)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(fill, range(len(castings))))

@@ -10,7 +10,13 @@ from pathlib import Path
 
 _MODULES = (
     "errors",
-    "images",
+    "images/__init__",
+    "images/contrast",
+    "images/decoding",
+    "images/depth",
+    "images/limits",
+    "images/preprocessing",
+    "images/reading",
     "uncertainty",
     "evaluation/__init__",
     "evaluation/operating_point",

@@ -6,8 +6,9 @@
     golden.safetensors   some castings at model size and what they were given when written
 
 Nothing is unpickled and no code is run. A folder of an unknown format number is refused, and so is
-one that holds anything else, or a link to somewhere else. Up to format 4 there was one file of
-weights, of a network whose features were the means of its last stage.
+one that holds anything else, or a link to somewhere else. Up to format 5 nothing was said about
+bits and fit: photographs were stretched, and 65,535 was the white of 16 bits. Up to format 4 there
+was one file of weights, of a network whose features were the means of its last stage.
 """
 
 import json
@@ -30,7 +31,8 @@ from models.network.spec import NetworkSpec
 from models.network.standardise import Standardisation
 from models.prediction.predictor import Predictor
 
-FORMAT = 5  # of the files, and of how photographs become the pixels that it was trained on
+FORMAT = 6  # of the files, and of how photographs become the pixels that it was trained on
+_SAME_FILES = (5, FORMAT)
 _OLDER = (3, 4)
 FILES = frozenset({
     "model.json", "backbone.safetensors", "head.safetensors", "golden.safetensors",
@@ -119,11 +121,12 @@ def _description(folder: Path) -> dict[str, Any]:
     older = "weights.safetensors" in names
     _check_files(folder, _OLDER_FILES if older else FILES)
     description: dict[str, Any] = json.loads((folder / "model.json").read_text())
-    known = _OLDER if older else (FORMAT,)
+    known = _OLDER if older else _SAME_FILES
     if description.get("format") not in known:
         raise VersionError(
             f"{folder}: model version of format {description.get('format')}, this program reads "
-            f"formats {', '.join(map(str, (*_OLDER, FORMAT)))}; use the release that wrote it"
+            f"formats {', '.join(map(str, (*_OLDER, *_SAME_FILES)))}; use the release that wrote "
+            f"it"
         )
     if older:
         members = description["network"].get("members", 1)

@@ -12,7 +12,8 @@ _RIGHT_ANGLE = torch.pi / 2
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     """Turn castings, mirror half of them, zoom a little, change brightness and contrast.
 
-    Castings have no upright position, so any rotation is a photograph that could have been taken.
+    Where castings have no upright position, any rotation is a photograph that could have been
+    taken; a recipe may say that they have one, or that their mirror images are others.
     """
     count = len(images)
 
@@ -22,8 +23,9 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     angle, scale = uniform(0, 2 * torch.pi), 1 + uniform(-recipe.zoom, recipe.zoom)
     upright = uniform(0, 1) < recipe.upright
     angle = torch.where(upright, (angle / _RIGHT_ANGLE).floor() * _RIGHT_ANGLE, angle)
+    angle = angle * recipe.turned
     scale = torch.where(upright, 1.0, scale)
-    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)  # noqa: PLR2004 -- a half
+    mirror = torch.where(uniform(0, 1) < 0.5 * recipe.mirrored, -1.0, 1.0)
     cosine, sine, zero = angle.cos() * scale, angle.sin() * scale, torch.zeros(count)
     matrix = torch.stack([cosine * mirror, -sine, zero, sine * mirror, cosine, zero], dim=1)
     matrix = matrix.reshape(-1, 2, 3).to(images.device)

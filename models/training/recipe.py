@@ -21,4 +21,6 @@ class Recipe:
     warm_up: float = 0.25  # share of the steps until the peak
     upright: float = 0.8  # share of castings; the others are turned freely
     zoom: float = 0.05  # those turned freely are scaled by up to this factor either way
+    turned: bool = True  # else a casting's orientation tells something
+    mirrored: bool = True  # else its handedness does
     light: float = 0.1  # brightness and contrast change by up to this share

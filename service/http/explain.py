@@ -42,15 +42,17 @@ def only_image(request: ScoreRequest) -> Upload:
 
 def picture(served: Served, image: Upload, max_pixels: int) -> tuple[bytes, dict[str, str]]:
     """The photograph under its map as PNG, and its headers; BadInput where it cannot be read."""
+    look = served.predictor.preprocessing
     try:
         pixels = decode(image.data, served.predictor.preprocessing, max_pixels)
-        photo = upright(image.data, EDGE, max_pixels)  # its colours may be damaged
+        photo = upright(
+            image.data, EDGE, served.predictor.preprocessing, max_pixels
+        )  # its colours may be damaged
     except UnreadableImage as error:
         bad = BadImage(0, image.name, str(error))
         raise BadInput("1 of 1 images cannot be read", [bad]) from error
     explanation = explain(served.predictor, pixels)
-    size = served.predictor.preprocessing.size
-    shown = lay_over(photo, explanation, size)
+    shown = lay_over(photo, explanation, look.size)
     rows, columns = explanation.log_odds_HW.shape
     values = (
         hashlib.sha256(image.data).hexdigest(),

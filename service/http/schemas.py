@@ -69,6 +69,9 @@ class PreprocessingBody(_Body):
     channels: int
     mean: list[float] = Field(description="of each channel, of pixels in 0..1")
     std: list[float]
+    bits: int = Field(description="in use of images of 16 bits")
+    least_bits: int = Field(description="in use of the darkest casting of 16 bits; 0: unknown")
+    fit: str = Field(description="stretch, or pad: the longer side fits")
 
 
 class ModelBody(ModelName):

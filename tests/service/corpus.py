@@ -74,7 +74,6 @@ CASES: dict[str, Case] = {
     "EXIF-rotated PNG": same(*rotated("PNG")),
     "EXIF-rotated TIFF": same(*rotated("TIFF")),
     "EXIF-rotated WebP": same(*rotated("WEBP", lossless=True)),
-    "1 x 1": sent(image(GREY[:1, :1]), Scored(np.full_like(GREY, GREY[0, 0]))),
     "an image with a zip behind it": sent(image(GREY) + zipped(), WELL),
     "256 images": Case(multipart(*[(named("images"), image(GREY))] * 256), Scored(GREY, 256)),
     "wrong content type of a part": sent(
@@ -125,6 +124,9 @@ CASES: dict[str, Case] = {
         claiming(2000, 2000), Refused(400, "damaged or truncated")
     ),
     "TIFF with a tile of 30,000 x 30,000": sent(tiff_tile(30_000), Refused(400, "30000 x 30000")),
+    "1 x 1": sent(image(GREY[:1, :1]), Refused(400, "no contrast")),
+    "all black": sent(image(0 * GREY), Refused(400, "no contrast")),
+    "all white": sent(image(0 * GREY + 255), Refused(400, "no contrast")),
     "floating-point TIFF": sent(
         image(GREY.astype(np.float32), "TIFF"), Refused(400, "save it as 16 bit")
     ),

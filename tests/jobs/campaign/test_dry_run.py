@@ -106,7 +106,7 @@ def test_a_campaign_says_it_in_words_before_it_trains(fake: FakeContext, casting
         "labelled for training 32, labelled for testing 8, without a label in the data 0",
         "not read, since they are no castings: 1 .txt",
     ]
-    assert fake.said[:3] == words
+    assert fake.said[1:4] == words
     assert in_words(read_data_set(castings, {}), _dry(castings)) == words
     fake.said.clear()
     run(fake.open(), options)  # it is finished: nothing is trained

@@ -15,6 +15,7 @@ def imported(file):
         if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "models":
             names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
             paths = ["/".join(name.split(".")[1:]) for name in names]
+            paths += [f"{path}/__init__" for path in paths if path]
             yield from (path for path in paths if (MODELS / f"{path}.py").is_file())
 
 

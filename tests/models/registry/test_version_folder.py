@@ -169,14 +169,39 @@ def test_a_version_that_is_refused_leaves_no_backbone_to_be_shared(folder):
     assert backbones == {}
 
 
+def test_bits_and_fit_come_back_and_a_version_of_before_has_what_was_done_then(
+    predictor, pixels, tmp_path
+):
+    look = replace(predictor.preprocessing, bits=12, least_bits=11, fit="pad")
+    version_folder.write(replace(predictor, preprocessing=look), pixels, tmp_path)
+    assert version_folder.read(tmp_path).preprocessing == look
+
+    def of_format_5(description):
+        description["format"] = 5
+        for name in ("bits", "least_bits", "fit"):
+            del description["preprocessing"][name]
+
+    described(tmp_path, of_format_5)
+    before = version_folder.read(tmp_path).preprocessing
+    assert (before.bits, before.least_bits, before.fit) == (16, 0, "stretch")
+    assert before.mean == look.mean
+
+
+@pytest.mark.parametrize("wrong", [{"bits": 20}, {"least_bits": 17}, {"fit": "crop"}])
+def test_preprocessing_that_cannot_be_is_refused(folder, wrong):
+    described(folder, lambda d: d["preprocessing"].update(wrong))
+    with pytest.raises(VersionError, match="not a readable model version"):
+        version_folder.read(folder)
+
+
 # --- refusals -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [0, 2, 3, 4, "5", 6, None])
+@pytest.mark.parametrize("number", [0, 2, 3, 4, "5", 7, None])
 def test_a_format_that_this_program_does_not_know_is_refused_with_both_numbers(folder, number):
     described(folder, lambda d: d.update(format=number))
     with pytest.raises(
-        VersionError, match=rf"format {number}, this program reads formats 3, 4, 5;"
+        VersionError, match=rf"format {number}, this program reads formats 3, 4, 5, 6;"
     ):
         version_folder.read(folder)
 

@@ -77,10 +77,3 @@ def test_a_png_with_a_chunk_of_anything_is_read_or_unreadable(name, body):
     chunk = struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
     for data in (VALID["PNG"], VALID["palette"]):
         survives(data[:33] + chunk + data[33:])
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 255))
-def test_a_flat_photograph_stays_flat_whatever_its_size(width, height, light):
-    pixels = decode(encoded(Image.new("L", (width, height), light)), GREY)
-    assert pixels.unique().tolist() == [light]

@@ -77,7 +77,7 @@ def test_floating_point_pixels_are_refused_with_the_way_out():
 
 def test_the_limit_is_on_pixels_and_inclusive():
     data = encoded(Image.new("L", (10, 10), 5))
-    assert decode(data, GREY, max_pixels=100).unique().tolist() == [5]
+    assert decode(data, GREY, max_pixels=100, of_data_set=True).unique().tolist() == [5]
     assert refusal(data, max_pixels=99) == "10 x 10 is 100 pixels, more than the 99 allowed"
 
 
@@ -118,7 +118,7 @@ def test_a_photograph_below_our_limit_is_read_without_a_word_from_pillow():
     data = png(edge, edge, bits=1, rows=bytes(edge * (1 + (edge + 7) // 8)))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        assert decode(data, GREY).max() == 0
+        assert decode(data, GREY, of_data_set=True).max() == 0
     assert [str(w.message) for w in warned] == []
 
 
@@ -129,7 +129,7 @@ from models.images import Preprocessing, decode
 def peak():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 data, before = sys.stdin.buffer.read(), peak()
-decode(data, Preprocessing())
+decode(data, Preprocessing(), of_data_set=True)
 print(peak() - before)
 """
 
@@ -139,7 +139,7 @@ def test_what_is_needed_beside_the_pixels_does_not_grow_with_them():
     pixels = edge * edge // 1024  # KiB a channel
     data = encoded(Image.new("RGBA", (edge, edge)))
     command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(command, input=data, capture_output=True, check=True, cwd=root)
     assert int(done.stdout) < 4 * pixels + pixels + 40_000  # as sent, as 8-bit grey, one tile
 
