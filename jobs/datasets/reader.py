@@ -19,11 +19,10 @@ from jobs.datasets.manifest import SIDES, ImageFile, read_manifest
 from jobs.datasets.ports import Seen
 from jobs.progress import Progress, silent
 from models.errors import DataError, UnreadableImage, listed
-from models.images import SUFFIXES, Preprocessing, decode
+from models.images import SUFFIXES, Preprocessing, check_image, decode
 
 UNLABELLED = "unlabelled"
 _THREADS = 4
-_PROBE = Preprocessing(size=32, channels=1)
 
 Stamp = tuple[int, int]
 """When a file was changed, in ns, and its bytes: by them it is still the one that was read."""
@@ -146,7 +145,7 @@ def _identify(root: Path, path: str, known: Mapping[str, Seen]) -> _Found:
     if casting in known:
         return casting, stamp, known[casting].unreadable
     try:
-        decode(data, _PROBE)
+        check_image(data)
     except UnreadableImage as error:
         return casting, stamp, str(error)
     return casting, stamp, None

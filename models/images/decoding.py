@@ -20,6 +20,7 @@ from models.images.preprocessing import EIGHT, Preprocessing
 from models.images.reading import reading
 
 _GREY = frozenset({"1", "L", "LA", "La", "I", "F", *WIDE})
+_PROBE = 64  # pixels a side that are left at the least
 _TINT = 16  # levels that channels differ by; less is the noise of JPEG
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -64,6 +65,18 @@ def decode(
         pixels = torch.from_numpy(np.array(_fitted(flat, preprocessing)))
     edge = (preprocessing.size, preprocessing.size)
     return pixels.reshape(*edge, preprocessing.channels).permute(2, 0, 1).contiguous()
+
+
+def check_image(data: bytes, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse what can be a casting of no data set, whatever bits that one uses.
+
+    Raises:
+        UnreadableImage: as `decode` raises it, but for the depth that others have.
+    """
+    with reading(data, max_pixels) as image:
+        longest = max(image.size)
+        flat, _ = _flat(image, data, "L", Preprocessing(_PROBE, bits=EIGHT))
+        check_contrast(flat, image.format, longest)
 
 
 def at_model_size(data: bytes, preprocessing: Preprocessing) -> bytes:

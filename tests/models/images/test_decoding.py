@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from models.images import Preprocessing, at_model_size, count_pixels, decode, is_colour, upright
+from models.errors import UnreadableImage
+from models.images import (
+    Preprocessing,
+    at_model_size,
+    check_image,
+    count_pixels,
+    decode,
+    is_colour,
+    upright,
+)
 from models.images.preprocessing import FITS
 from tests.models.photographs import COLOUR, EDGE, FORMATS, GREY, encoded, grey, noise, smooth
 
@@ -284,6 +293,14 @@ def test_round_and_oval_are_told_apart_where_they_are_padded():
         apart[fit] = float((found[0] - found[1]).abs().float().mean())
     assert apart["stretch"] < 2
     assert apart["pad"] > 20
+
+
+@pytest.mark.parametrize("bits", [8, 9, 12, 16])
+def test_what_may_be_a_casting_is_asked_whatever_its_bits(bits):
+    check_image(encoded(Image.fromarray(noise().astype(np.uint16) << (bits - 8))))
+    flat = encoded(Image.fromarray(np.full((30, 30), 2**bits - 1, dtype=np.uint16)))
+    with pytest.raises(UnreadableImage, match="no contrast"):
+        check_image(flat)
 
 
 def test_the_pixels_of_a_file_are_counted_by_its_header():
