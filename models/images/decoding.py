@@ -5,6 +5,7 @@ through unchanged.
 """
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -101,10 +102,13 @@ def upright(
 ) -> NDArray[np.uint8]:
     """Read one photograph for people: uint8 `[height, width, 3]`, the longer side `edge` long.
 
-    It is in colour and keeps its shape; of `preprocessing` only the bits count.
+    It is in colour and keeps its shape, on a square where `preprocessing` pads it, so that a map
+    of what the network saw fits it; else of that only the bits count.
     """
     with reading(data, max_pixels) as image:
         flat, _ = _flat(image, data, "RGB", preprocessing, edge)
+        if preprocessing.fit == "pad":
+            return np.asarray(_fitted(flat, replace(preprocessing, size=edge, channels=3)))
         scale = edge / max(flat.size)
         width, height = (max(1, round(side * scale)) for side in flat.size)
         return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))

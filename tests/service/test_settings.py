@@ -52,6 +52,7 @@ def test_every_variable_is_read(read):
         CASTING_MAX_BODY_BYTES="3",
         CASTING_MAX_IN_FLIGHT_BYTES="4",
         CASTING_MAX_PIXELS="5",
+        CASTING_MAX_REQUEST_PIXELS="7",
         CASTING_EMBEDDINGS="/var/lib/castings",
         CASTING_EMBEDDINGS_BYTES="6",
     ).model_dump() == {
@@ -64,6 +65,7 @@ def test_every_variable_is_read(read):
         "max_body_bytes": 3,
         "max_in_flight_bytes": 4,
         "max_pixels": 5,
+        "max_request_pixels": 7,
         "embeddings": Path("/var/lib/castings"),
         "embeddings_bytes": 6,
     }

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.images import FITS, Preprocessing, decode
+from models.images import FITS, Preprocessing, decode, upright
 from tests.models.photographs import EDGE, GREY, encoded, noise
 
 
@@ -31,6 +31,15 @@ def test_a_padded_photograph_keeps_its_shape_on_a_margin_that_normalises_to_noth
     assert tall[:, :8].unique().tolist() == tall[:, 24:].unique().tolist() == [102]
     colour = decode(striped(64, 128), Preprocessing(32, 3, mean=(0.2, 0.4, 0.6), fit="pad"))
     assert colour[:, 0, 0].tolist() == [51, 102, 153]
+
+
+def test_for_people_a_padded_photograph_lies_on_the_square_that_the_network_saw():
+    for channels in (1, 3):
+        form = Preprocessing(32, channels, mean=(0.4,) * channels, fit="pad")
+        picture = upright(striped(64, 128), 64, form)
+        assert picture.shape == (64, 64, 3)
+        assert np.unique(picture[:16]).tolist() == np.unique(picture[48:]).tolist() == [102]
+        assert (picture[16:48, :, 0] > 120).sum(axis=1).tolist() == [8] * 32
 
 
 def test_round_and_oval_are_told_apart_where_they_are_padded():
