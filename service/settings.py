@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         max_body_bytes: bytes per request.
         max_in_flight_bytes: bytes of all requests that are being received or computed.
         max_pixels: pixels per image, judged by its header.
+        max_request_pixels: of all images of a request together, likewise.
         embeddings: the folder where embeddings are kept, shared with jobs.
         embeddings_bytes: that these may take on disk, roughly.
     """
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     max_body_bytes: _Size = 64 * _MEBIBYTE
     max_in_flight_bytes: _Size = Field(default_factory=_default_in_flight)
     max_pixels: _Size = MAX_PIXELS
+    max_request_pixels: _Size = 4 * MAX_PIXELS
     embeddings: Path = Path("embeddings")
     embeddings_bytes: _Size = MOST_BYTES
 

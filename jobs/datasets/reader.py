@@ -23,10 +23,9 @@ from jobs.datasets.manifest import read_manifest
 from jobs.datasets.ports import Seen
 from jobs.progress import Progress, silent
 from models.errors import DataError, UnreadableImage, listed
-from models.images import FORMATS, MAX_PIXELS, SUFFIXES, Preprocessing, decode
+from models.images import FORMATS, MAX_PIXELS, SUFFIXES, Preprocessing, check_image, decode
 
 _THREADS = 4
-_PROBE = Preprocessing(size=32, channels=1)
 
 
 def _release() -> str:
@@ -163,7 +162,7 @@ def _identify(root: Path, path: str, known: Mapping[str, Seen]) -> _Found:
     if casting in known:
         return casting, at, known[casting].unreadable
     try:
-        decode(data, _PROBE)
+        check_image(data)
     except UnreadableImage as error:
         return casting, at, str(error)
     return casting, at, None

@@ -4,7 +4,14 @@ Training, service, packed model and benchmarks all come through here, so that a 
 the same to each of them.
 """
 
-from models.images.decoding import at_model_size, count_pixels, decode, is_colour, upright
+from models.images.decoding import (
+    at_model_size,
+    check_image,
+    count_pixels,
+    decode,
+    is_colour,
+    upright,
+)
 from models.images.depth import BitsInUse, bits_in_use
 from models.images.limits import MAX_PIXELS
 from models.images.preprocessing import FITS, Preprocessing, normalise
@@ -19,6 +26,7 @@ __all__ = [
     "Preprocessing",
     "at_model_size",
     "bits_in_use",
+    "check_image",
     "count_pixels",
     "decode",
     "is_colour",

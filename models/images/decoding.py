@@ -5,6 +5,7 @@ through unchanged.
 """
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from models.images.preprocessing import EIGHT, Preprocessing
 from models.images.reading import reading
 
 _GREY = frozenset({"1", "L", "LA", "La", "I", "F", *WIDE})
+_PROBE = 64  # pixels a side that are left at the least
 _TINT = 16  # levels that channels differ by; less is the noise of JPEG
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,6 +68,18 @@ def decode(
     return pixels.reshape(*edge, preprocessing.channels).permute(2, 0, 1).contiguous()
 
 
+def check_image(data: bytes, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse what can be a casting of no data set, whatever bits that one uses.
+
+    Raises:
+        UnreadableImage: as `decode` raises it, but for the depth that others have.
+    """
+    with reading(data, max_pixels) as image:
+        longest = max(image.size)
+        flat, _ = _flat(image, data, "L", Preprocessing(_PROBE, bits=EIGHT))
+        check_contrast(flat, image.format, longest)
+
+
 def at_model_size(data: bytes, preprocessing: Preprocessing) -> bytes:
     """A BMP of the very pixels that `decode` makes of a photograph, to send in its place.
 
@@ -88,10 +102,13 @@ def upright(
 ) -> NDArray[np.uint8]:
     """Read one photograph for people: uint8 `[height, width, 3]`, the longer side `edge` long.
 
-    It is in colour and keeps its shape; of `preprocessing` only the bits count.
+    It is in colour and keeps its shape, on a square where `preprocessing` pads it, so that a map
+    of what the network saw fits it; else of that only the bits count.
     """
     with reading(data, max_pixels) as image:
         flat, _ = _flat(image, data, "RGB", preprocessing, edge)
+        if preprocessing.fit == "pad":
+            return np.asarray(_fitted(flat, replace(preprocessing, size=edge, channels=3)))
         scale = edge / max(flat.size)
         width, height = (max(1, round(side * scale)) for side in flat.size)
         return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))

@@ -26,7 +26,8 @@ HEADERS = {
     "Casting-Against": "the class that it is held against: good, or where there is none the "
     "second likeliest; percent-encoded",
     "Casting-Probability": "P(defect), or where no class means good P(label)",
-    "Casting-Peak": "x,y of the highest cell, in 0..1 of the upright photograph",
+    "Casting-Peak": "x,y of the highest cell, in 0..1 of the upright photograph, padded if the "
+    "model pads",
     "Casting-Peak-Logit": "log odds of Casting-Class against Casting-Against in that cell",
     "Casting-Map": "rows x columns of the map",
     "Casting-Scale": "log odds at which cells have no colour, and full colour",

@@ -10,23 +10,34 @@ import torch
 from torch import Tensor
 
 from models.embeddings import EmbeddingStore
+from models.images import count_pixels
 from models.network.device import use_threads
 from models.prediction.predictor import Answer
 from service.hosting.version_cache import Served
 from service.metrics.counters import Counters
-from service.refusals import BadImage, BadInput
+from service.refusals import BadImage, BadInput, TooLarge
 from service.scoring.batch_scheduler import MAX_MINIBATCH, BatchScheduler
 from service.scoring.encoding import body
 from service.scoring.minibatch import ChunkResult, score_minibatch
-from service.scoring.request import ScoreRequest, Unknown
+from service.scoring.request import Chunk, ScoreRequest, Unknown
 
 T = TypeVar("T")
 
 
 class Scorer:
-    """The threads of a worker; images of more than `max_pixels` are bad, embeddings are kept."""
+    """The threads of a worker; embeddings are kept.
 
-    def __init__(self, max_pixels: int, counters: Counters, embeddings: EmbeddingStore) -> None:
+    Images of more than `max_pixels` are bad; requests have at most `max_request_pixels`.
+    """
+
+    def __init__(
+        self,
+        max_pixels: int,
+        max_request_pixels: int,
+        counters: Counters,
+        embeddings: EmbeddingStore,
+    ) -> None:
+        self._max_request_pixels = max_request_pixels
         compute = partial(
             score_minibatch, embeddings=embeddings, max_pixels=max_pixels, counters=counters
         )
@@ -42,8 +53,14 @@ class Scorer:
 
         Raises:
             BadInput: some images cannot be read; it lists every one of them.
+            TooLarge: together they have more pixels than allowed.
         """
-        split = partial(request.chunks, self._scheduler.cores, MAX_MINIBATCH)
+
+        def split() -> list[Chunk]:
+            if len(request.images) > 1:
+                _check_pixels(request, self._max_request_pixels)
+            return request.chunks(self._scheduler.cores, MAX_MINIBATCH)
+
         chunks = split() if len(request.images) == 1 else await self.compute(split)
         results = await self._scheduler.run(served.predictor, chunks)
         if bad := _bad_images(request, results):
@@ -73,6 +90,18 @@ class Scorer:
         self._scheduler.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._embeddings.close()
+
+
+def _check_pixels(request: ScoreRequest, most: int) -> None:
+    """Refuse by their headers images that would take too long together; equal ones count once."""
+    pixels = sum(
+        count_pixels(image.data) for image in {i.data: i for i in request.images}.values()
+    )
+    if pixels > most:
+        raise TooLarge(
+            f"{pixels} pixels in {len(request.images)} images, more than the {most} allowed in a "
+            f"request; send several"
+        )
 
 
 def _bad_images(request: ScoreRequest, results: Sequence[ChunkResult]) -> list[BadImage]:

@@ -52,6 +52,7 @@ def test_every_variable_is_read(read):
         CASTING_MAX_BODY_BYTES="3",
         CASTING_MAX_IN_FLIGHT_BYTES="4",
         CASTING_MAX_PIXELS="5",
+        CASTING_MAX_REQUEST_PIXELS="7",
         CASTING_EMBEDDINGS="/var/lib/castings",
         CASTING_EMBEDDINGS_BYTES="6",
     ).model_dump() == {
@@ -64,6 +65,7 @@ def test_every_variable_is_read(read):
         "max_body_bytes": 3,
         "max_in_flight_bytes": 4,
         "max_pixels": 5,
+        "max_request_pixels": 7,
         "embeddings": Path("/var/lib/castings"),
         "embeddings_bytes": 6,
     }
@@ -109,7 +111,7 @@ def test_a_wrong_value_is_an_error_that_names_its_variable(read, name, value, ne
 def test_the_limits_in_the_security_policy_are_the_defaults(read):
     policy = (Path(__file__).parents[2] / "SECURITY.md").read_text()
     limits = dict(re.findall(r"\| `(CASTING_MAX_\w+)` \| (\d+) \|", policy))
-    assert len(limits) == 5
+    assert len(limits) == 6
     assert read(**limits) == Settings()
     one_more = {name: str(int(number) + 1) for name, number in limits.items()}
     changed = read(**one_more).model_dump()

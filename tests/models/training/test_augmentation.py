@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import torch
 from hypothesis import given, settings
@@ -68,3 +69,29 @@ def test_an_upright_casting_is_turned_without_softening_a_pixel():
         not torch.allclose(a, b, atol=1e-4) for a, b in zip(images, augmented, strict=True)
     )
     assert moved > 20  # seven of eight poses differ from the one it had
+
+
+def arrow_like():
+    """Dark with a bright spot on top and a half-bright one on its right."""
+    image = torch.zeros(1, 1, 33, 33)
+    image[..., 2:7, 14:19] = 1.0
+    image[..., 14:19, 26:31] = 0.5
+    return image
+
+
+def test_what_may_not_be_turned_stays_upright_and_what_may_not_be_mirrored_keeps_its_handedness():
+    still = Recipe(light=0, zoom=0)
+    many = arrow_like().expand(60, -1, -1, -1)
+    left_right = arrow_like().flip(3)
+    for turned, mirrored in ((False, False), (False, True), (True, False)):
+        found = augment(many, replace(still, turned=turned, mirrored=mirrored), seeded())
+        same, other = (
+            (found - image).abs().flatten(1).max(dim=1).values < 1e-3
+            for image in (arrow_like(), left_right)
+        )
+        if turned:
+            assert not same.all()
+            assert not other.any()
+        else:
+            assert bool((same | other).all())
+            assert bool(other.any()) == mirrored

@@ -120,3 +120,12 @@ def test_every_image_that_cannot_be_read_is_listed_where_it_stands(client, photo
     assert response.status_code == 400
     assert response.json()["error"] == "3 of 6 images cannot be read"
     assert [image["index"] for image in response.json()["images"]] == [0, 3, 5]
+
+
+def test_images_of_too_many_pixels_together_are_refused_and_equal_ones_count_once(client):
+    scorer = client.app.state.inspector.scorer
+    scorer._max_request_pixels = 5000  # noqa: SLF001 -- three of 40 x 40 are 4,800
+    assert len(rows(client.score([photo(seed) for seed in (0, 1, 2, 2)]))) == 4
+    refused = client.score([photo(seed) for seed in range(4)])
+    assert refused.status_code == 413
+    assert "6400 pixels in 4 images, more than the 5000 allowed" in refused.json()["error"]
