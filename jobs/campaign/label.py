@@ -37,8 +37,10 @@ def ask_oracle(session: "Session") -> "Session":
             changed += [] if word is None else [campaign.casting(casting).paths[0]]
     if changed:
         session.context.say(f"{len(changed)} castings have another label now: {listed(changed)}")
+    if not news:
+        return session
     session.context.ledger.record_labels(campaign.label_set, news)
-    return session.reread() if news else session
+    return session.reread()
 
 
 def export_labels(session: "Session", file: Path) -> int:
@@ -118,6 +120,7 @@ def label_status(campaign: str, state: State) -> dict[str, Any]:
     asked = {a.casting for a in state.asked}
     return {
         "campaign": campaign,
+        "label_set": state.label_set,
         "asked": len(asked),
         "labelled": len(state.labels),
         "skipped": len(asked & state.skipped),

@@ -20,6 +20,7 @@ class State:
     """Where a campaign stands, read from the ledger."""
 
     asked: Sequence[Asked]  # every casting it asked for, in order
+    label_set: str  # the question that its labels answer
     said: Sequence[Said]  # everything that was ever said in its label set, in order
     trained: Sequence[Trained]  # its finished trainings, in order
     gone: frozenset[str]  # castings it asked for that its data set no longer has
@@ -76,6 +77,7 @@ def read_state(ledger: Ledger, campaign: str, label_set: str, present: Container
     asked = ledger.asked(campaign)
     return State(
         asked=asked,
+        label_set=label_set,
         said=ledger.labels(label_set),
         trained=ledger.rounds(campaign),
         gone=frozenset(a.casting for a in asked if a.casting not in present),

@@ -55,6 +55,7 @@ def test_labels_come_back_and_the_same_file_again_changes_nothing(awaiting: tupl
     assert first == {"labels": 6, "news": 6, "skipped": 0, "disagreements": 0, "notes": []}
     assert again == first | {"news": 0}
     status = label_status(session.campaign.name, session.reread().state)
+    assert status["label_set"] == f"{session.campaign.data.root}: def, ok"
     assert status["labels"] == {"def": 3, "ok": 3}
     assert status["awaiting"] == 0
     with pytest.raises(CampaignError, match="awaits no labels"):
