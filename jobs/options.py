@@ -108,10 +108,7 @@ class RunOptions:
     @property
     def class_list(self) -> tuple[str, ...]:
         """The classes given, none for `auto`."""
-        if self.classes == "auto":
-            return ()
-        names = unicodedata.normalize("NFC", self.classes).split(",")
-        return tuple(name.strip() for name in names if name.strip())
+        return class_names_in(self.classes)
 
     def audited(self, labels: int) -> int:
         """How many of so many labels measure instead of being trained on."""
@@ -128,7 +125,7 @@ class RunOptions:
         return self.data if self.data == SYNTHETIC else str(Path(self.data).expanduser().resolve())
 
     def check_same(self, recorded: Mapping[str, Any]) -> None:
-        """Refuse to continue a campaign as another one.
+        """Refuse to continue a campaign as another one; its classes may grow.
 
         Raises:
             CampaignError: an option has another value than the campaign was begun with, or the
@@ -137,14 +134,19 @@ class RunOptions:
         begun = _complete(self.name, recorded)
         changed = [
             f"{_flag(key)} is {value}, it was begun with {begun[key]}"
+            + (", and classes may grow only" if key == "classes" else "")
             for key, value in self.identity().items()
-            if value != begun[key]
+            if value != begun[key] and not (key == "classes" and self.grows(begun[key]))
         ]
         if changed:
             raise CampaignError(
                 f"campaign {self.name} exists with other options: {'; '.join(changed)}. "
                 f"Give the old values to continue it, or --campaign NAME to begin another"
             )
+
+    def grows(self, classes: str) -> bool:
+        """Whether all the classes of an option `--classes` are among these."""
+        return bool(self.class_list) and set(class_names_in(classes)) <= set(self.class_list)
 
     @classmethod
     def recorded(
@@ -153,6 +155,14 @@ class RunOptions:
         """The options of a campaign in the ledger."""
         known = _complete(name, identity)
         return cls(**known, rounds=rounds, campaign=name, service_url=service_url)
+
+
+def class_names_in(classes: str) -> tuple[str, ...]:
+    """The names that an option `--classes` gives, none for `auto`."""
+    if classes == "auto":
+        return ()
+    names = unicodedata.normalize("NFC", classes).split(",")
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def _complete(name: str, recorded: Mapping[str, Any]) -> dict[str, Any]:

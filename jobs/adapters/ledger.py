@@ -5,7 +5,6 @@ A campaign's state is derived from these rows and held nowhere else.
 
 import datetime
 import json
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,14 +14,19 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from jobs.adapters import ledger_tables as tables
 from jobs.adapters.migrations import bring_up_to_date
-from jobs.campaign.ports import ORACLE, Asked, CampaignRow, Label, Trained, Use
+from jobs.campaign.ports import Asked, CampaignRow, Label, Said, Trained, Use
 from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
 _BITS = "bits"
-_VARIABLES = 500  # values of one query; every database takes as many
-_LABELS = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(tables.labels.c.id)
-_LABELS = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(tables.labels.c.id)
+_CAMPAIGNS = (
+    sa.select(tables.campaigns, tables.runs.c.run_id, tables.label_sets.c.label_set)
+    .outerjoin(tables.runs, tables.runs.c.campaign == tables.campaigns.c.name)
+    .outerjoin(tables.label_sets, tables.label_sets.c.campaign == tables.campaigns.c.name)
+    .order_by(tables.campaigns.c.at)
+)
+_LENGTHS = sa.select(tables.lengths).order_by(tables.lengths.c.id)
+_CLASSES = sa.select(tables.classes).order_by(tables.classes.c.id)
 
 
 class Ledger:
@@ -49,8 +53,10 @@ class Ledger:
         at, options = _now(), json.dumps({**row.options, _BITS: row.bits}, sort_keys=True)
         campaign = {"name": row.name, "options": options, "channels": row.channels, "at": at}
         length = {"campaign": row.name, "rounds": row.rounds, "at": at}
+        label_set = {"campaign": row.name, "label_set": row.label_set}
         with self.engine.begin() as connection:
             connection.execute(tables.campaigns.insert(), campaign)
+            connection.execute(tables.label_sets.insert(), label_set)
             connection.execute(tables.lengths.insert(), length)
         return replace(row, run_id=None, begun=at)
 
@@ -70,17 +76,18 @@ class Ledger:
     def lengthen(self, name: str, rounds: int) -> None:
         self._insert(tables.lengths, [{"campaign": name, "rounds": rounds, "at": _now()}])
 
+    def widen(self, name: str, classes: str) -> None:
+        self._insert(tables.classes, [{"campaign": name, "classes": classes, "at": _now()}])
+
     def campaign(self, name: str) -> CampaignRow | None:
         return next((row for row in self.campaigns() if row.name == name), None)
 
     def campaigns(self) -> list[CampaignRow]:
-        runs = tables.runs.c.campaign == tables.campaigns.c.name
-        query = sa.select(tables.campaigns, tables.runs.c.run_id).outerjoin(tables.runs, runs)
-        rows = self._rows(query.order_by(tables.campaigns.c.at))
-        query = sa.select(tables.lengths).order_by(tables.lengths.c.id)
+        rows = self._rows(_CAMPAIGNS)
         # read last: whatever campaign was seen, its length was written with it
-        lengths = {row.campaign: row.rounds for row in self._rows(query)}
-        return [_campaign_row(row, lengths[row.name]) for row in rows]
+        lengths = {row.campaign: row.rounds for row in self._rows(_LENGTHS)}
+        grown = {row.campaign: {"classes": row.classes} for row in self._rows(_CLASSES)}
+        return [_campaign_row(row, lengths[row.name], grown.get(row.name, {})) for row in rows]
 
     # castings and sides
 
@@ -128,54 +135,44 @@ class Ledger:
 
     # batches and labels
 
-    def ask(self, campaign: str, number: int, castings: Sequence[tuple[str, Use]]) -> None:
+    def ask(
+        self,
+        campaign: str,
+        number: int,
+        castings: Sequence[tuple[str, Use]],
+        reasons: Mapping[str, str] | None = None,
+    ) -> None:
         if any(asked.round == number for asked in self.asked(campaign)):
             return
+        batch, why = {"campaign": campaign, "round": number}, reasons or {}
         rows = [
-            {"campaign": campaign, "round": number, "rank": rank, "casting": casting, "use": use}
+            batch | {"rank": rank, "casting": casting, "use": use, "reason": why.get(casting)}
             for rank, (casting, use) in enumerate(castings)
         ]
         self._insert(tables.batches, rows)
 
     def asked(self, campaign: str) -> list[Asked]:
         table = tables.batches
-        query = sa.select(table.c.round, table.c.rank, table.c.casting, table.c.use)
-        query = query.where(table.c.campaign == campaign).order_by(table.c.round, table.c.rank)
-        return [Asked(*row) for row in self._rows(query)]
+        query = sa.select(table).where(table.c.campaign == campaign)
+        rows = self._rows(query.order_by(table.c.round, table.c.rank))
+        return [Asked(r.round, r.rank, r.casting, r.use, r.reason or "") for r in rows]
 
-    def record_labels(self, labels: Iterable[Label]) -> int:
-        labels, castings_of = list(labels), defaultdict(set)
-        for casting, _, annotator in labels:
-            castings_of[annotator].add(casting)
-        said = {by: self._labels_by(by, sorted(castings)) for by, castings in castings_of.items()}
-        at = _now()
-        news = []
+    def record_labels(self, label_set: str, labels: Iterable[Label]) -> int:
+        last = {(said.casting, said.annotator): said.label for said in self.labels(label_set)}
+        at, news = _now(), []
         for casting, label, annotator in labels:
-            if said[annotator].get(casting) != label:
-                said[annotator][casting] = label
-                news.append({"casting": casting, "label": label, "annotator": annotator, "at": at})
+            if last.get((casting, annotator)) != label:
+                last[casting, annotator] = label
+                row = {"casting": casting, "label": label, "annotator": annotator}
+                news.append(row | {"label_set": label_set, "at": at})
         self._insert(tables.labels, news)
         return len(news)
 
-    def labels(self) -> dict[str, str]:
-        return {row.casting: row.label for row in self._rows(_LABELS)}
-
-    def labelled_by_people(self) -> set[str]:
+    def labels(self, label_set: str) -> list[Said]:
         table = tables.labels
-        query = sa.select(table.c.casting, table.c.annotator).order_by(table.c.id)
-        latest = {row.casting: row.annotator for row in self._rows(query)}
-        return {casting for casting, annotator in latest.items() if annotator != ORACLE}
-
-    def _labels_by(self, annotator: str, castings: Sequence[str]) -> dict[str, str]:
-        """What an annotator last called each of these castings that they have labelled."""
-        table = tables.labels
-        query = _LABELS.where(table.c.annotator == annotator)
-        chunks = (castings[i : i + _VARIABLES] for i in range(0, len(castings), _VARIABLES))
-        return {
-            row.casting: row.label
-            for chunk in chunks
-            for row in self._rows(query.where(table.c.casting.in_(chunk)))
-        }
+        query = sa.select(table.c.id, table.c.casting, table.c.label, table.c.annotator)
+        query = query.where(table.c.label_set == label_set).order_by(table.c.id)
+        return [Said(*row) for row in self._rows(query)]
 
     # rounds
 
@@ -190,7 +187,10 @@ class Ledger:
         table = tables.rounds
         query = sa.select(table).where(table.c.campaign == campaign).order_by(table.c.round)
         return [
-            Trained(t.round, t.run_id, t.version, t.labels_total, json.loads(t.metrics))
+            Trained(
+                *(t.round, t.run_id, t.version, t.labels_total, json.loads(t.metrics)),
+                last_label=t.last_label,
+            )
             for t in self._rows(query)
         ]
 
@@ -208,9 +208,13 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
-def _campaign_row(row: sa.Row[Any], rounds: int) -> CampaignRow:
+def _campaign_row(row: sa.Row[Any], rounds: int, grown: Mapping[str, str]) -> CampaignRow:
     """The bits of its castings stand among the options: no program reads them as 16 unasked."""
-    options = json.loads(row.options)
+    options = json.loads(row.options) | grown
     most, least = options.pop(_BITS, (16, 0))
-    bits = (int(most), int(least))
-    return CampaignRow(row.name, options, rounds, row.channels, row.run_id, bits, row.at)
+    return CampaignRow(
+        *(row.name, options, rounds, row.channels, row.run_id),
+        bits=(int(most), int(least)),
+        begun=row.at,
+        label_set=row.label_set or "",
+    )

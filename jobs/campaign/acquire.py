@@ -5,9 +5,8 @@ round trained.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import torch
 
 from jobs.campaign.contact_sheet import contact_sheets
@@ -18,6 +17,7 @@ from jobs.campaign.refit import choose_with_refits
 from jobs.campaign.seeds import generator_for
 from jobs.campaign.session import Session
 from jobs.datasets.castings import Casting
+from jobs.datasets.tables import as_csv
 from jobs.progress import stepping
 from models.acquisition.selection import choose_batch
 from models.acquisition.strategies.table import find_strategy
@@ -26,6 +26,7 @@ from models.errors import CampaignError
 
 _OF_CLASSES = {"probs_N_K_C", "deterministic_N_C"}
 _UNTIL_THEN = "novelty"
+_AUDITED = "drawn at random, to measure"
 _SCORES = (
     "entropy", "least_confidence", "margin", "predictive_entropy", "expected_entropy", "bald",
     "variation_ratio",
@@ -50,7 +51,8 @@ def ask_first(session: Session) -> None:
     parts = [casting.part_key for casting in castings]
     generator = generator_for(options.seed, 0, "acquire")
     picked = choose_batch(campaign.cold_start, candidates, parts, wanted, generator)
-    _record(session, 0, [castings[i] for i in picked], audit)
+    chosen = [castings[i] for i in picked]
+    _record(session, 0, chosen, audit, {c.id: options.cold_start for c in chosen})
 
 
 def ask_next(session: Session) -> bool:
@@ -72,8 +74,15 @@ def ask_next(session: Session) -> bool:
     context.tracker.log_files(latest.run_id, files)
     for run in (latest.run_id, campaign.run_id):
         context.tracker.log_metrics(run, {"seconds/acquire": seconds}, latest.labels_total)
-    _record(session, number, chosen, audit)
+    answers = ranked.answers
+    _record(session, number, chosen, audit, {c.id: _why(name, answers.get(c.id)) for c in chosen})
     return True
+
+
+def _why(strategy: str, answer: Mapping[str, object] | None) -> str:
+    """Why a casting was asked for: the strategy, and the score by which it ranks."""
+    score = (answer or {}).get(strategy.replace("-", "_"))
+    return f"{strategy} {score:.3f}" if isinstance(score, float) else strategy
 
 
 def _choose(
@@ -158,11 +167,16 @@ def _check_ready(session: Session) -> None:
 
 
 def _record(
-    session: Session, number: int, chosen: Sequence[Casting], audit: Sequence[Casting]
+    session: Session,
+    number: int,
+    chosen: Sequence[Casting],
+    audit: Sequence[Casting],
+    why: Mapping[str, str],
 ) -> None:
     rows: list[tuple[str, Use]] = [(casting.id, "train") for casting in chosen]
     rows += [(casting.id, "audit") for casting in audit]
-    session.context.ledger.ask(session.campaign.name, number, rows)
+    reasons = dict(why) | {casting.id: _AUDITED for casting in audit}
+    session.context.ledger.ask(session.campaign.name, number, rows, reasons)
 
 
 def _tables(
@@ -183,8 +197,7 @@ def _tables(
                 **{score: answer.get(score) for score in _SCORES},
             }
         )
-    files = {"acquired.csv": pd.DataFrame(rows).to_csv(index=False).encode()}
+    files = {"acquired.csv": as_csv(list(rows[0]), [list(row.values()) for row in rows])}
     if ranked.refused:
-        refused = pd.DataFrame(ranked.refused.items(), columns=["casting", "reason"])
-        files["set_aside.csv"] = refused.to_csv(index=False).encode()
+        files["set_aside.csv"] = as_csv(("casting", "reason"), list(ranked.refused.items()))
     return files

@@ -1,7 +1,7 @@
 """Beginning a campaign, or finding the one of that name again."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from jobs.campaign.ports import CampaignRow, Context
 from jobs.campaign.session import Campaign, Session
 from jobs.datasets.inventory import take_inventory
 from jobs.datasets.survey import survey
-from jobs.options import RunOptions
+from jobs.options import RunOptions, class_names_in
 from models.acquisition.strategies.table import STRATEGIES, find_strategy
 from models.acquisition.strategy import Strategy, starts_cold
 from models.errors import CampaignError, DataError
@@ -36,14 +36,48 @@ def look_up(context: Context, options: RunOptions) -> Campaign:
         (channels, why), bits = found.channels(options.channels), found.bits
         context.say(f"{why}; {bits.bits} bits in use")
     run_id = (recorded.run_id if recorded else None) or ""
-    campaign = Campaign(options, strategy, cold_start, data, sides, channels, bits, run_id)
-    campaign.classes(())  # options that cannot be met fail here
+    campaign = Campaign(options, strategy, cold_start, data, sides, channels, bits, run_id, "")
+    classes, good = campaign.classes(())  # options that cannot be met fail here
+    others = context.ledger.campaigns()
+    label_set = recorded.label_set if recorded else _label_set(others, options, classes)
+    campaign = replace(campaign, label_set=label_set)
+    if recorded is not None and good is None:
+        _check_still_good(campaign, recorded)
     if recorded is None:
         check_weights(options.weights, options.backbone)
         count = Counter(sides.values())
         audit = min(options.audited(options.initial), count["test"])
         check_initial(options, count["train"], audit)
     return campaign
+
+
+def _check_still_good(campaign: Campaign, recorded: CampaignRow) -> None:
+    """Refuse a new class after which the name of the good one is no longer the only such."""
+    options = replace(campaign.options, classes=recorded.options.get("classes", "auto"))
+    good = replace(campaign, options=options).classes(())[1]
+    if good is not None:
+        raise CampaignError(
+            f"--classes {campaign.options.classes}: {good} is the good class of campaign "
+            f"{options.name} as the only one whose name starts with ok or good; call the new "
+            f"class something else"
+        )
+
+
+def _label_set(rows: Sequence[CampaignRow], options: RunOptions, classes: Sequence[str]) -> str:
+    """The question that a campaign's labels answer: which of its classes a casting is of.
+
+    It is that of the campaigns on the same data set which ask the same, also where they came to
+    ask it when their classes grew, or where they were begun before there were label sets.
+    """
+    on_it = [row for row in rows if row.options.get("data") == options.source]
+    given = {row.name: class_names_in(row.options.get("classes", "auto")) for row in on_it}
+    for row in on_it:
+        asks_it = set(given[row.name]) == set(classes)
+        if asks_it or (not row.label_set and not given[row.name] and not options.class_list):
+            return row.label_set
+    label_set = f"{options.source}: {', '.join(sorted(classes))}"
+    grown = any(row.label_set == label_set and given[row.name] for row in on_it)
+    return f"{label_set} ({options.name})" if grown else label_set
 
 
 def check_initial(options: RunOptions, train: int, audit: int) -> int:
@@ -92,12 +126,18 @@ def open_campaign(context: Context, options: RunOptions) -> Session:
     """
     campaign = look_up(context, options)
     name, ledger = options.name, context.ledger
+    identity, label_set = options.identity(), campaign.label_set
     row = CampaignRow(
-        name, options.identity(), options.rounds, campaign.channels, bits=campaign.bits
+        *(name, identity, options.rounds, campaign.channels),
+        bits=campaign.bits,
+        label_set=label_set,
     )
     recorded = ledger.begin(row)
     if recorded.rounds != options.rounds:
         ledger.lengthen(name, options.rounds)
+    if class_names_in(recorded.options.get("classes", "auto")) != options.class_list:
+        ledger.widen(name, options.classes)
+        context.say(f"campaign {name} has the classes {options.classes} from now on")
     tags = campaign.tags() | {"begun": recorded.begun}
     run_id = context.tracker.open_campaign(name, recorded.run_id, campaign.parameters(), tags)
     ledger.record_run(name, run_id)

@@ -7,7 +7,7 @@ fakes of the tests; one suite runs on both.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from jobs.datasets.ports import InventoryLedger
 from jobs.options import RunOptions
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 Use = Literal["train", "audit"]
 Label = tuple[str, str, str]  # casting, label, annotator
 ORACLE = "oracle"
+SKIP = ""  # the label of a casting of which a person cannot tell what it is
+
+
+class Said(NamedTuple):
+    """What an annotator once called a casting."""
+
+    number: int  # grows from label to label
+    casting: str
+    label: str  # class, or SKIP
+    annotator: str
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class CampaignRow:
     run_id: str | None = None  # its MLflow run, None before one is recorded
     bits: tuple[int, int] = (16, 0)  # `BitsInUse` of its castings; before, nobody looked
     begun: str = ""  # when; tells it from campaigns of that name in other ledgers
+    label_set: str = ""  # the question that its labels answer
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class Asked:
     rank: int
     casting: str
     use: Use
+    reason: str = ""  # why it was asked for, in words for people
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class Trained:
     version: str
     labels_total: int
     metrics: Mapping[str, float]
+    last_label: int | None = None  # number of the last label it knew; older programs did not say
 
 
 @dataclass(frozen=True)
@@ -107,29 +120,35 @@ class Ledger(InventoryLedger, Protocol):
     def lengthen(self, name: str, rounds: int) -> None:
         """Record how many rounds the campaign shall have from now on."""
 
+    def widen(self, name: str, classes: str) -> None:
+        """Record which classes, as an option, the campaign has from now on."""
+
     def campaign(self, name: str) -> CampaignRow | None:
         """A campaign by name."""
 
     def campaigns(self) -> list[CampaignRow]:
         """All campaigns, oldest first."""
 
-    def ask(self, campaign: str, number: int, castings: Sequence[tuple[str, Use]]) -> None:
-        """Record the batch to be labelled for training `number`, in order, once."""
+    def ask(
+        self,
+        campaign: str,
+        number: int,
+        castings: Sequence[tuple[str, Use]],
+        reasons: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record the batch to be labelled for training `number`, in order, once; and why."""
 
     def asked(self, campaign: str) -> list[Asked]:
         """Everything the campaign has asked for, in order."""
 
-    def record_labels(self, labels: Sequence[Label]) -> int:
+    def record_labels(self, label_set: str, labels: Sequence[Label]) -> int:
         """Record who calls castings what, in order and at once; returns how many are news.
 
         What an annotator said last about a casting and says again is no news.
         """
 
-    def labels(self) -> dict[str, str]:
-        """The label of every casting that has one; the latest counts."""
-
-    def labelled_by_people(self) -> set[str]:
-        """The castings whose latest label is not the oracle's."""
+    def labels(self, label_set: str) -> list[Said]:
+        """Everything that was ever said in a label set, in order."""
 
     def record_round(self, campaign: str, trained: Trained) -> None:
         """Record a finished training, once."""

@@ -5,6 +5,7 @@ from typing import Any
 from jobs.campaign.acquire import ask
 from jobs.campaign.dry_run import in_words, understood
 from jobs.campaign.label import ask_oracle
+from jobs.campaign.label_files import counted
 from jobs.campaign.opening import working_on
 from jobs.campaign.ports import Context
 from jobs.campaign.promote import offer
@@ -47,8 +48,22 @@ def _rounds(session: Session) -> tuple[Session, str, str | None]:
         elif step == "label":
             return session, "awaiting labels", hint
         elif not ask(session):
-            return session, "finished: no castings are left to ask for", hint
+            if not session.changed_labels():
+                return session, "finished: no castings are left to ask for", hint
+            train_round(session, without_batch=True)
         session = session.with_inventory()
+
+
+def _changed(session: Session) -> str | None:
+    """What to do about labels that the latest round has not seen as they are now."""
+    session = session.reread()
+    changed, trained = session.changed_labels(), session.state.trained
+    if not changed:
+        return None
+    return (
+        f"{counted(len(changed), 'label')} changed since round {trained[-1].round}; "
+        f"--rounds {len(trained) + 1} trains on them as they are now"
+    )
 
 
 def result(session: Session, outcome: str, hint: str | None) -> dict[str, Any]:
@@ -75,6 +90,10 @@ def result(session: Session, outcome: str, hint: str | None) -> dict[str, Any]:
         printed["next"] = (
             "lengthen it with a larger --rounds, or begin another with --campaign NAME"
         )
+        changed = _changed(session)
+        if changed is not None:
+            printed["next"] = changed
+            session.context.say(changed)
     if hint is not None:
         printed["promote"] = hint
     return printed

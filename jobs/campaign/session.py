@@ -8,7 +8,8 @@ from functools import cached_property
 
 import torch
 
-from jobs.campaign.ports import Context
+from jobs.campaign.answers import standing
+from jobs.campaign.ports import ORACLE, Context, Said
 from jobs.campaign.state import State, read_state
 from jobs.datasets.castings import Casting, Side, class_names, good_class
 from jobs.datasets.inventory import take_inventory
@@ -38,6 +39,7 @@ class Campaign:
     channels: int  # 1 or 3, as its castings were when it began
     bits: BitsInUse  # likewise
     run_id: str  # in MLflow
+    label_set: str  # the question that its labels answer
 
     @property
     def name(self) -> str:
@@ -138,7 +140,8 @@ class Session:
     @classmethod
     def begin(cls, context: Context, campaign: Campaign) -> "Session":
         """Read where the campaign stands."""
-        state = read_state(context.ledger, campaign.name, campaign.castings.keys())
+        present = campaign.castings.keys()
+        state = read_state(context.ledger, campaign.name, campaign.label_set, present)
         return cls(context, campaign, state)
 
     def reread(self) -> "Session":
@@ -161,8 +164,8 @@ class Session:
         self.context.tracker.log_data_set(run_id, source, digest, counts)
 
     def pool(self, side: Side = "train") -> list[Casting]:
-        """The castings of a side that were not asked for, in order of id."""
-        taken = {asked.casting for asked in self.state.asked}
+        """The castings of a side that were not asked for nor skipped, in order of id."""
+        taken = {asked.casting for asked in self.state.asked} | self.state.skipped
         sides = self.campaign.sides
         return [
             c for c in self.campaign.data.castings if sides[c.id] == side and c.id not in taken
@@ -198,14 +201,41 @@ class Session:
         campaign, state = self.campaign, self.state
         elsewhere = {casting.id for casting, _ in self.castings_to_calibrate_on()}
         elsewhere |= {asked.casting for asked in state.asked if asked.use == "train"}
-        labelled = ((c, state.labels.get(c.id, c.label)) for c in campaign.data.castings)
+        labelled = ((c, self._label(c.id, state.answers)) for c in campaign.data.castings)
         return [
             (casting, label)
             for casting, label in labelled
-            if label is not None
-            and campaign.sides[casting.id] == "test"
-            and casting.id not in elsewhere
+            if label and campaign.sides[casting.id] == "test" and casting.id not in elsewhere
         ]
+
+    def changed_labels(self) -> list[str]:
+        """Castings that the latest round trained or measured on, which are called otherwise now.
+
+        Of a round of an older program, which did not record what it knew, none can be told.
+        """
+        state, sides = self.state, self.campaign.sides
+        latest = state.trained[-1] if state.trained else None
+        if latest is None or latest.last_label is None:
+            return []
+        before = standing(state.said, latest.last_label)
+        used = [a.casting for a in state.asked if a.round <= latest.round]
+        used += [casting for casting, side in sides.items() if side == "test"]
+        return [
+            casting
+            for casting in dict.fromkeys(used)
+            if self._label(casting, before) not in {None, self._label(casting, state.answers)}
+        ]
+
+    def _label(self, casting: str, answers: Mapping[str, Said]) -> str | None:
+        """What a casting is called: as a person said, or the data set does, or did when asked."""
+        word, known = answers.get(casting), self.campaign.castings.get(casting)
+        if word is not None and (word.annotator != ORACLE or casting in self._asked):
+            return word.label
+        return None if known is None else known.label
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        return frozenset(asked.casting for asked in self.state.asked)
 
     def castings_to_calibrate_on(self) -> list[Labelled]:
         """The half of the audit that sets temperature and threshold, with its labels."""

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from jobs.campaign.ports import Asked, Ledger, Trained
+from jobs.campaign.answers import standing
+from jobs.campaign.ports import SKIP, Asked, Ledger, Said, Trained
 from jobs.options import SYNTHETIC, RunOptions
 from models.errors import CampaignError, did_you_mean
 
@@ -18,17 +20,34 @@ class State:
     """Where a campaign stands, read from the ledger."""
 
     asked: Sequence[Asked]  # every casting it asked for, in order
-    labels: Mapping[str, str]  # of each of these that has one
+    label_set: str  # the question that its labels answer
+    said: Sequence[Said]  # everything that was ever said in its label set, in order
     trained: Sequence[Trained]  # its finished trainings, in order
     gone: frozenset[str]  # castings it asked for that its data set no longer has
+
+    @cached_property
+    def answers(self) -> Mapping[str, Said]:
+        """The word that counts on each casting of the label set, whoever asked."""
+        return standing(self.said)
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """The label of each casting asked for that has one."""
+        labelled = {c: word.label for c, word in self.answers.items() if word.label != SKIP}
+        return {a.casting: labelled[a.casting] for a in self.asked if a.casting in labelled}
+
+    @cached_property
+    def skipped(self) -> frozenset[str]:
+        """The castings of the label set of which a person said that they cannot tell."""
+        return frozenset(c for c, word in self.answers.items() if word.label == SKIP)
 
     def batch(self, number: int) -> list[Asked]:
         """The batch to be labelled for training `number`."""
         return [asked for asked in self.asked if asked.round == number]
 
     def unlabelled(self) -> list[Asked]:
-        """What was asked for and awaits its label; what is gone cannot be looked at."""
-        done = self.labels.keys() | self.gone
+        """What was asked for and awaits an answer; what is gone cannot be looked at."""
+        done = self.labels.keys() | self.gone | self.skipped
         return [asked for asked in self.asked if asked.casting not in done]
 
     def paid(self) -> list[Asked]:
@@ -53,13 +72,13 @@ class State:
         return "label" if self.unlabelled() else "train"
 
 
-def read_state(ledger: Ledger, campaign: str, present: Container[str]) -> State:
+def read_state(ledger: Ledger, campaign: str, label_set: str, present: Container[str]) -> State:
     """Read where a campaign stands whose data set has the castings `present`."""
     asked = ledger.asked(campaign)
-    labels = ledger.labels()
     return State(
         asked=asked,
-        labels={a.casting: labels[a.casting] for a in asked if a.casting in labels},
+        label_set=label_set,
+        said=ledger.labels(label_set),
         trained=ledger.rounds(campaign),
         gone=frozenset(a.casting for a in asked if a.casting not in present),
     )
@@ -71,7 +90,9 @@ def state_without_images(ledger: Ledger, options: RunOptions) -> State | None:
     None where a casting that awaits its label does not lie where it was last seen: it was moved or
     is gone, and only the data set tells which.
     """
-    state = read_state(ledger, options.name, {a.casting for a in ledger.asked(options.name)})
+    row = ledger.campaign(options.name)
+    asked = {a.casting for a in ledger.asked(options.name)}
+    state = read_state(ledger, options.name, row.label_set if row else "", asked)
     waiting = state.unlabelled()
     if not waiting:
         return state

@@ -5,21 +5,22 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-
 from jobs.campaign.evaluate import calibrated, evaluated
 from jobs.campaign.learn import learn
 from jobs.campaign.ports import Trained
 from jobs.campaign.session import Campaign, Session
 from jobs.campaign.state import State
 from jobs.datasets.castings import in_metrics
+from jobs.datasets.tables import as_csv
 from models.errors import CampaignError
 from models.evaluation import figures
 from models.prediction.predictor import Predictor
 
+_FEWEST = 2  # labels of a training: batch norm needs two castings
 
-def train_round(session: Session) -> Trained:
-    """Train the next round on everything asked for so far.
+
+def train_round(session: Session, *, without_batch: bool = False) -> Trained:
+    """Train the next round on everything asked for so far, also if that is no more than before.
 
     Killed at any moment and called again it does the same again; the ledger's row is written
     last, and from then on the round is never trained again.
@@ -27,11 +28,12 @@ def train_round(session: Session) -> Trained:
     Raises:
         CampaignError: there is no batch to train on, or it has no labels yet.
     """
-    _check_ready(session)
+    _check_ready(session, without_batch=without_batch)
     context, campaign, state = session.context, session.campaign, session.state
     number, total = len(state.trained), len(state.paid())
     name, tracker = f"round-{number:02d}", context.tracker
-    classes, good = campaign.classes(state.labels.values())
+    tested_on = [label for _, label in session.castings_to_test_on()]
+    classes, good = campaign.classes([*state.labels.values(), *tested_on])
     run_id = tracker.open_round(
         campaign.run_id, name, campaign.parameters(), campaign.tags(number)
     )
@@ -52,7 +54,8 @@ def train_round(session: Session) -> Trained:
     version = tracker.publish(
         campaign.options.model_name, predictor, learnt.golden_N, run_id, _version_tags(session)
     )
-    trained = Trained(number, run_id, version.number, total, metrics)
+    last_label = state.said[-1].number if state.said else 0
+    trained = Trained(number, run_id, version.number, total, metrics, last_label)
     _log(session, trained, pictures)
     context.ledger.record_round(campaign.name, trained)
     accuracy = f", test accuracy {tested['accuracy']:.1%}" if tested else ""
@@ -60,10 +63,10 @@ def train_round(session: Session) -> Trained:
     return trained
 
 
-def _check_ready(session: Session) -> None:
+def _check_ready(session: Session, *, without_batch: bool) -> None:
     name, state = session.campaign.name, session.state
     number = len(state.trained)
-    if not state.batch(number):
+    if not state.batch(number) and not without_batch:
         raise CampaignError(
             f"campaign {name} has trained {number} rounds and asked for no castings since; "
             f"`acquire` asks for the next batch"
@@ -73,6 +76,13 @@ def _check_ready(session: Session) -> None:
         raise CampaignError(
             f"{len(missing)} of {len(state.asked)} castings that campaign {name} asked for have "
             f"no label yet"
+        )
+    if len(state.trained_on()) < _FEWEST:
+        skipped = sum(asked.casting in state.skipped for asked in state.asked)
+        raise CampaignError(
+            f"campaign {name} has {len(state.trained_on())} labels to train on, a training needs "
+            f"{_FEWEST}; {skipped} of {len(state.asked)} castings were skipped: label some of "
+            f"them with `label import`"
         )
 
 
@@ -131,7 +141,7 @@ def _labels_table(session: Session) -> bytes:
         }
         for a in state.paid()
     ]
-    return pd.DataFrame(rows).to_csv(index=False).encode()
+    return as_csv(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _learning_curve(campaign: Campaign, trained: Sequence[Trained]) -> dict[str, bytes]:

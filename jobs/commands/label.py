@@ -24,9 +24,9 @@ def label_group() -> None:
 @campaign_option
 @prints_json
 def label_export_command(file: Path, campaign: str) -> dict[str, Any]:
-    """Write the castings that await a label to a CSV file.
+    """Write the castings that await a label to a file, .csv or .xlsx.
 
-    Example: castings label export labels.csv
+    Example: castings label export labels.xlsx
     """
     with consulting(campaign) as session:
         return {"campaign": session.campaign.name, "awaiting": export_labels(session, file)}
@@ -37,7 +37,7 @@ def label_export_command(file: Path, campaign: str) -> dict[str, Any]:
 @campaign_option
 @prints_json
 def label_import_command(file: Path, campaign: str) -> dict[str, Any]:
-    """Take in a CSV file of labels: casting,label, and optionally annotator.
+    """Take in a file of labels: casting, label (a class, or skip), and optionally annotator.
 
     Example: castings label import labels.csv
     """

@@ -12,13 +12,14 @@ from typing import Any
 
 from jobs.campaign.opening import check_initial, ending_run, look_up
 from jobs.campaign.ports import Context, Trained
+from jobs.campaign.session import Campaign
 from jobs.compare import report
 from jobs.compare.curves import beside_the_constant, gather
 from jobs.compare.evidence import split_of
 from jobs.compare.options import BY_PART, CompareOptions
 from jobs.compare.statistics import compare as compare_curves
 from jobs.compare.workers import Ended, RunAll
-from jobs.datasets.castings import Casting, Side
+from jobs.datasets.castings import Side
 from jobs.datasets.inventory import parts_placed, take_inventory
 from jobs.options import RunOptions
 from models.acquisition.strategies.table import find_strategy
@@ -71,17 +72,17 @@ def _check_data(context: Context, campaigns: Sequence[RunOptions]) -> None:
             _, sides = take_inventory(
                 context.ledger, options, context.progress, context.say, first.data
             )
-        _check_labelled(context, options, first.data.castings, sides)
+        _check_labelled(context, first, options, sides)
         if options.split == BY_PART:
             _check_split(context, options, sides)
 
 
 def _check_labelled(
-    context: Context, options: RunOptions, castings: Sequence[Casting], sides: Mapping[str, Side]
+    context: Context, first: Campaign, options: RunOptions, sides: Mapping[str, Side]
 ) -> None:
-    known = context.ledger.labels()
+    known = {said.casting for said in context.ledger.labels(first.label_set)}
     askable = {"train", "test"} if options.audit_share else {"train"}
-    asked = [c for c in castings if sides[c.id] in askable]
+    asked = [c for c in first.data.castings if sides[c.id] in askable]
     bare = [c.paths[0] for c in asked if c.label is None and c.id not in known]
     if bare:
         raise DataError(

@@ -3,9 +3,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from jobs.adapters.ledger import Ledger
-from jobs.campaign.ports import Asked, CampaignRow, Trained
+from jobs.campaign.answers import standing
+from jobs.campaign.ports import Asked, CampaignRow, Said, Trained
 from jobs.datasets.ports import Seen
 from jobs.datasets.split import PartSide
 
@@ -15,6 +17,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     yield opened
     opened.close()
+
+
+def _labels(ledger: Ledger, label_set: str = "q") -> dict[str, str]:
+    """What counts."""
+    return {casting: said.label for casting, said in standing(ledger.labels(label_set)).items()}
 
 
 ROW = CampaignRow("a", {"data": "synthetic", "seed": 0}, 5, 1)
@@ -58,17 +65,17 @@ def test_a_batch_is_asked_for_once(ledger: Ledger):
 
 
 def test_the_same_labels_again_are_no_news(ledger: Ledger):
-    assert ledger.record_labels([("c1", "ok", "ann"), ("c2", "def", "ann")]) == 2
-    assert ledger.record_labels([("c1", "ok", "ann"), ("c2", "def", "ann")]) == 0
-    assert ledger.labels() == {"c1": "ok", "c2": "def"}
+    assert ledger.record_labels("q", [("c1", "ok", "ann"), ("c2", "def", "ann")]) == 2
+    assert ledger.record_labels("q", [("c1", "ok", "ann"), ("c2", "def", "ann")]) == 0
+    assert _labels(ledger) == {"c1": "ok", "c2": "def"}
 
 
 def test_the_latest_label_counts_and_old_news_do_not_undo_it(ledger: Ledger):
-    ledger.record_labels([("c1", "ok", "ann")])
-    ledger.record_labels([("c1", "def", "bob")])
-    assert ledger.labels() == {"c1": "def"}
-    assert ledger.record_labels([("c1", "ok", "ann")]) == 0
-    assert ledger.labels() == {"c1": "def"}
+    ledger.record_labels("q", [("c1", "ok", "ann")])
+    ledger.record_labels("q", [("c1", "def", "bob")])
+    assert _labels(ledger) == {"c1": "def"}
+    assert ledger.record_labels("q", [("c1", "ok", "ann")]) == 0
+    assert _labels(ledger) == {"c1": "def"}
 
 
 def test_a_round_is_recorded_once(ledger: Ledger):
@@ -120,8 +127,8 @@ def test_another_process_sees_what_was_written(tmp_path: Path):
 
 def test_of_several_lines_the_last_one_counts_whoever_wrote_it(ledger: Ledger):
     lines = [("c2", "ok", "ann"), ("c1", "ok", "bob"), ("c1", "def", "ann")]
-    assert ledger.record_labels(lines) == 3
-    assert ledger.labels() == {"c1": "def", "c2": "ok"}
+    assert ledger.record_labels("q", lines) == 3
+    assert _labels(ledger) == {"c1": "def", "c2": "ok"}
 
 
 def test_two_jobs_that_place_the_same_parts_at_once_agree(
@@ -150,10 +157,12 @@ def test_two_jobs_that_place_the_same_parts_at_once_agree(
 
 def test_labels_are_looked_up_however_many_are_given_at_once(ledger: Ledger):
     labels = [(f"c{number}", "ok", "ann") for number in range(1201)]
-    assert ledger.record_labels(labels) == 1201
-    assert ledger.record_labels([("c7", "def", "bob"), *labels]) == 1
-    assert ledger.record_labels([("c7", "def", "ann"), *labels]) == 2  # the last line is theirs
-    assert ledger.labels()["c7"] == "ok"
+    assert ledger.record_labels("q", labels) == 1201
+    assert ledger.record_labels("q", [("c7", "def", "bob"), *labels]) == 1
+    assert (
+        ledger.record_labels("q", [("c7", "def", "ann"), *labels]) == 2
+    )  # the last line is theirs
+    assert _labels(ledger)["c7"] == "ok"
 
 
 def test_the_first_start_that_is_recorded_counts(tmp_path: Path):
@@ -162,3 +171,46 @@ def test_the_first_start_that_is_recorded_counts(tmp_path: Path):
     assert ledger.record_start("a", "1" * 64) == "0" * 64
     assert ledger.record_start("b", "1" * 64) == "1" * 64
     ledger.close()
+
+
+def test_label_sets_do_not_touch_one_another(ledger: Ledger):
+    assert ledger.record_labels("q", [("c1", "ok", "ann"), ("c2", "", "ann")]) == 2
+    assert ledger.record_labels("other", [("c1", "tight", "ann")]) == 1
+    assert ledger.labels("q") == [Said(1, "c1", "ok", "ann"), Said(2, "c2", "", "ann")]
+    assert _labels(ledger, "other") == {"c1": "tight"}
+    assert ledger.labels("") == []
+
+
+@pytest.mark.parametrize("count", [10, 4000])
+def test_recording_labels_takes_as_many_statements_however_many_are_known(
+    ledger: Ledger, count: int
+):
+    labels = [(f"c{number}", "ok", "ann") for number in range(count)]
+    ledger.record_labels("q", labels)
+    statements: list[str] = []
+    sa.event.listen(
+        ledger.engine, "before_cursor_execute", lambda *said: statements.append(said[2])
+    )
+    assert ledger.record_labels("q", labels) == 0
+    assert ledger.record_labels("q", [(casting, "def", "ann") for casting, *_ in labels]) == count
+    assert len(statements) == 3  # a look at the label set each time, and one insertion
+
+
+def test_a_campaign_knows_its_label_set_and_the_classes_that_it_grew_to(ledger: Ledger):
+    options = {"data": "/pool", "classes": "ok,def"}
+    ledger.begin(CampaignRow("a", options, 5, 1, label_set="q"))
+    ledger.begin(CampaignRow("b", options, 5, 1))
+    ledger.widen("a", "ok,def,crack")
+    ledger.widen("a", "ok,def,crack,pore")
+    rows = {row.name: row for row in ledger.campaigns()}
+    assert rows["a"].options == {"data": "/pool", "classes": "ok,def,crack,pore"}
+    assert (rows["a"].label_set, rows["b"].label_set) == ("q", "")
+    assert rows["b"].options == options
+
+
+def test_a_batch_says_why_and_a_round_which_label_it_knew_last(ledger: Ledger):
+    ledger.ask("a", 0, [("c1", "train"), ("c2", "audit")], {"c1": "bald 0.310"})
+    assert [asked.reason for asked in ledger.asked("a")] == ["bald 0.310", ""]
+    trained = Trained(0, "run", "1", 40, {}, last_label=7)
+    ledger.record_round("a", trained)
+    assert ledger.rounds("a") == [trained]

@@ -13,7 +13,7 @@ from jobs.campaign.opening import open_campaign
 from jobs.campaign.run import run
 from jobs.campaign.train import train_round
 from models.errors import CampaignError
-from tests.jobs.campaigns import small
+from tests.jobs.campaigns import labels_of, small
 from tests.jobs.fakes import FakeContext, write_castings
 
 
@@ -92,7 +92,7 @@ def test_until_a_second_class_is_labelled_batches_are_chosen_by_what_is_odd_to_l
         [a.casting for a in context.ledger.asked("rare") if a.round == number]
         for number in range(3)
     )
-    labels = context.ledger.labels()
+    labels = labels_of(context)
     assert {labels[casting] for casting in first} == {"ok"}
     assert [labels[casting] for casting in second[:2]] == ["def", "def"]
     told = [line for line in fake.said if "cannot tell yet" in line]

@@ -22,7 +22,9 @@ def test_a_few_audited_castings_measure_nothing_yet_and_that_is_said(
     context = fake.open()
     name = run(context, options)["campaign"]
     asked = [a.casting for a in context.ledger.asked(name)]
-    context.ledger.record_labels(zip(asked, ["ok", "def"] * 5, ["ann"] * 10, strict=True))
+    label_set = context.ledger.campaigns()[0].label_set
+    labels = zip(asked, ["ok", "def"] * 5, ["ann"] * 10, strict=True)
+    context.ledger.record_labels(label_set, labels)
     result = run(context, options)
     assert not any(key.startswith("test/") for key in result["rounds"][0]["metrics"])
     assert any("audited castings measure so far, test metrics need 20" in x for x in fake.said)

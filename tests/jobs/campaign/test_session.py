@@ -1,11 +1,13 @@
 """What a campaign knows of its castings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from jobs.campaign.opening import open_campaign
+from jobs.campaign.ports import SKIP
 from jobs.campaign.run import run
 from jobs.campaign.session import _calibrates
 from models.errors import DataError
@@ -42,3 +44,32 @@ def test_half_of_the_audit_calibrates_whatever_the_split(
 def test_a_label_outside_the_classes_names_a_path(fake: FakeContext, castings: Path):
     with pytest.raises(DataError, match=r"def \(def/\d+\.png\): no such class.*ok, scrap"):
         run(fake.open(), small(castings, classes="ok,scrap"))
+
+
+def test_corrected_labels_of_test_castings_count_from_the_next_round_on(
+    fake: FakeContext, castings: Path
+):
+    context = fake.open()
+    options = small(castings, rounds=1, audit_share=0.0, steps=60, pictures=False, train="all")
+    before = run(context, options)["rounds"][0]["metrics"]["test/accuracy"]
+    session = open_campaign(context, options)
+    tested = session.castings_to_test_on()
+    label_set, other = session.campaign.label_set, {"ok": "def", "def": "ok"}
+    flipped = [(casting.id, other[label], "ann") for casting, label in tested]
+    assert context.ledger.record_labels(label_set, flipped) == len(tested) == 8
+    now = session.reread()
+    assert [label for _, label in now.castings_to_test_on()] == [label for _, label, _ in flipped]
+    assert now.castings_to_train_on() == session.castings_to_train_on()
+    assert sorted(now.changed_labels()) == sorted(casting.id for casting, _ in tested)
+    trained = run(context, replace(options, rounds=2))["rounds"][1]
+    assert before == 1.0
+    assert trained["metrics"]["test/accuracy"] == 0.0
+    assert open_campaign(context, replace(options, rounds=2)).changed_labels() == []
+
+
+def test_a_test_casting_that_cannot_be_judged_measures_nothing(fake: FakeContext, castings: Path):
+    session = open_campaign(fake.open(), small(castings, audit_share=0.0))
+    first = session.castings_to_test_on()[0][0]
+    fake.ledger.record_labels(session.campaign.label_set, [(first.id, SKIP, "ann")])
+    assert first.id not in {casting.id for casting, _ in session.reread().castings_to_test_on()}
+    assert len(session.reread().castings_to_test_on()) == 7

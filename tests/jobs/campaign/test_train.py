@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from jobs.campaign.run import run
+from jobs.datasets.tables import as_it_was
 from models.errors import OutageError
 from tests.jobs.campaigns import small
-from tests.jobs.fakes import FakeContext
+from tests.jobs.fakes import FakeContext, write_castings
 
 
 def _metric(result: dict[str, list[dict[str, dict[str, float]]]], number: int, key: str) -> float:
@@ -72,3 +73,20 @@ def test_a_failure_in_training_leaves_its_round_failed_until_it_is_trained_again
     assert {run.status for run in fake.tracker.runs.values()} == {"FAILED"}
     run(fake.open(), options)
     assert {run.status for run in fake.tracker.runs.values()} == {"FINISHED"}
+
+
+def test_tables_of_castings_and_labels_that_look_like_formulas_are_safe_to_open(
+    fake: FakeContext, tmp_path: Path
+):
+    data = write_castings(tmp_path / "castings", {"=ok": 12, "-def": 12})
+    options = small(data, rounds=2, good="=ok", audit_share=0.0, initial=6, pictures=False)
+    result = run(fake.open(), options)
+    files = fake.tracker.runs[result["rounds"][0]["run_id"]].files
+    for name, column in (
+        ("acquired.csv", "path"),
+        ("labels.csv", "path"),
+        ("labels.csv", "label"),
+    ):
+        values = list(pd.read_csv(io.BytesIO(files[name]), dtype="string")[column])
+        assert all(value.startswith(("'=ok", "'-def")) for value in values)
+        assert {as_it_was(value)[0] for value in values} <= {"=", "-"}

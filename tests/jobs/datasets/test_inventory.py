@@ -21,6 +21,7 @@ from jobs.campaign.session import Session
 from jobs.datasets.castings import Side
 from jobs.datasets.inventory import parts_placed, take_inventory
 from jobs.options import RunOptions
+from tests.jobs.campaigns import labels_of
 from tests.jobs.fakes import FakeContext, casting_bytes, write_castings
 
 
@@ -200,7 +201,7 @@ def test_a_file_that_moves_to_another_class_has_its_new_label(
     (castings / path).rename(castings / other / "moved.png")
     run(context, replace(options, rounds=2))
     assert f"1 castings have another label now: {other}/moved.png" in fake.said
-    assert context.ledger.labels()[first] == other
+    assert labels_of(context)[first] == other
 
 
 def test_what_a_person_said_of_a_casting_stays_whatever_its_folder_says(
@@ -209,10 +210,11 @@ def test_what_a_person_said_of_a_casting_stays_whatever_its_folder_says(
     context = fake.open()
     run(context, replace(options, rounds=1))
     first = context.ledger.asked("castings-bald-0")[0].casting
-    other = "def" if context.ledger.labels()[first] == "ok" else "ok"
-    context.ledger.record_labels([(first, other, "ann")])
+    other = "def" if labels_of(context)[first] == "ok" else "ok"
+    label_set = context.ledger.campaigns()[0].label_set
+    context.ledger.record_labels(label_set, [(first, other, "ann")])
     run(context, replace(options, rounds=2))
-    assert context.ledger.labels()[first] == other
+    assert labels_of(context)[first] == other
 
 
 def test_classes_that_were_renamed_are_no_further_classes(
