@@ -88,8 +88,7 @@ class RunOptions:
     @property
     def stem(self) -> str:
         """The data set in a name."""
-        path = Path(self.source)
-        return f"{path.parent.name}-{path.stem}" if path.suffix else path.name
+        return stem_of(self.source)
 
     @property
     def suffix(self) -> str:
@@ -143,6 +142,12 @@ class RunOptions:
         """The options of a campaign in the ledger."""
         known = _complete(name, identity)
         return cls(**known, rounds=rounds, campaign=name, service_url=service_url)
+
+
+def stem_of(source: str) -> str:
+    """A data set in the name of a campaign: its folder, or a manifest with the folder of that."""
+    path = Path(source)
+    return f"{path.parent.name}-{path.stem}" if path.suffix else path.name
 
 
 def _complete(name: str, recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from jobs.datasets.split import PartSide
 
 _VARIABLES = 500  # values of one query; every database takes as many
 _LABELS = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(tables.labels.c.id)
-_LABELS = sa.select(tables.labels.c.casting, tables.labels.c.label).order_by(tables.labels.c.id)
 
 
 class Ledger:
@@ -86,17 +85,30 @@ class Ledger:
 
     # castings and sides
 
+    def record_move(self, data: str, path: str) -> None:
+        self._insert(tables.moves, [{"data": self.known_as(data), "path": path, "at": _now()}])
+
+    def known_as(self, path: str) -> str:
+        query = sa.select(tables.moves.c.data).where(tables.moves.c.path == path)
+        rows = self._rows(query.order_by(tables.moves.c.id.desc()).limit(1))
+        return str(rows[0].data) if rows else path
+
+    def located(self, data: str) -> str:
+        query = sa.select(tables.moves.c.path).where(tables.moves.c.data == self.known_as(data))
+        rows = self._rows(query.order_by(tables.moves.c.id.desc()).limit(1))
+        return str(rows[0].path) if rows else data
+
     def seen(self, data: str | None = None) -> dict[str, Seen]:
         table = tables.castings
         query = sa.select(table.c.casting, table.c.path, table.c.unreadable).order_by(table.c.id)
         if data is not None:
-            query = query.where(table.c.data == data)
+            query = query.where(table.c.data == self.known_as(data))
         return {row.casting: Seen(*row[1:]) for row in self._rows(query)}
 
     def record_seen(self, data: str, castings: Mapping[str, Seen]) -> None:
-        known = self.seen(data)
+        known, first = self.seen(data), self.known_as(data)
         rows = [
-            {"data": data, "casting": casting, **seen._asdict()}
+            {"data": first, "casting": casting, **seen._asdict()}
             for casting, seen in castings.items()
             if known.get(casting) != seen
         ]
@@ -105,7 +117,7 @@ class Ledger:
     def sides(self, data: str, split: str) -> dict[str, PartSide]:
         table = tables.sides
         query = sa.select(table.c.part, table.c.stratum, table.c.side)
-        query = query.where(table.c.data == data, table.c.split == split)
+        query = query.where(table.c.data == self.known_as(data), table.c.split == split)
         return {row.part: PartSide(*row) for row in self._rows(query)}
 
     @retry(  # another job may be faster with some of them
@@ -114,7 +126,8 @@ class Ledger:
         reraise=True,
     )
     def record_sides(self, data: str, split: str, parts: Collection[PartSide]) -> None:
-        known, split_of = self.sides(data, split), {"data": data, "split": split}
+        known = self.sides(data, split)
+        split_of = {"data": self.known_as(data), "split": split}
         new = [split_of | vars(part) for part in parts if part.part not in known]
         self._insert(tables.sides, new)
 

@@ -4,6 +4,7 @@ campaigns   name, the options it was begun with
 runs        the MLflow run of a campaign
 starts      the SHA-256 of the weights that a campaign begins from
 lengths     how many rounds a campaign was asked for, latest counts
+moves       where a data set lies by now, latest counts
 castings    where in a data set a casting was seen, and why it is unreadable, latest counts
 sides       on which side of a split a part lies, or a casting where the data gives the split
 batches     castings that a campaign asked for, by the round they are labelled for
@@ -35,6 +36,7 @@ starts = _table("starts", _key("campaign"), _string("sha256"))
 lengths = _table(
     "lengths", _number("id"), _string("campaign", index=True), _integer("rounds"), _string("at")
 )
+moves = _table("moves", _number("id"), _string("data"), _string("path"), _string("at"))
 castings = _table(
     "castings",
     *(_number("id"), _string("data", index=True), _string("casting"), _text("path")),

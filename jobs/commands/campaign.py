@@ -53,11 +53,13 @@ def run_command(**options: Any) -> dict[str, Any]:  # noqa: ANN401
 
     Example: castings run --data castings/ --strategy bald --rounds 6
     """
+    from jobs.campaign.moved import continued
     from jobs.campaign.run import run
 
-    asked = RunOptions(**options)
-    with real_context() as context, holding(asked.name):
-        return run(context, asked)
+    with real_context() as context:
+        asked = continued(context, RunOptions(**options))
+        with holding(asked.name):
+            return run(context, asked)
 
 
 @click.command("train")
@@ -84,10 +86,10 @@ def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
 
     Example: castings acquire --service-url http://127.0.0.1:3000
     """
-    from jobs.campaign.acquire import ask
+    from jobs.campaign.run import ask_by_model
 
     with working_on_recorded(campaign, service_url) as session:
-        is_left = ask(session)
+        is_left = ask_by_model(session)
         opened, waiting = session.campaign, session.reread().state.unlabelled()
         return {
             "campaign": opened.name,

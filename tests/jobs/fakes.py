@@ -31,6 +31,7 @@ class FakeRun:
     files: dict[str, bytes] = field(default_factory=dict)
     data: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     status: str = "RUNNING"
+    deleted: bool = False
     parent: str | None = None
     name: str = ""
 
@@ -53,15 +54,25 @@ class FakeTracker:
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> str:
-        made = [r for r, run in self.runs.items() if run.tags.get("begun") == tags["begun"]]
-        again = "-again" if f"run-of-{name}" in self.runs else ""
-        run_id = recorded or next(iter(made), f"run-of-{name}{again}")
+        kept = recorded if recorded and self.has_run(recorded) else None
+        made = [r for r in self.runs if self.has_run(r) and self._begun(r) == tags["begun"]]
+        again = "-again" if recorded or f"run-of-{name}" in self.runs else ""
+        run_id = kept or next(iter(made), f"run-of-{name}{again}")
         return self._open(run_id, FakeRun(name=name), params, tags)
+
+    def has_run(self, run_id: str) -> bool:
+        return run_id in self.runs and not self.runs[run_id].deleted
+
+    def _begun(self, run_id: str) -> str | None:
+        return self.runs[run_id].tags.get("begun")
 
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> str:
-        return self._open(f"{parent}/{name}", FakeRun(parent=parent, name=name), params, tags)
+        run_id = f"{parent}/{name}"
+        while run_id in self.runs and not self.has_run(run_id):
+            run_id += "-again"
+        return self._open(run_id, FakeRun(parent=parent, name=name), params, tags)
 
     def _open(
         self, run_id: str, new: FakeRun, params: Mapping[str, object], tags: Mapping[str, str]
@@ -129,6 +140,7 @@ class FakeTracker:
         before = self.alias.get(version.name)
         if before != version.number:
             self._tag(version, "previous", before or "none")
+        self._tag(version, "was_current", "true")
         self.alias[version.name] = version.number
 
     def mark_rolled_back(self, version: Version) -> None:

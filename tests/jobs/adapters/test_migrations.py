@@ -64,12 +64,12 @@ def test_a_ledger_from_before_there_were_versions_goes_on(old: Path):
 def test_nothing_recorded_is_lost_or_changed_and_a_copy_of_before_lies_beside_it(old: Path):
     _open(old).close()
     assert _inserts(_dump(old)) == _inserts(BEFORE)
-    assert _dump(old.with_name("ledger.db.before-0003")) == BEFORE
+    assert _dump(old.with_name(f"ledger.db.before-{NEWEST}")) == BEFORE
 
 
 def test_it_is_changed_once_and_a_new_one_is_never_copied(old: Path, tmp_path: Path):
     _open(old).close()
-    old.with_name("ledger.db.before-0003").unlink()
+    old.with_name(f"ledger.db.before-{NEWEST}").unlink()
     _open(old).close()
     _open(tmp_path / "new.db").close()
     assert {path.name for path in tmp_path.iterdir()} == {"ledger.db", "new.db"}
@@ -95,7 +95,7 @@ def test_of_jobs_that_open_it_at_once_one_changes_it(tmp_path: Path, text: str):
     assert [job.wait(120) for job in jobs] == [0, 0, 0]
     assert _inserts(_dump(path)) == _inserts(text)
     if text:
-        assert _dump(path.with_name("ledger.db.before-0003")) == BEFORE
+        assert _dump(path.with_name(f"ledger.db.before-{NEWEST}")) == BEFORE
 
 
 def test_a_job_that_dies_in_between_leaves_it_as_it_was(
@@ -114,7 +114,7 @@ def test_a_job_that_dies_in_between_leaves_it_as_it_was(
 
 
 def test_it_is_not_changed_where_it_cannot_be_copied(old: Path):
-    old.with_name("ledger.db.before-0003").mkdir()
+    old.with_name(f"ledger.db.before-{NEWEST}").mkdir()
     with pytest.raises(sa.exc.OperationalError, match="unable to open database file"):
         _open(old)
     assert _dump(old) == BEFORE
