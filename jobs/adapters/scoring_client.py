@@ -26,6 +26,7 @@ _PAUSES = wait_exponential(0.25, max=_LONGEST_PAUSE)
 _TOLD_AFTER = 4.0
 _TIMEOUT = httpx.Timeout(300.0, connect=10.0)
 _TOO_MANY_REQUESTS = httpx.codes.TOO_MANY_REQUESTS
+_BINARY = "application/octet-stream"
 _HEADER_LENGTH = 8
 _LONGEST_HEADER = 100_000_000  # bytes, as safetensors has it
 _PNG = b"\x89PNG"
@@ -50,7 +51,7 @@ class ScoringClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        headers = {b"Accept": b"application/octet-stream"}
+        headers = {b"Accept": _BINARY.encode()}
         if api_key:
             headers[b"Authorization"] = f"Bearer {api_key}".encode()
         self._named = f"the service at {url}" + (f" (its log: {log})" if log else "")
@@ -164,7 +165,7 @@ class ScoringClient:
             if response.is_server_error or response.status_code == _TOO_MANY_REQUESTS:
                 problem = f"{response.status_code} {_error(response)}"
                 raise httpx.HTTPStatusError(problem, request=response.request, response=response)
-            if response.status_code == httpx.codes.OK and _is_cut(response.content):
+            if _may_be_cut(response) and _is_cut(response.content):
                 raise httpx.RemoteProtocolError("an answer that breaks off")
             return response
 
@@ -205,6 +206,12 @@ def _header(content: bytes) -> tuple[dict[str, Any], int]:
     header = json.loads(content[_HEADER_LENGTH : _HEADER_LENGTH + length])
     ends = [0, *(entry["data_offsets"][1] for k, entry in header.items() if k != "__metadata__")]
     return header, _HEADER_LENGTH + length + max(ends)
+
+
+def _may_be_cut(response: httpx.Response) -> bool:
+    """Whether the head of an answer promises scores."""
+    kind = response.headers.get("Content-Type", _BINARY)
+    return response.status_code == httpx.codes.OK and str(kind) == _BINARY
 
 
 def _is_cut(content: bytes) -> bool:

@@ -92,9 +92,8 @@ def offer(session: Session, number: str) -> Left | None:
     current = tracker.current(name)
     if current is not None and not _is_ours(current, session):
         return Left(f"{ALIAS} of {name} is version {current.number} of another campaign", command)
-    try:
-        version = tracker.find(name, number)
-    except VersionNotFound:
+    version = _find_ours(session, name, number)
+    if version is None:
         return Left(f"version {number} of {name} is no longer in MLflow", None)
     is_current = current is not None and _stands_for(current, version)
     if not is_current and version.tags.keys() & {ROLLED_BACK, WAS_CURRENT}:
@@ -116,6 +115,15 @@ def _stands_for(current: Version, version: Version) -> bool:
         return True
     same_round = current.tags.get("round") == version.tags.get("round")
     return same_round and int(current.number) > int(version.number)
+
+
+def _find_ours(session: Session, name: str, number: str) -> Version | None:
+    """The campaign's version; a model that was made again may have somebody else's there."""
+    try:
+        version = session.context.tracker.find(name, number)
+    except VersionNotFound:
+        return None
+    return version if _is_ours(version, session) else None
 
 
 def _is_ours(version: Version, session: Session) -> bool:

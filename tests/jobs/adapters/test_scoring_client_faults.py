@@ -48,6 +48,7 @@ def test_a_service_that_breaks_off_for_ever_is_a_clear_error():
         httpx.Response(200, html="<html>Welcome to nginx</html>"),
         httpx.Response(200, json={"hello": "world"}),
         httpx.Response(200, text="OK, all is well"),
+        httpx.Response(200, text="ok"),
         httpx.Response(204),
         httpx.Response(200, content=bytes(1000)),
         _answer(["a", "b"]),  # a row is missing

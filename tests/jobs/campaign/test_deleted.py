@@ -78,3 +78,20 @@ def test_a_round_is_trained_again_only_where_its_model_is_missed(
     run(fake.open(), small(castings, rounds=3))
     assert [version.tags["round"] for version, _ in fake.tracker.versions] == ["0", "1", "2"]
     assert not any("trained again" in line for line in fake.said)
+
+
+def test_a_version_of_somebody_else_with_the_same_number_is_not_made_current(
+    fake: FakeContext, castings: Path
+):
+    options = small(castings, rounds=1)
+    run(fake.open(), options)
+    _delete_store(fake.tracker)
+    (fake.folder / "elsewhere").mkdir()
+    elsewhere = FakeContext(fake.folder / "elsewhere", fake.tracker)
+    other = run(elsewhere.open(), small(castings, rounds=1, strategy="random"))
+    elsewhere.ledger.close()
+    assert other["rounds"][0]["version"] == "1"
+    fake.tracker.alias.clear()
+    run(fake.open(), options)
+    assert fake.tracker.alias == {}
+    assert any("version 1 of casting-defects is no longer in MLflow" in s for s in fake.said)
