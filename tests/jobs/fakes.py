@@ -14,8 +14,7 @@ from torch import Tensor
 
 from jobs import progress
 from jobs.adapters.ledger import Ledger
-from jobs.campaign.ports import CampaignRow, Context, Request, Scored, Trained
-from jobs.options import RunOptions
+from jobs.campaign.ports import Context, Request, Scored
 from models.embeddings import EmbeddingStore
 from models.errors import ServiceError, UnreadableImage, VersionError, VersionNotFound
 from models.images import decode
@@ -55,23 +54,20 @@ class FakeTracker:
         tags: Mapping[str, str],
     ) -> str:
         kept = recorded if recorded and self.has_run(recorded) else None
-        made = [r for r in self.runs if self.has_run(r) and self._begun(r) == tags["begun"]]
+        begun = [r for r, run in self.runs.items() if run.tags.get("begun") == tags["begun"]]
+        made = filter(self.has_run, begun)
         again = "-again" if recorded or f"run-of-{name}" in self.runs else ""
-        run_id = kept or next(iter(made), f"run-of-{name}{again}")
+        run_id = kept or next(made, f"run-of-{name}{again}")
         return self._open(run_id, FakeRun(name=name), params, tags)
 
     def has_run(self, run_id: str) -> bool:
         return run_id in self.runs and not self.runs[run_id].deleted
 
-    def _begun(self, run_id: str) -> str | None:
-        return self.runs[run_id].tags.get("begun")
-
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> str:
-        run_id = f"{parent}/{name}"
-        while run_id in self.runs and not self.has_run(run_id):
-            run_id += "-again"
+        deleted = self.runs.get(f"{parent}/{name}", FakeRun()).deleted
+        run_id = f"{parent}/{name}" + "-again" * deleted
         return self._open(run_id, FakeRun(parent=parent, name=name), params, tags)
 
     def _open(
@@ -286,24 +282,3 @@ def write_castings(folder: Path, counts: Mapping[str, int], start: int = 0) -> P
         for number in range(start, start + count):
             (folder / kind / f"{number:03d}.png").write_bytes(casting_bytes(kind, number))
     return folder
-
-
-def pretend(ledger: Ledger, campaign: RunOptions, rounds: int) -> None:
-    """Write down what a campaign might have found, without training anything.
-
-    As in a real one, the first round knows nothing of the strategy.
-    """
-    if ledger.campaign(campaign.name) is None:
-        row = CampaignRow(campaign.name, campaign.identity(), campaign.rounds, 1, "run")
-        ledger.begin(row)
-    for number in range(rounds):
-        luck = np.random.default_rng([campaign.seed, number, number * len(campaign.strategy)])
-        metrics = {
-            "test/accuracy": 0.5 + 0.5 * luck.random(),
-            "test/constant_accuracy": 0.75,
-            "test/balanced_accuracy": 0.5 + 0.5 * luck.random(),
-            "test/constant_balanced_accuracy": 0.5,
-            "labels/defects_found": number + 5.0,
-        }
-        labels = campaign.initial + number * campaign.batch
-        ledger.record_round(campaign.name, Trained(number, "run", "1", labels, metrics))

@@ -70,28 +70,6 @@ def test_a_campaign_that_was_begun_gets_its_run_back(tracker: Tracker):
     assert tracker.open_campaign("a", None, {}, TAGS | {"begun": "another time"}) != run_id
 
 
-def delete(tracker: Tracker, run_id: str) -> None:
-    """Delete a run as MLflow's own pages do."""
-    if isinstance(tracker, FakeTracker):
-        tracker.runs[run_id].deleted = True
-    else:
-        MlflowClient().delete_run(run_id)
-
-
-def test_a_campaign_whose_run_was_deleted_gets_another_for_good(tracker: Tracker):
-    run_id = tracker.open_campaign("a", None, {}, TAGS)
-    assert tracker.has_run(run_id)
-    delete(tracker, run_id)
-    assert not tracker.has_run(run_id)
-    assert not tracker.has_run("0" * 32)  # of another store
-    other = tracker.open_campaign("a", run_id, {}, TAGS)
-    assert other != run_id
-    assert tracker.open_campaign("a", run_id, {}, TAGS) == other
-    nested = tracker.open_round(other, "round-00", {}, TAGS)
-    delete(tracker, nested)
-    assert tracker.open_round(other, "round-00", {}, TAGS) not in {nested, other}
-
-
 def test_options_stay_as_they_were_first_logged(tracker: Tracker):
     run_id = tracker.open_campaign("a", None, {"threads": 2}, TAGS)
     tracker.open_campaign("a", run_id, {"threads": 8, "batch": 20}, TAGS | {"seed": "1"})
