@@ -65,7 +65,7 @@ def _default_ledger() -> str:
         return str(store.with_name("ledger.db"))
     raise CampaignError(
         f"`mlflow run` works in a temporary clone, {Path.cwd()}, where a ledger would be lost. "
-        f"Set CASTING_LEDGER to where it shall be, sqlite:////home/me/ledger.db say"
+        f"Set CASTING_LEDGER to where it shall be, sqlite:////FOLDER/ledger.db say"
     )
 
 

@@ -223,7 +223,7 @@ def test_an_export_that_fails_leaves_nothing(registry, publish, tmp_path):
     made = publish()
     (weights,) = (tmp_path / "mlruns").rglob("backbone.safetensors")
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(VersionError, match="not a readable model version"):
+    with pytest.raises(VersionError, match="is not what was published"):
         registry.export(made, tmp_path / "damaged")
     with pytest.raises(VersionNotFound, match=f"{NAME} has no version 7"):
         registry.export(Version(NAME, "7", "", {}), tmp_path / "missing")
