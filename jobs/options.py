@@ -97,8 +97,7 @@ class RunOptions:
     @property
     def stem(self) -> str:
         """The data set in a name."""
-        path = Path(self.source)
-        return f"{path.parent.name}-{path.stem}" if path.suffix else path.name
+        return stem_of(self.source)
 
     @property
     def suffix(self) -> str:
@@ -163,6 +162,12 @@ def class_names_in(classes: str) -> tuple[str, ...]:
         return ()
     names = unicodedata.normalize("NFC", classes).split(",")
     return tuple(name.strip() for name in names if name.strip())
+
+
+def stem_of(source: str) -> str:
+    """A data set in the name of a campaign: its folder, or a manifest with the folder of that."""
+    path = Path(source)
+    return f"{path.parent.name}-{path.stem}" if path.suffix else path.name
 
 
 def _complete(name: str, recorded: Mapping[str, Any]) -> dict[str, Any]:

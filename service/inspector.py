@@ -10,12 +10,13 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
+from service.connections import use_impatient_connections
 from service.http import page
 from service.http.deadline import ANSWER_SECONDS
 from service.middleware.api_key import ApiKey
 from service.middleware.request_log import JsonLines, RequestLog
 from service.middleware.request_metrics import PATHS, PROBES, RequestMetrics
-from service.runtime import configure_libraries
+from service.runtime import configure_libraries, raise_open_files, workers_asked_for
 
 # BentoML's own, after ours. It keeps something of every request for so long.
 _SECONDS = round(ANSWER_SECONDS) + 5
@@ -41,11 +42,12 @@ class DeferredApp(Starlette):
 
 
 app = DeferredApp()
+use_impatient_connections()  # of a worker, before its server starts
 
 
 @bentoml.service(
     name="casting-inspector",
-    workers=1,
+    workers=workers_asked_for(sys.argv, os.environ),
     traffic={"timeout": _SECONDS},
     metrics={"enabled": False},  # `RequestMetrics` counts instead
     logging={"access": {"enabled": False}},
@@ -80,8 +82,12 @@ class CastingInspector:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def before_workers() -> None:
-        """Tell the libraries of the parent process, before it reports its usage to anyone."""
+        """Tell the libraries of the parent process, before it reports its usage to anyone.
+
+        Workers have its limit of open files.
+        """
         configure_libraries(os.environ)
+        raise_open_files()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:

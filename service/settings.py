@@ -1,5 +1,6 @@
 """What the environment says about the service, read once, when a worker starts."""
 
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 
@@ -78,13 +79,18 @@ class Settings(BaseSettings):
             error = invalid.errors()[0]
             name = str(error["loc"][0])
             needed = error.get("ctx", {}).get("error") or cls.model_fields[name].description
-            text = f"CASTING_{name.upper()}={error['input']}: {needed} is needed"
+            value = "" if name == "api_key" else f"={error['input']}"
+            text = f"CASTING_{name.upper()}{value}: {needed} is needed"
             raise ServiceError(text) from None
 
-    @field_validator("api_key")
+    @field_validator("api_key", mode="before")
     @classmethod
     def _stripped(cls, key: str | None) -> str | None:
-        return (key or "").strip() or None
+        """As `jobs.adapters.environment.api_key` has it."""
+        key = (key or "").strip()
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in key):
+            raise ValueError("text without line breaks and other control characters")
+        return key or None
 
     @field_validator("max_in_flight_bytes")
     @classmethod

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
-from sqlalchemy.exc import ArgumentError
+import sqlalchemy as sa
 
 from jobs import progress
 from jobs.adapters import environment, retry
@@ -40,14 +40,14 @@ def real_context() -> Iterator[Context]:
             from jobs.adapters.scoring_client import ScoringClient
             from jobs.processes.local_service import local_service
 
-            url, revive = options.service_url, lambda: None
+            url, revive, log = options.service_url, lambda: None, None
             if url == "auto":
                 _say("starting a scoring service")
                 kept = {"CASTING_EMBEDDINGS": str(environment.embeddings_folder())}
                 of_children = environment.of_children() | kept
                 service = stack.enter_context(local_service(options.model_name, of_children))
-                url, revive = service.url, service.revive
-            client = ScoringClient(url, environment.api_key(), revive, _say)
+                url, revive, log = service.url, service.revive, service.log
+            client = ScoringClient(url, environment.api_key(), revive, _say, log)
             stack.callback(client.close)
             return client
 
@@ -76,7 +76,7 @@ def _embeddings() -> "EmbeddingStore":
 def _ledger() -> Ledger:
     try:
         return Ledger(environment.ledger_url())
-    except (ImportError, ArgumentError) as error:
+    except (ImportError, sa.exc.ArgumentError) as error:
         raise CampaignError(
             f"CASTING_LEDGER: no driver for such a URL ({first_line(error)}); give "
             f"sqlite:///ledger.db, or postgresql+psycopg://… with the extra `deploy` installed"

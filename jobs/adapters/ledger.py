@@ -91,11 +91,24 @@ class Ledger:
 
     # castings and sides
 
+    def record_move(self, data: str, path: str) -> None:
+        self._insert(tables.moves, [{"data": self.known_as(data), "path": path, "at": _now()}])
+
+    def known_as(self, path: str) -> str:
+        query = sa.select(tables.moves.c.data).where(tables.moves.c.path == path)
+        rows = self._rows(query.order_by(tables.moves.c.id.desc()).limit(1))
+        return str(rows[0].data) if rows else path
+
+    def located(self, data: str) -> str:
+        query = sa.select(tables.moves.c.path).where(tables.moves.c.data == self.known_as(data))
+        rows = self._rows(query.order_by(tables.moves.c.id.desc()).limit(1))
+        return str(rows[0].path) if rows else data
+
     def seen(self, data: str | None = None) -> dict[str, Seen]:
         table = tables.castings
         query = sa.select(table.c.casting, table.c.path, table.c.unreadable).order_by(table.c.id)
         if data is not None:
-            query = query.where(table.c.data == data)
+            query = query.where(table.c.data == self.known_as(data))
         rows = self._rows(query)
         judges = self._rows(sa.select(tables.judges).order_by(tables.judges.c.id))
         by = {row.casting: row.judge for row in judges}
@@ -105,10 +118,10 @@ class Ledger:
         }
 
     def record_seen(self, data: str, castings: Mapping[str, Seen]) -> None:
-        known = self.seen(data)
+        known, first = self.seen(data), self.known_as(data)
         news = {casting: seen for casting, seen in castings.items() if known.get(casting) != seen}
         rows = [
-            {"data": data, "casting": casting, "path": seen.path, "unreadable": seen.unreadable}
+            {"data": first, "casting": casting, "path": seen.path, "unreadable": seen.unreadable}
             for casting, seen in news.items()
         ]
         judges = [{"casting": c, "judge": s.judge} for c, s in news.items() if s.judge]
@@ -120,7 +133,7 @@ class Ledger:
     def sides(self, data: str, split: str) -> dict[str, PartSide]:
         table = tables.sides
         query = sa.select(table.c.part, table.c.stratum, table.c.side)
-        query = query.where(table.c.data == data, table.c.split == split)
+        query = query.where(table.c.data == self.known_as(data), table.c.split == split)
         return {row.part: PartSide(*row) for row in self._rows(query)}
 
     @retry(  # another job may be faster with some of them
@@ -129,7 +142,8 @@ class Ledger:
         reraise=True,
     )
     def record_sides(self, data: str, split: str, parts: Collection[PartSide]) -> None:
-        known, split_of = self.sides(data, split), {"data": data, "split": split}
+        known = self.sides(data, split)
+        split_of = {"data": self.known_as(data), "split": split}
         new = [split_of | vars(part) for part in parts if part.part not in known]
         self._insert(tables.sides, new)
 

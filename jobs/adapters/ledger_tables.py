@@ -6,6 +6,7 @@ starts      the SHA-256 of the weights that a campaign begins from
 label_sets  the question that the labels of a campaign answer
 classes     the classes that a campaign grew to since it was begun, latest counts
 lengths     how many rounds a campaign was asked for, latest counts
+moves       where a data set lies by now, latest counts
 castings    where in a data set a casting was seen, and why it is unreadable, latest counts
 judges      by which release and limits a casting was unreadable, latest counts
 sides       on which side of a split a part lies, or a casting where the data gives the split
@@ -42,6 +43,7 @@ classes = _table(
 lengths = _table(
     "lengths", _number("id"), _string("campaign", index=True), _integer("rounds"), _string("at")
 )
+moves = _table("moves", _number("id"), _string("data"), _string("path"), _string("at"))
 castings = _table(
     "castings",
     *(_number("id"), _string("data", index=True), _string("casting"), _text("path")),

@@ -12,7 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
 
 from jobs.adapters import retry
@@ -20,7 +29,7 @@ from models.errors import first_line
 from models.registry.mlflow_registry import MlflowRegistry
 
 EXPERIMENT = "casting-defects"
-_FORBIDDEN = re.compile(r"[^\w\-. :/]")  # in a metric's name  # in a metric's name
+_FORBIDDEN = re.compile(r"[^\w\-. :/]")  # in a metric's name
 _MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")  # MLflow's name for a run that was given none
 _RUNNING, _FINISHED, _FAILED = "RUNNING", "FINISHED", "FAILED"
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
@@ -57,7 +66,8 @@ class MlflowTracker(MlflowRegistry):
         tags: Mapping[str, str],
     ) -> str:
         """The campaign's run, running; a run that was handed to a continuing call is closed."""
-        run_id = recorded or self._made_before(tags["begun"])
+        kept = recorded if recorded and self.has_run(recorded) else None
+        run_id = kept or self._made_before(tags["begun"])
         run_id = run_id or self._handed or self._create(name, tags)
         if self._handed not in (None, run_id):
             self._hand_back(str(self._handed), run_id)
@@ -65,6 +75,15 @@ class MlflowTracker(MlflowRegistry):
         if run_id == self._handed:
             self._name(run_id, name)
         return run_id
+
+    def has_run(self, run_id: str) -> bool:
+        try:
+            stage = self._client.get_run(run_id).info.lifecycle_stage
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        return bool(stage == LifecycleStage.ACTIVE)
 
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
@@ -126,16 +145,19 @@ class MlflowTracker(MlflowRegistry):
         runs: Sequence[Run] = self._client.search_runs(experiments, where, order_by=order)
         return str(runs[0].info.run_id) if runs else None
 
-    def _experiment(self) -> str:
-        experiment = self._client.get_experiment_by_name(EXPERIMENT)
-        if experiment is not None:
+    def _experiment(self, name: str = EXPERIMENT, number: int = 1) -> str:
+        """The project's experiment; where that was deleted, the one numbered 2, and so on."""
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            try:
+                return str(self._client.create_experiment(name))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return self._experiment(name, number)  # another job was faster
+        if experiment.lifecycle_stage == LifecycleStage.ACTIVE:
             return str(experiment.experiment_id)
-        try:
-            return str(self._client.create_experiment(EXPERIMENT))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            return self._experiment()  # another job was faster
+        return self._experiment(f"{EXPERIMENT}-{number + 1}", number + 1)
 
     def _name(self, run_id: str, name: str) -> None:
         """Name a run, unless a person has."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+from jobs.campaign.moved import follow_data
 from jobs.campaign.ports import CampaignRow, Context
 from jobs.campaign.session import Campaign, Session
 from jobs.datasets.inventory import take_inventory
@@ -26,7 +27,8 @@ def look_up(context: Context, options: RunOptions) -> Campaign:
     """
     recorded = context.ledger.campaign(options.name)
     if recorded is not None:
-        options.check_same(recorded.options)
+        options.check_same({**recorded.options, "data": options.source})
+        follow_data(context, options, str(recorded.options["data"]))
     strategy, cold_start = find_strategy(options.strategy), _cold_start(options.cold_start)
     data, sides = take_inventory(context.ledger, options, context.progress, context.say)
     if recorded is not None:
@@ -142,5 +144,12 @@ def open_campaign(context: Context, options: RunOptions) -> Session:
     run_id = context.tracker.open_campaign(name, recorded.run_id, campaign.parameters(), tags)
     ledger.record_run(name, run_id)
     session = Session.begin(context, replace(campaign, run_id=run_id))
+    if recorded.run_id not in {None, run_id}:
+        context.say(
+            f"run {recorded.run_id} of campaign {name} is no longer in MLflow: it goes on in run "
+            f"{run_id}, with the metrics of its rounds as the ledger has them"
+        )
+        for trained in session.state.trained:
+            context.tracker.log_metrics(run_id, trained.metrics, trained.labels_total)
     session.log_data_set(run_id)
     return session

@@ -117,6 +117,15 @@ class Ledger(InventoryLedger, Protocol):
     def record_start(self, name: str, sha256: str) -> str:
         """Record which weights the campaign begins from, once; returns what is recorded."""
 
+    def record_move(self, data: str, path: str) -> None:
+        """Record that a data set lies at another path now; both are names of it from then on."""
+
+    def known_as(self, path: str) -> str:
+        """The path at which the data set there lay first."""
+
+    def located(self, data: str) -> str:
+        """The path at which a data set lies by now."""
+
     def lengthen(self, name: str, rounds: int) -> None:
         """Record how many rounds the campaign shall have from now on."""
 
@@ -167,7 +176,10 @@ class Tracker(Protocol):
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> str:
-        """The campaign's run, running."""
+        """The campaign's run, running; a new one where the recorded one was deleted."""
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether there is such a run that nobody has deleted."""
 
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]

@@ -1,12 +1,13 @@
 """Which version the service serves: the alias `current`; and a version as a folder."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.campaign.ports import Context, Tracker
-from jobs.campaign.session import Campaign, Session
+from jobs.campaign.session import Session
 from jobs.options import RunOptions
 from models.errors import CampaignError, VersionNotFound
-from models.registry.version import ALIAS, FIRST, ROLLED_BACK, Version
+from models.registry.version import ALIAS, FIRST, ROLLED_BACK, WAS_CURRENT, Version
 
 
 def promote(tracker: Tracker, name: str, number: str) -> Version:
@@ -69,32 +70,63 @@ def export(tracker: Tracker, name: str, number: str, folder: Path) -> Version:
     return version
 
 
-def offer(session: Session, number: str) -> str | None:
+@dataclass(frozen=True)
+class Left:
+    """Why a campaign's version was not made current, and the command that makes it so."""
+
+    reason: str
+    command: str | None  # None where there is no such version
+
+
+def offer(session: Session, number: str) -> Left | None:
     """Make a campaign's version current, unless that would displace somebody else's.
 
-    One that a person left for an older one is not brought back.
+    One that has been current and is so no longer was left by a person, by `promote` or in MLflow's
+    own pages: it is not brought back.
 
     Returns:
-        None when it is current now, else the command that would make it so.
+        None when it is current now.
     """
-    tracker, campaign = session.context.tracker, session.campaign
-    name = campaign.options.model_name
+    tracker, name = session.context.tracker, session.campaign.options.model_name
     command = f"python -m jobs promote --model-name {name} --version {number}"
     current = tracker.current(name)
-    if not _is_ours(current, campaign):
-        return command
-    if current is not None and current.number == number:
-        return None
-    version = tracker.find(name, number)
-    if ROLLED_BACK in version.tags:
-        return command
-    tracker.load(version)
-    if not _is_ours(tracker.current(name), campaign):  # somebody was faster meanwhile
-        return command
-    tracker.promote(version)
+    if current is not None and not _is_ours(current, session):
+        return Left(f"{ALIAS} of {name} is version {current.number} of another campaign", command)
+    version = _find_ours(session, name, number)
+    if version is None:
+        return Left(f"version {number} of {name} is no longer in MLflow", None)
+    is_current = current is not None and _stands_for(current, version)
+    if not is_current and version.tags.keys() & {ROLLED_BACK, WAS_CURRENT}:
+        now = f"moved from version {number} to {current.number}" if current else "taken away"
+        return Left(f"{ALIAS} of {name} was {now} by a person, and stays so", command)
+    if not is_current:
+        tracker.load(version)
+        current = tracker.current(name)
+        if current is not None and not _is_ours(current, session):
+            return Left(f"somebody made version {current.number} of {name} {ALIAS}", command)
+    if not is_current or (current == version and WAS_CURRENT not in version.tags):
+        tracker.promote(version)
     return None
 
 
-def _is_ours(current: Version | None, campaign: Campaign) -> bool:
+def _stands_for(current: Version, version: Version) -> bool:
+    """Whether it is that version, or one of the same round that was trained again after it."""
+    if current.number == version.number:
+        return True
+    same_round = current.tags.get("round") == version.tags.get("round")
+    return same_round and int(current.number) > int(version.number)
+
+
+def _find_ours(session: Session, name: str, number: str) -> Version | None:
+    """The campaign's version; a model that was made again may have somebody else's there."""
+    try:
+        version = session.context.tracker.find(name, number)
+    except VersionNotFound:
+        return None
+    return version if _is_ours(version, session) else None
+
+
+def _is_ours(version: Version, session: Session) -> bool:
     """Whether it is of this very campaign; another ledger's may have the same name."""
-    return current is None or current.tags.get("campaign_run") == campaign.run_id
+    rounds = {trained.run_id for trained in session.state.trained}
+    return version.tags.get("campaign_run") == session.campaign.run_id or version.run_id in rounds

@@ -132,4 +132,6 @@ def recorded_options(ledger: Ledger, name: str, service_url: str = "auto") -> Ru
         if not rows:
             meant = did_you_mean(name, known.split(", "))
             raise CampaignError(f"no campaign {name} in the ledger{meant}; there are: {known}")
-    return RunOptions.recorded(rows[0].name, rows[0].options, rows[0].rounds, service_url)
+    row = rows[0]
+    options = {**row.options, "data": ledger.located(str(row.options["data"]))}
+    return RunOptions.recorded(row.name, options, row.rounds, service_url)

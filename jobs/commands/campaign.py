@@ -69,10 +69,13 @@ def run_command(dry_run: bool, **options: Any) -> dict[str, Any]:  # noqa: ANN40
         from jobs.campaign.dry_run import dry_run as read
 
         return read(asked, bar, lambda line: click.echo(line, err=True))
+    from jobs.campaign.moved import continued
     from jobs.campaign.run import run
 
-    with real_context() as context, holding(asked.name):
-        return run(context, asked)
+    with real_context() as context:
+        asked = continued(context, asked)
+        with holding(asked.name):
+            return run(context, asked)
 
 
 @click.command("train")
@@ -99,10 +102,10 @@ def acquire_command(campaign: str, service_url: str) -> dict[str, Any]:
 
     Example: castings acquire --service-url http://127.0.0.1:3000
     """
-    from jobs.campaign.acquire import ask
+    from jobs.campaign.run import ask_by_model
 
     with working_on_recorded(campaign, service_url) as session:
-        is_left = ask(session)
+        is_left = ask_by_model(session)
         opened, waiting = session.campaign, session.reread().state.unlabelled()
         return {
             "campaign": opened.name,

@@ -6,6 +6,7 @@ neither.
 
 import functools
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +18,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.adapters.context import real_context
-from jobs.adapters.environment import ledger_url
+from jobs.adapters.environment import in_clone, ledger_url
 from jobs.campaign.state import recorded_options
 from jobs.options import RunOptions
 from jobs.processes.campaign_lock import hold_campaign
@@ -45,6 +46,9 @@ def prints_json(command: Callable[_Params, dict[str, Any]]) -> Callable[_Params,
                 f"{type(error).__name__}: {first_line(error)}. What was recorded stays; mend it "
                 f"and run the same command again"
             ) from error
+        except KeyboardInterrupt:
+            click.echo("Stopped. What is recorded stays: the same command goes on.", err=True)
+            sys.exit(128 + signal.SIGINT)
         click.echo(json.dumps(result, indent=2))
 
     return wrapped
@@ -68,7 +72,18 @@ campaign_option = click.option(
     "--campaign", default="auto", help="Campaign; auto: the only unfinished one."
 )
 service_option = option("service_url", "Scoring service; auto: start one and stop it at the end.")
-file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+
+
+def _lasting(_: click.Context, __: click.Parameter, file: Path) -> Path:
+    """A file that will be found again: not one in a clone that `mlflow run` works in."""
+    if in_clone() and not file.is_absolute():
+        raise click.BadParameter(f"`mlflow run` works in a temporary clone; give {file} absolute")
+    return file
+
+
+file_argument = click.argument(
+    "file", type=click.Path(path_type=Path, dir_okay=False), callback=_lasting
+)
 model_option = option("model_name", "Registered model in MLflow.")
 
 

@@ -1,6 +1,6 @@
 """The commands about versions of the registered model: promote, export."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import click
 from jobs.adapters.context import real_context
 from jobs.campaign.state import recorded_options
 from jobs.commands.frame import DEFAULTS, campaign_option, model_option, prints_json
+from models.registry.version import DIGESTS, Version
 
 
 @click.command("promote")
@@ -29,13 +30,13 @@ def promote_command(campaign: str, model_name: str, number: str, rollback: bool)
         command.fail("give either --version N or --rollback")
     with real_context() as context:
         if rollback:
-            return asdict(roll_back(context.tracker, model_name))
+            return _printed(roll_back(context.tracker, model_name))
         if number != "auto":
-            return asdict(promote(context.tracker, model_name, number))
+            return _printed(promote(context.tracker, model_name, number))
         options = recorded_options(context.ledger, campaign)
         if model_name not in {options.model_name, DEFAULTS["model_name"]}:
             command.fail(f"--model-name: campaign {options.name} trains {options.model_name}")
-        return asdict(promote_latest(context, options))
+        return _printed(promote_latest(context, options))
 
 
 @click.command("export")
@@ -52,4 +53,10 @@ def export_command(folder: Path, model_name: str, number: str) -> dict[str, Any]
 
     with real_context() as context:
         version = export(context.tracker, model_name, number, folder)
-        return {"folder": str(folder), **asdict(version)}
+        return {"folder": str(folder), **_printed(version)}
+
+
+def _printed(version: Version) -> dict[str, Any]:
+    """A version as people read it: without the digests of its files."""
+    tags = {key: value for key, value in version.tags.items() if key != DIGESTS}
+    return asdict(replace(version, tags=tags))

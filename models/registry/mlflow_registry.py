@@ -4,6 +4,7 @@ A version is a pyfunc without pickles around the folder of `models.registry.vers
 client is an argument; the fluent API, with its hidden current run, is never used.
 """
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -21,13 +22,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import save_model
-from mlflow.types import ParamSchema, ParamSpec
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from torch import Tensor
 
-from models.errors import VersionError, VersionNotFound
+from models.errors import VersionError, VersionNotFound, listed
 from models.prediction.predictor import Predictor
 from models.registry import packing, version_folder
-from models.registry.version import ALIAS, FIRST, ROLLED_BACK, Version
+from models.registry.version import ALIAS, DIGESTS, FIRST, ROLLED_BACK, WAS_CURRENT, Version
 
 _DATA = "data/version"
 _ORIGIN = "exported.json"  # in an exported folder: the `Version` that it is
@@ -83,6 +84,7 @@ class MlflowRegistry:
                 run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id
             )
             save(predictor, golden_N, folder, description)
+            tags = {**tags, DIGESTS: json.dumps(digests(folder), sort_keys=True)}
             self._client.log_model_artifacts(logged.model_id, str(folder))
         self._client.finalize_logged_model(logged.model_id, "READY")
         self._client.log_outputs(
@@ -110,7 +112,7 @@ class MlflowRegistry:
     ) -> Predictor:
         """Download a version and let it prove itself; it shares one of `backbones` if it can."""
         with tempfile.TemporaryDirectory() as temporary:
-            return load_folder(_download(version, Path(temporary)), backbones)
+            return load_folder(_download(version, Path(temporary)), backbones, version.tags)
 
     def export(self, version: Version, folder: Path) -> None:
         """Download all of a version, let it prove itself, and note in the folder which one it is.
@@ -124,7 +126,7 @@ class MlflowRegistry:
             raise VersionError(f"{folder} exists; remove it or name another folder") from error
         try:
             _download(version, folder)
-            load_folder(folder)
+            load_folder(folder, tags=version.tags)
             (folder / _ORIGIN).write_text(json.dumps(asdict(version), indent=2) + "\n")
         except BaseException:
             shutil.rmtree(folder)
@@ -133,15 +135,17 @@ class MlflowRegistry:
     def promote(self, version: Version) -> None:
         """Move the alias `current` to a version.
 
-        Its tag `previous` names the one before it (`none` where there was none). The tag comes
-        first: whoever dies in between does the same again.
+        Its tag `previous` names the one before it (`none` where there was none) and comes first,
+        `was_current` comes last: whoever dies in between does the same again.
         """
-        before = self.current(version.name)
-        if before is not None and before.number == version.number:
-            return
-        previous = FIRST if before is None else before.number
-        self._client.set_model_version_tag(version.name, version.number, "previous", previous)
-        self._client.set_registered_model_alias(version.name, ALIAS, version.number)
+        name, number = version.name, version.number
+        before = self.current(name)
+        if before is None or before.number != number:
+            previous = FIRST if before is None else before.number
+            self._client.set_model_version_tag(name, number, "previous", previous)
+            self._client.set_registered_model_alias(name, ALIAS, number)
+        if WAS_CURRENT not in version.tags:
+            self._client.set_model_version_tag(name, number, WAS_CURRENT, "true")
 
     def mark_rolled_back(self, version: Version) -> None:
         """Mark a version that a person takes out of service: no campaign brings it back."""
@@ -184,14 +188,47 @@ def save(predictor: Predictor, golden_N: Tensor, folder: Path, description: Mode
             code_paths=[str(code / package)],
             mlflow_model=description,
             signature=ModelSignature(
-                params=ParamSchema([ParamSpec("passes", "long", 50), ParamSpec("seed", "long", 0)])
+                inputs=Schema([ColSpec("binary", "image")]),  # base64, where it comes as JSON
+                params=ParamSchema(
+                    [ParamSpec("passes", "long", 50), ParamSpec("seed", "long", 0)]
+                ),
             ),
             pip_requirements=[f"{p}=={installed(p).partition('+')[0]}" for p in _REQUIREMENTS],
         )
 
 
-def load_folder(folder: Path, backbones: version_folder.Backbones | None = None) -> Predictor:
-    """Load an exported version: an MLflow model folder, or the data folder inside it."""
+def digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file in a folder, by its path in there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def _check_digests(folder: Path, tags: Mapping[str, str]) -> None:
+    """Refuse files that are not those that were published; older versions do not say."""
+    published: dict[str, str] = json.loads(tags.get(DIGESTS, "{}"))
+    found = digests(folder) if published else {}
+    changed = [name for name, digest in published.items() if found.get(name) != digest]
+    if changed:
+        raise VersionError(
+            f"{folder}: {listed(changed)} lacks or is not what was published (SHA-256 in the tag "
+            f"{DIGESTS}); restore the artifacts, or promote another version"
+        )
+
+
+def load_folder(
+    folder: Path,
+    backbones: version_folder.Backbones | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Predictor:
+    """Load an exported version: an MLflow model folder, or the data folder inside it.
+
+    Raises:
+        VersionError: its files are not those that the version's `tags` tell of, or are no version.
+    """
+    _check_digests(folder, tags or {})
     pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in _PICKLES)
     if pickles:
         raise VersionError(

@@ -4,7 +4,10 @@ A copy of this module, and of those it stands on, is packed into each version un
 own (`models.registry.packing`); service and jobs never run that copy.
 """
 
+import base64
 import hashlib
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,10 @@ from models.images import decode
 from models.prediction.predictor import MINIBATCH, Answer, Predictor
 from models.registry import version_folder
 
+_SERVERS = frozenset(
+    {"mlflow.pyfunc.scoring_server.app", "mlserver"}
+)  # modules that only they load
+
 
 class CastingModel:
     """What `mlflow.pyfunc.load_model` returns inside its wrapper."""
@@ -28,6 +35,8 @@ class CastingModel:
         self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None
     ) -> pd.DataFrame:
         """The service's fields for each casting of a column `image`, bytes or paths, in its order.
+
+        On a server (`mlflow models serve`) text is base64, never a path.
 
         Raises:
             DataError: there is no such column, `passes` (default 50) or `seed` (0) among the
@@ -51,7 +60,20 @@ class CastingModel:
 
 
 def _content(image: object) -> bytes:
-    return bytes(image) if isinstance(image, bytes | bytearray) else Path(str(image)).read_bytes()
+    if isinstance(image, bytes | bytearray):
+        return bytes(image)
+    if not _on_a_server():
+        return Path(str(image)).read_bytes()
+    try:
+        return base64.b64decode("".join(str(image).split()), validate=True)
+    except ValueError as error:
+        raise DataError("an image is sent as base64 of its file's bytes") from error
+
+
+def _on_a_server() -> bool:
+    """Whether what is predicted may come over the wire; no client can change that."""
+    serving = os.environ.get("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "")  # noqa: TID251 -- MLflow's word
+    return serving.lower() in {"true", "1"} or not _SERVERS.isdisjoint(sys.modules)
 
 
 def _load_pyfunc(data_path: str) -> CastingModel:

@@ -12,7 +12,8 @@ was one file of weights, of a network whose features were the means of its last 
 """
 
 import json
-from collections.abc import Mapping, MutableMapping
+import math
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ FILES = frozenset({
 })  # fmt: skip
 _OLDER_FILES = frozenset({"model.json", "weights.safetensors", "golden.safetensors"})
 GOLDEN_CASTINGS = 8
+_ABOVE = 1e-3  # the best threshold may be just above every P(defect)
+_LARGEST = 4096  # pixels of an edge
 _GOLDEN_PASSES = 8
 _GOLDEN_SEED = 0
 _TOLERANCES = {"fp32": 1e-4, "bf16": 0.03}  # of probabilities
@@ -217,13 +220,36 @@ def _predictor(description: Mapping[str, Any], network: Network) -> Predictor:
     names, good = description["classes"], description["operating"]["good"]
     if len(names) != network.spec.classes or good not in (None, *names):
         raise ValueError(f"classes {names} with {good} as the good one do not fit the network")
+    preprocessing = _preprocessing(description)
+    operating = OperatingPoint(**description["operating"])
+    _check_values(preprocessing, names, operating)
     return Predictor(
         network=network,
-        preprocessing=_preprocessing(description),
+        preprocessing=preprocessing,
         classes=tuple(names),
-        operating=OperatingPoint(**description["operating"]),
+        operating=operating,
         start=description.get("start", {}),
     )
+
+
+def _check_values(
+    preprocessing: Preprocessing, names: Sequence[str], operating: OperatingPoint
+) -> None:
+    """Refuse what no training writes: such a version would answer, and wrongly."""
+    channels = {1, preprocessing.channels}
+    in_range = {
+        "size": 0 < preprocessing.size <= _LARGEST,
+        "channels": preprocessing.channels in {1, 3},
+        "mean": all(0 <= mean <= 1 for mean in preprocessing.mean),
+        "std": all(0 < std <= 1 for std in preprocessing.std),
+        "mean and std": {len(preprocessing.mean), len(preprocessing.std)} <= channels,
+        "classes": len(set(names)) == len(names) and all(n and isinstance(n, str) for n in names),
+        "threshold": 0 <= operating.threshold <= 1 + _ABOVE,
+        "temperature": 0 < operating.temperature < math.inf,
+    }
+    wrong = [name for name, fine in in_range.items() if not fine]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: values that no training writes")
 
 
 def _check_files(folder: Path, files: frozenset[str]) -> None:

@@ -49,7 +49,7 @@ class RegistryState(BaseModel):
 
 
 class _Refused(NamedTuple):
-    number: str
+    version: Version
     until: datetime
     error: str
 
@@ -154,22 +154,24 @@ class ModelHost:
                 self.registry = self.registry.model_copy(update=away)
             else:
                 self._follow(version, insist=insist)
+                self._drop_replaced()
 
     def _follow(self, version: Version, *, insist: bool) -> None:
-        if self.served is not None and self.served.version.number == version.number:
+        if self.served is not None and version.is_same(self.served.version):
             self._answered(None)
             return
         refused = None if insist else self._refused
-        if refused and refused.number == version.number and self._clock() < refused.until:
+        if refused and version.is_same(refused.version) and self._clock() < refused.until:
             self._answered(refused.error)
             return
         try:
             held = self._cache.release(version.number)
+            held = held if held and version.is_same(held.version) else None
             self.served = replace(held, since=self._clock()) if held else self._load(version)
         except Exception as error:  # noqa: BLE001 -- a bad version must not end the good one
             reason = f"version {version.number} is refused: {first_line(error)}"
             if isinstance(error, VersionError):
-                self._refused = _Refused(version.number, self._clock() + REFUSED_FOR, reason)
+                self._refused = _Refused(version, self._clock() + REFUSED_FOR, reason)
             self._answered(reason)
             self._counters.bad_versions.inc()
             log.warning("%s %s", self._source.name, reason)
@@ -178,6 +180,18 @@ class ModelHost:
             self._answered(None)
             self._counters.swaps.inc()
             log.info("%s version %s is served", self._source.name, version.number)
+
+    def _drop_replaced(self) -> None:
+        """Let go of versions in whose place the registry has others now, of the same number.
+
+        That is what a registered model leaves that was deleted and made again.
+        """
+        for number in self.pinned if self._source.changes else ():
+            with contextlib.suppress(Exception):  # one that is gone is held; the next look asks
+                found, held = self._source.find(number), self._cache.held(number)
+                if held is not None and not found.is_same(held.version):
+                    self._cache.release(number)
+                    log.warning("%s version %s is another one now", self._source.name, number)
 
     def _answered(self, error: str | None) -> None:
         reachable = True if self._source.changes else None

@@ -121,4 +121,4 @@ class FolderSource:
 
     def load(self, version: Version) -> Predictor:  # noqa: ARG002 -- there is only one
         """Read the folder."""
-        return mlflow_registry.load_folder(self._folder)
+        return mlflow_registry.load_folder(self._folder, tags=self._version.tags)

@@ -63,6 +63,12 @@ class VersionCache:
         except Exception:  # noqa: BLE001 -- who asked for it is told; the next load says it again
             return None
 
+    def held(self, number: str) -> Served | None:
+        """A version, where it is loaded; that it was looked at is no use of it."""
+        with self._lock:
+            future = self._futures.get(number)
+        return future.result() if future is not None and _loaded(future) else None
+
     def numbers(self) -> list[str]:
         """Those that are loaded, the least recently used first."""
         with self._lock:

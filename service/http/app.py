@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -17,7 +17,7 @@ from models.prediction.predictor import Answer
 from service.hosting.model_host import ModelHost
 from service.hosting.sources import Source
 from service.hosting.version_cache import Served
-from service.http import exposition, openapi, page, schemas
+from service.http import exposition, openapi, page, reference, schemas
 from service.http.admission import Admission
 from service.http.deadline import ANSWER_SECONDS, by, while_there
 from service.http.explain import PNG, only_image, picture
@@ -93,6 +93,7 @@ def create_app() -> InspectorApp:
     )(explain)
     app.get("/model", responses=openapi.NO_MODEL)(model)
     app.post("/reload", responses=openapi.NO_MODEL)(reload)
+    app.get("/docs", response_class=HTMLResponse, include_in_schema=False)(docs)
     app.get("/metrics", response_class=Response, responses=openapi.NO_KEY)(scrape)
     return app
 
@@ -176,6 +177,11 @@ async def reload(state: State) -> schemas.ModelBody:
     """Look at the registry now; other workers follow within the polling interval."""
     await asyncio.shield(asyncio.wrap_future(state.host.look_now()))
     return _describe(state.host)
+
+
+async def docs(request: Request) -> Response:
+    """The API for people."""
+    return HTMLResponse(reference.page(request.app.openapi()), headers=reference.HEADERS)
 
 
 async def scrape(state: State) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PATHS = ("/score", "/explain", "/model", "/reload", "/metrics", "/docs.json")
+PATHS = ("/score", "/explain", "/model", "/reload", "/metrics", "/docs", "/docs.json")
 PROBES = ("/livez", "/readyz", "/healthz")
 _UNKNOWN = "unmatched"
 _CALLED_PATH = "casting.path"

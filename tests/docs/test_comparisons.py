@@ -19,7 +19,8 @@ from jobs.compare.options import CompareOptions
 from jobs.options import RunOptions
 from models.embeddings import EmbeddingStore
 from models.errors import ServiceError
-from tests.jobs.fakes import pretend, write_castings
+from tests.jobs.comparisons import pretend
+from tests.jobs.fakes import write_castings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PNG = b"\x89PNG"

@@ -5,10 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from jobs.adapters.ledger import Ledger
+from jobs.campaign.ports import CampaignRow, Trained
 from jobs.compare.options import CompareOptions
 from jobs.compare.workers import Ended, RunAll
 from jobs.options import RunOptions
-from tests.jobs.fakes import FakeContext, FakeRun, pretend
+from tests.jobs.fakes import FakeContext, FakeRun
 
 Events = Generator[Ended | None]
 
@@ -38,3 +42,24 @@ def in_process(fake: FakeContext, done: list[str], fails: Sequence[str] = ()) ->
 
 def logged(fake: FakeContext, result: dict[str, Any]) -> FakeRun:
     return fake.tracker.runs[result["mlflow_run"]]
+
+
+def pretend(ledger: Ledger, campaign: RunOptions, rounds: int) -> None:
+    """Write down what a campaign might have found, without training anything.
+
+    As in a real one, the first round knows nothing of the strategy.
+    """
+    if ledger.campaign(campaign.name) is None:
+        row = CampaignRow(campaign.name, campaign.identity(), campaign.rounds, 1, "run")
+        ledger.begin(row)
+    for number in range(rounds):
+        luck = np.random.default_rng([campaign.seed, number, number * len(campaign.strategy)])
+        metrics = {
+            "test/accuracy": 0.5 + 0.5 * luck.random(),
+            "test/constant_accuracy": 0.75,
+            "test/balanced_accuracy": 0.5 + 0.5 * luck.random(),
+            "test/constant_balanced_accuracy": 0.5,
+            "labels/defects_found": number + 5.0,
+        }
+        labels = campaign.initial + number * campaign.batch
+        ledger.record_round(campaign.name, Trained(number, "run", "1", labels, metrics))

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from jobs import progress
 from jobs.adapters.ledger import Ledger
-from jobs.campaign.ports import CampaignRow, Context, Request, Scored, Trained
-from jobs.options import RunOptions
+from jobs.campaign.ports import Context, Request, Scored
 from models.embeddings import EmbeddingStore
 from models.errors import ServiceError, UnreadableImage, VersionError, VersionNotFound
 from models.images import decode
@@ -31,6 +30,7 @@ class FakeRun:
     files: dict[str, bytes] = field(default_factory=dict)
     data: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     status: str = "RUNNING"
+    deleted: bool = False
     parent: str | None = None
     name: str = ""
 
@@ -53,15 +53,22 @@ class FakeTracker:
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> str:
-        made = [r for r, run in self.runs.items() if run.tags.get("begun") == tags["begun"]]
-        again = "-again" if f"run-of-{name}" in self.runs else ""
-        run_id = recorded or next(iter(made), f"run-of-{name}{again}")
+        kept = recorded if recorded and self.has_run(recorded) else None
+        begun = [r for r, run in self.runs.items() if run.tags.get("begun") == tags["begun"]]
+        made = filter(self.has_run, begun)
+        again = "-again" if recorded or f"run-of-{name}" in self.runs else ""
+        run_id = kept or next(made, f"run-of-{name}{again}")
         return self._open(run_id, FakeRun(name=name), params, tags)
+
+    def has_run(self, run_id: str) -> bool:
+        return run_id in self.runs and not self.runs[run_id].deleted
 
     def open_round(
         self, parent: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> str:
-        return self._open(f"{parent}/{name}", FakeRun(parent=parent, name=name), params, tags)
+        deleted = self.runs.get(f"{parent}/{name}", FakeRun()).deleted
+        run_id = f"{parent}/{name}" + "-again" * deleted
+        return self._open(run_id, FakeRun(parent=parent, name=name), params, tags)
 
     def _open(
         self, run_id: str, new: FakeRun, params: Mapping[str, object], tags: Mapping[str, str]
@@ -129,6 +136,7 @@ class FakeTracker:
         before = self.alias.get(version.name)
         if before != version.number:
             self._tag(version, "previous", before or "none")
+        self._tag(version, "was_current", "true")
         self.alias[version.name] = version.number
 
     def mark_rolled_back(self, version: Version) -> None:
@@ -274,24 +282,3 @@ def write_castings(folder: Path, counts: Mapping[str, int], start: int = 0) -> P
         for number in range(start, start + count):
             (folder / kind / f"{number:03d}.png").write_bytes(casting_bytes(kind, number))
     return folder
-
-
-def pretend(ledger: Ledger, campaign: RunOptions, rounds: int) -> None:
-    """Write down what a campaign might have found, without training anything.
-
-    As in a real one, the first round knows nothing of the strategy.
-    """
-    if ledger.campaign(campaign.name) is None:
-        row = CampaignRow(campaign.name, campaign.identity(), campaign.rounds, 1, "run")
-        ledger.begin(row)
-    for number in range(rounds):
-        luck = np.random.default_rng([campaign.seed, number, number * len(campaign.strategy)])
-        metrics = {
-            "test/accuracy": 0.5 + 0.5 * luck.random(),
-            "test/constant_accuracy": 0.75,
-            "test/balanced_accuracy": 0.5 + 0.5 * luck.random(),
-            "test/constant_balanced_accuracy": 0.5,
-            "labels/defects_found": number + 5.0,
-        }
-        labels = campaign.initial + number * campaign.batch
-        ledger.record_round(campaign.name, Trained(number, "run", "1", labels, metrics))

@@ -94,6 +94,7 @@ class FakeRegistry:
         self.down: Exception | None = None
         self.failing: dict[str, Exception] = {}
         self.loads: list[str] = []
+        self.runs: dict[str, str] = {}  # of versions that were made again
         self.may_load = threading.Event()
         self.may_load.set()
 
@@ -122,7 +123,7 @@ class FakeRegistry:
             raise self.down
 
     def _version(self, number: str) -> Version:
-        return Version(self.name, number, f"run-{number}", {})
+        return Version(self.name, number, self.runs.get(number, f"run-{number}"), {})
 
 
 class Client:

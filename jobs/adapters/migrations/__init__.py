@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from models.errors import CampaignError
 
-NEWEST = "0005"  # the last of `versions/`
+NEWEST = "0006"  # the last of `versions/`
 _ADVISORY_LOCK = 5_207_391  # any number, as long as all jobs agree on it
 
 

@@ -37,7 +37,7 @@ def test_one_service_is_started_when_it_is_first_asked_for_and_stopped_at_the_en
     @contextmanager
     def local_service(model_name: str, _: object) -> Iterator[SimpleNamespace]:
         told.append(f"{model_name} started")
-        yield SimpleNamespace(url="http://127.0.0.1:9", revive=lambda: None)
+        yield SimpleNamespace(url="http://127.0.0.1:9", revive=lambda: None, log=Path("log"))
         told.append("stopped")
 
     monkeypatch.setattr("jobs.processes.local_service.local_service", local_service)
@@ -51,7 +51,7 @@ def test_one_service_is_started_when_it_is_first_asked_for_and_stopped_at_the_en
     assert capsys.readouterr().err == "starting a scoring service\n"
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql+nodriver://host/ledger"])
+@pytest.mark.parametrize("url", ["nodialect://host/ledger", "mysql+nodriver://host/ledger"])
 def test_a_ledger_that_no_driver_opens_is_refused_with_the_way_out(
     ledger: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ):

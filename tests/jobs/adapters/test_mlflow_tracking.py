@@ -102,3 +102,15 @@ def test_the_counts_of_a_data_set_are_its_profile(
 )
 def test_outages_of_the_tracking_server_are_told_from_errors(error: Exception, reason: str | None):
     assert why_away(error) == reason
+
+
+def test_an_experiment_that_was_deleted_is_left_alone_and_another_begun(
+    tracker: MlflowTracker, tracking_store: MlflowClient
+):
+    first = tracker.open_campaign("a", None, {}, TAGS)
+    tracking_store.delete_experiment(tracking_store.get_run(first).info.experiment_id)
+    second = tracker.open_campaign("a", first, {}, TAGS)
+    assert second != first
+    experiment = tracking_store.get_run(second).info.experiment_id
+    assert tracking_store.get_experiment(experiment).name == f"{EXPERIMENT}-2"
+    assert tracker.open_campaign("a", first, {}, TAGS) == second

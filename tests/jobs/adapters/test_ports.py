@@ -159,6 +159,7 @@ def test_promotion_remembers_the_version_before_and_a_step_back_keeps_the_chain(
     assert tracker.current("m") == tracker.find("m", "2")
     assert tracker.find("m", "1").tags["previous"] == "none"
     assert tracker.find("m", "2").tags["previous"] == "1"
+    assert tracker.find("m", "2").tags["was_current"] == "true"
     assert "previous" not in second.tags  # it was handed out before
     tracker.mark_rolled_back(second)
     tracker.roll_back(first)

@@ -13,6 +13,7 @@ from models.errors import ServiceError
 REQUEST = Request(version="7", run_id="r7", passes=3, seed=5, include=("posterior",))
 IMAGES = [("a", b"aaaa"), ("b", b"bbbb"), ("c", b"cccc")]
 
+PICTURE = b"\x89PNG picture"
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
@@ -47,6 +48,19 @@ def test_castings_are_sent_with_version_passes_seed_and_key():
     for name, value in fields.items():
         assert f'name="{name}"\r\n\r\n{value}\r\n' in body
     assert seen[0].headers["authorization"] == "Bearer secret"
+
+
+def test_a_key_may_be_any_text():
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return _answer(_names(request))
+
+    transport = httpx.MockTransport(handler)
+    ScoringClient("http://service", "Schlüssel 鍵", transport=transport).score(IMAGES, REQUEST)
+    raw = dict(seen[0].headers.raw)
+    assert raw[b"Authorization"] == "Bearer Schlüssel 鍵".encode()  # as curl sends it
 
 
 def test_unreadable_castings_are_set_aside_and_the_rest_is_sent_again():
@@ -167,9 +181,9 @@ def test_a_casting_is_explained_by_the_version_asked():
 
     def handler(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        return httpx.Response(200, content=b"picture", headers={"Content-Type": "image/png"})
+        return httpx.Response(200, content=PICTURE, headers={"Content-Type": "image/png"})
 
-    assert _client(handler, []).explain(IMAGES[1], "7") == b"picture"
+    assert _client(handler, []).explain(IMAGES[1], "7") == PICTURE
     body = seen[0].read().decode()
     assert seen[0].url.path == "/explain"
     assert 'name="model_version"\r\n\r\n7\r\n' in body

@@ -68,3 +68,39 @@ def test_current_is_not_taken_from_a_campaign_of_the_same_name_in_another_ledger
     assert theirs["campaign"] == mine["campaign"]
     assert fake.tracker.alias["casting-defects"] == mine["rounds"][-1]["version"]
     assert "promote" in theirs
+
+
+def test_an_alias_moved_by_hand_stays_where_it_was_put_and_that_is_said(
+    fake: FakeContext, castings: Path
+):
+    run(fake.open(), small(castings, rounds=2))
+    fake.tracker.alias["casting-defects"] = "1"  # as MLflow's own pages do it
+    result = run(fake.open(), small(castings, rounds=2))
+    assert fake.tracker.alias["casting-defects"] == "1"
+    assert result["promote"].endswith("--version 2")
+    moved = [line for line in fake.said if "moved from version 2 to 1 by a person" in line]
+    assert len(moved) == 1
+    run(fake.open(), small(castings))
+    assert fake.tracker.alias["casting-defects"] == "3"  # a new version is news
+
+
+def test_an_alias_taken_away_by_hand_stays_away_and_that_is_said(
+    fake: FakeContext, castings: Path
+):
+    run(fake.open(), small(castings, rounds=2))
+    del fake.tracker.alias["casting-defects"]
+    assert run(fake.open(), small(castings, rounds=2))["promote"].endswith("--version 2")
+    assert fake.tracker.alias == {}
+    assert any("was taken away by a person" in line for line in fake.said)
+
+
+def test_an_alias_put_by_hand_where_it_belongs_may_be_moved_by_hand_too(
+    fake: FakeContext, castings: Path
+):
+    run(fake.open(), small(castings, rounds=1))
+    version, _ = fake.tracker.versions[0]
+    del version.tags["was_current"]  # type: ignore[attr-defined]
+    run(fake.open(), small(castings, rounds=1))
+    del fake.tracker.alias["casting-defects"]
+    run(fake.open(), small(castings, rounds=1))
+    assert fake.tracker.alias == {}

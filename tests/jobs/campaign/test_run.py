@@ -48,6 +48,10 @@ def test_castings_without_a_label_are_awaited(fake: FakeContext, tmp_path: Path)
     assert result["state"] == "awaiting labels"
     assert result["awaiting"] == 10
     assert result["rounds"] == []
+    assert result["next"] == [
+        "python -m jobs label export labels.csv --campaign shots-bald-0",
+        "python -m jobs label import labels.csv --campaign shots-bald-0",
+    ]
 
 
 def test_labels_that_people_give_let_the_campaign_go_on(fake: FakeContext, tmp_path: Path):

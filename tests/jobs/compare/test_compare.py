@@ -11,8 +11,8 @@ from jobs.compare.options import CompareOptions
 from jobs.datasets.inventory import parts_placed
 from jobs.options import RunOptions
 from models.errors import CampaignError, DataError
-from tests.jobs.comparisons import Events, in_process, logged, small_comparison
-from tests.jobs.fakes import FakeContext, pretend, write_castings
+from tests.jobs.comparisons import Events, in_process, logged, pretend, small_comparison
+from tests.jobs.fakes import FakeContext, write_castings
 
 
 def nobody(_: Sequence[RunOptions]) -> Events:

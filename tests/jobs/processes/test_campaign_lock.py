@@ -1,6 +1,10 @@
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,4 +103,39 @@ def test_a_folder_that_nobody_may_write_to_is_an_error(tmp_path: Path):
         pytest.raises(PermissionError, match=r"ledger\.db\.a\.lock"),
         hold_campaign(_url(tmp_path), "a"),
     ):
+        pass
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The address of a database on a server of one's own."""
+    pytest.importorskip("psycopg", reason="a driver for PostgreSQL is needed")
+    control = shutil.which("pg_ctl")
+    if control is None:
+        pytest.skip("pg_ctl of PostgreSQL is needed")
+    user = "nobody" if os.geteuid() == 0 else None  # the server does not start for root
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        run = partial(subprocess.run, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
+        run([control, "initdb", "-D", f"{folder}/data", "-o", "-A trust -U me"])
+        options = f"-k {folder} -c listen_addresses=''"
+        run([control, "start", "-w", "-D", f"{folder}/data", "-o", options])
+        yield f"postgresql+psycopg://me@/postgres?host={folder}"
+        run([control, "stop", "-m", "immediate", "-D", f"{folder}/data"])
+
+
+def test_a_job_of_another_machine_is_refused_where_the_ledger_is_in_postgresql(
+    postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "elsewhere").mkdir()
+    with hold_campaign(postgresql, "a"):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
+        with (
+            pytest.raises(CampaignError, match=rf"by castings {os.getpid()} on \S+; wait for it"),
+            hold_campaign(postgresql, "a"),
+        ):
+            pass
+        with hold_campaign(postgresql, "b"):
+            pass
+    with hold_campaign(postgresql, "a"):
         pass

@@ -1,5 +1,6 @@
 """The model as a pyfunc, here and in a program that knows nothing of this project."""
 
+import base64
 import hashlib
 import io
 import json
@@ -7,10 +8,13 @@ import os
 import subprocess
 import sys
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastapi.testclient import TestClient
+from mlflow.pyfunc import scoring_server
 from PIL import Image
 
 from models.errors import DataError, UnreadableImage
@@ -53,6 +57,53 @@ def test_a_frame_without_images_is_refused(predictor):
 def test_an_unreadable_image_is_refused(predictor):
     with pytest.raises(UnreadableImage):
         CastingModel(predictor).predict(pd.DataFrame({"image": [b"text"]}))
+
+
+@pytest.fixture
+def serving(monkeypatch):
+    """As `mlflow models serve` tells a model that it is on a server."""
+    monkeypatch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
+
+
+def test_on_a_server_text_is_base64(predictor, photograph, serving):
+    sent = base64.encodebytes(photograph(1)).decode()  # in lines, as `base64` writes it
+    answered = CastingModel(predictor).predict(pd.DataFrame({"image": [sent]}))
+    assert answered["casting"].tolist() == ids_of([photograph(1)])
+
+
+def test_on_a_server_no_path_is_opened(predictor, photograph, tmp_path, serving):
+    path = tmp_path / "casting.png"
+    path.write_bytes(photograph(1))
+    for sent in (str(path), f"file://{path}", path):
+        with pytest.raises(DataError, match="sent as base64"):
+            CastingModel(predictor).predict(pd.DataFrame({"image": [sent]}))
+
+
+@pytest.mark.slow
+def test_mlflows_own_server_takes_base64_and_opens_no_path(publish, photograph, tmp_path, serving):
+    publish()
+    (tmp_path / "casting.png").write_bytes(photograph(1))
+    path = str(tmp_path / "casting.png")
+    loaded = mlflow.pyfunc.load_model("models:/casting-defects/1")
+    assert loaded.metadata.signature.inputs.to_dict() == [
+        {"type": "binary", "name": "image", "required": True}
+    ]
+    sent = base64.b64encode(photograph(1)).decode()
+    with TestClient(scoring_server.init(loaded)) as client:
+        records = {"dataframe_records": [{"image": sent}], "params": {"passes": 4}}
+        answer = client.post("/invocations", json=records)
+        assert answer.status_code == 200, answer.text
+        (row,) = answer.json()["predictions"]
+        assert row["casting"] == ids_of([photograph(1)])[0]
+        split = {"dataframe_split": {"columns": ["image"], "data": [[sent]]}}
+        assert client.post("/invocations", json=split).status_code == 200
+        csv = {"Content-Type": "text/csv"}
+        assert client.post("/invocations", content=f"image\n{sent}\n", headers=csv).is_success
+        for body in ({"dataframe_records": [{"image": path}]}, {"inputs": {"image": [path]}}):
+            refused = client.post("/invocations", json=body)
+            assert refused.status_code == 400
+        refused = client.post("/invocations", content=f"image\n{path}\n", headers=csv)
+        assert refused.status_code == 400
 
 
 STRANGER = """

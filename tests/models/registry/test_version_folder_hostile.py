@@ -140,3 +140,26 @@ def test_a_safetensors_header_that_lies_about_its_length_is_refused(folder, name
     path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
     with pytest.raises(VersionError, match="not a readable model version"):
         version_folder.read(folder)
+
+
+OUT_OF_RANGE = {
+    "threshold": lambda d: d["operating"].update(threshold=8.5),
+    "below every threshold": lambda d: d["operating"].update(threshold=-0.5),
+    "no threshold": lambda d: d["operating"].update(threshold=float("nan")),
+    "temperature": lambda d: d["operating"].update(temperature=0.0),
+    "endless temperature": lambda d: d["operating"].update(temperature=float("inf")),
+    "size": lambda d: d["preprocessing"].update(size=100_000),
+    "no size": lambda d: d["preprocessing"].update(size=0),
+    "std": lambda d: d["preprocessing"].update(std=[0.0]),
+    "mean": lambda d: d["preprocessing"].update(mean=[7.0]),
+    "means of more channels": lambda d: d["preprocessing"].update(mean=[0.4, 0.4]),
+    "classes of one name": lambda d: d.update(classes=["ok_front"] * len(d["classes"])),
+    "a class without a name": lambda d: d.update(classes=["ok_front", ""]),
+}
+
+
+@pytest.mark.parametrize("change", OUT_OF_RANGE.values(), ids=OUT_OF_RANGE)
+def test_a_value_that_no_training_writes_is_refused(folder, change):
+    described(folder, change)
+    with pytest.raises(VersionError, match=r"values that no training writes|do not fit"):
+        version_folder.read(folder)
