@@ -1,7 +1,8 @@
 """What all castings of a data set have in common: their bits, and whether they are in colour."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from jobs.datasets.castings import Casting
 from jobs.datasets.reader import DataSet
@@ -32,22 +33,37 @@ class Survey:
 def survey(data_set: DataSet, progress: Progress = silent) -> Survey:
     """Look at every casting: files of 8 bits in grey cost a look at their header.
 
+    Castings that this process has looked at before are not read again.
+
     Raises:
         DataError: a file changed or went away since the data set was read.
     """
+    return _survey(_Castings(tuple(c.id for c in data_set.castings), data_set, progress))
+
+
+@dataclass(frozen=True)
+class _Castings:
+    """Castings known by their ids, and how they are read."""
+
+    ids: tuple[str, ...]
+    data_set: DataSet = field(compare=False)
+    progress: Progress = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _survey(castings: _Castings) -> Survey:
+    data_set, tinted, depths = castings.data_set, 0, list[Depth | None]()
 
     def look(casting: Casting) -> tuple[bool, Depth | None]:
         data = data_set.read(casting)
         return is_colour(data), bits_of(data)
 
-    castings = data_set.castings
-    tinted, depths = 0, list[Depth | None]()
     with (
         ThreadPoolExecutor(_THREADS) as pool,
-        progress("looking at bits and colour", len(castings)) as advance,
+        castings.progress("looking at bits and colour", len(castings.ids)) as advance,
     ):
-        for coloured, depth in pool.map(look, castings):
+        for coloured, depth in pool.map(look, data_set.castings):
             tinted += coloured
             depths.append(depth)
             advance(1)
-    return Survey(len(castings), tinted, together(depths))
+    return Survey(len(castings.ids), tinted, together(depths))

@@ -52,3 +52,11 @@ def test_the_bits_of_all_castings_make_each_as_its_twin_of_8(tmp_path: Path, bit
     for casting in data.castings:
         twin = twins[int(casting.paths[0][:3])]
         assert np.array_equal(decode(data.read(casting), form)[0], twin)
+
+
+def test_castings_that_were_looked_at_are_not_read_again(tmp_path: Path):
+    data = read_data_set(written(tmp_path, [shot(n) for n in range(3)]), {})
+    found = survey(data)
+    for casting in data.castings:
+        (data.root / casting.paths[0]).unlink()
+    assert survey(data) is found
