@@ -41,7 +41,8 @@ def look_up(context: Context, options: RunOptions) -> Campaign:
     campaign = Campaign(options, strategy, cold_start, data, sides, channels, bits, run_id, "")
     classes, good = campaign.classes(())  # options that cannot be met fail here
     others = context.ledger.campaigns()
-    label_set = recorded.label_set if recorded else _label_set(others, options, classes)
+    first = context.ledger.known_as(options.source)
+    label_set = recorded.label_set if recorded else _label_set(others, options, first, classes)
     campaign = replace(campaign, label_set=label_set)
     if recorded is not None and good is None:
         _check_still_good(campaign, recorded)
@@ -65,19 +66,22 @@ def _check_still_good(campaign: Campaign, recorded: CampaignRow) -> None:
         )
 
 
-def _label_set(rows: Sequence[CampaignRow], options: RunOptions, classes: Sequence[str]) -> str:
+def _label_set(
+    rows: Sequence[CampaignRow], options: RunOptions, first: str, classes: Sequence[str]
+) -> str:
     """The question that a campaign's labels answer: which of its classes a casting is of.
 
     It is that of the campaigns on the same data set which ask the same, also where they came to
-    ask it when their classes grew, or where they were begun before there were label sets.
+    ask it when their classes grew, or where they were begun before there were label sets. `first`
+    is where the data set lay when it was first seen.
     """
-    on_it = [row for row in rows if row.options.get("data") == options.source]
+    on_it = [row for row in rows if row.options.get("data") in {options.source, first}]
     given = {row.name: class_names_in(row.options.get("classes", "auto")) for row in on_it}
     for row in on_it:
         asks_it = set(given[row.name]) == set(classes)
         if asks_it or (not row.label_set and not given[row.name] and not options.class_list):
             return row.label_set
-    label_set = f"{options.source}: {', '.join(sorted(classes))}"
+    label_set = f"{first}: {', '.join(sorted(classes))}"
     grown = any(row.label_set == label_set and given[row.name] for row in on_it)
     return f"{label_set} ({options.name})" if grown else label_set
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.campaign.moved import continued
+from jobs.campaign.opening import look_up
 from jobs.campaign.run import run
 from jobs.campaign.state import recorded_options
 from models.errors import CampaignError
@@ -29,6 +30,16 @@ def test_a_campaign_goes_on_where_its_castings_lie_now(fake: FakeContext, castin
     assert sides
     assert _sides(fake, moved) == _sides(fake, castings) == sides
     assert recorded_options(fake.ledger, "c").data == str(moved)  # for every other command
+
+
+def test_another_campaign_on_it_where_it_lies_now_shares_its_labels(
+    fake: FakeContext, castings: Path
+):
+    run(fake.open(), small(castings, rounds=1, campaign="c"))
+    moved = castings.rename(castings.parent / "elsewhere")
+    run(fake.open(), small(moved, rounds=1, campaign="c"))
+    sets = {look_up(fake.open(), small(moved, campaign=name)).label_set for name in ("c", "d")}
+    assert sets == {f"{castings}: def, ok"}
 
 
 def test_a_link_in_its_old_place_is_followed(fake: FakeContext, castings: Path):
