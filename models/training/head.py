@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-# On weights, per casting's loss, for features of length 1. On synthetic castings and CIFAR-10, which no
-# bar is on, 0.003 to 0.1 do alike (`python -m benchmarks.learner --penalty`).
+# On weights, per casting's loss, for features of length 1. On synthetic castings and CIFAR-10,
+# on which no bar is, 0.003 to 0.1 do alike (`python -m benchmarks.learner --penalty`).
 PENALTY = 0.03
 _ITERATIONS = 1000
 _TOLERANCE = 1e-8

@@ -23,7 +23,7 @@ def test_a_dry_run_prints_what_it_understood_and_leaves_nothing_behind(
 ):
     before = sorted(tmp_path.iterdir())
     done = runner.invoke(cli, ["run", "--data", str(castings), "--dry-run"])
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "0 of 40 castings are tinted: grey\n")
     found = json.loads(done.stdout)
     assert list(found) == [
         *("classes", "sides", "parts", "channels", "bits", "ignored", "unreadable", "warnings")

@@ -12,7 +12,7 @@ def options_of(command: click.Command) -> dict[str, click.Option]:
 
 
 def test_compare_takes_every_option_of_run_but_strategy_and_seed():
-    shared = options_of(run_command).keys() - {"strategy", "seed"}
+    shared = options_of(run_command).keys() - {"strategy", "seed", "dry_run"}
     own = {"strategies", "seeds", "measure", "target", "jobs"}
     assert options_of(compare_command).keys() == shared | own
 

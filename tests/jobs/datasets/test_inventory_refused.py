@@ -22,14 +22,14 @@ def options(castings: Path) -> RunOptions:
 
 def _limit(monkeypatch: pytest.MonkeyPatch, judge: str, size: int) -> None:
     """Read as a release or under limits that refuse files of more bytes."""
-    decode = reader.decode
+    check_image = reader.check_image
 
-    def limited(data: bytes, *args: object) -> object:
+    def limited(data: bytes) -> None:
         if len(data) > size:
             raise UnreadableImage("too large")
-        return decode(data, *args)
+        check_image(data)
 
-    monkeypatch.setattr(reader, "decode", limited)
+    monkeypatch.setattr(reader, "check_image", limited)
     for module in (reader, inventory):
         monkeypatch.setattr(module, "JUDGE", judge)
 
@@ -42,7 +42,7 @@ def test_a_file_is_tried_again_when_limits_or_release_are_others(
     with monkeypatch.context() as strict:
         _limit(strict, "strict", 4000)
         assert len(look_up(fake.open(), options).data.unreadable) == 1
-        strict.setattr(reader, "decode", _not_called)
+        strict.setattr(reader, "check_image", _not_called)
         assert len(look_up(fake.open(), options).data.unreadable) == 1  # remembered
     found = look_up(fake.open(), options)
     assert found.data.unreadable == ()

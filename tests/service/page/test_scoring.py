@@ -3,6 +3,7 @@
 import io
 import shutil
 
+import numpy as np
 from PIL import Image
 
 from tests.service.chromium import ENTER
@@ -34,7 +35,8 @@ def test_what_is_no_image_is_named_and_the_rest_is_scored(page, castings):
 
 def test_a_picture_that_no_browser_shows_is_scored_all_the_same(page, tmp_path):
     file = io.BytesIO()
-    Image.linear_gradient("L").convert("I;16").save(file, "TIFF")
+    levels = np.asarray(Image.linear_gradient("L")).astype(np.uint16)
+    Image.fromarray(levels * 257).save(file, "TIFF")
     (tmp_path / "deep.tiff").write_bytes(file.getvalue())
     choose(page, str(tmp_path / "deep.tiff"))
     page.wait("document.querySelector('.picture .instead')?.innerText === 'no preview'")
