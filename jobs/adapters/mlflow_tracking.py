@@ -23,6 +23,7 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.exceptions import MlflowException
+from tenacity import Retrying, retry_if_exception_message, stop_after_attempt
 
 from jobs.adapters import retry
 from models.errors import first_line
@@ -33,6 +34,7 @@ _FORBIDDEN = re.compile(r"[^\w\-. :/]")  # in a metric's name
 _MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")  # MLflow's name for a run that was given none
 _RUNNING, _FINISHED, _FAILED = "RUNNING", "FINISHED", "FAILED"
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_REFUSED = retry_if_exception_message(match=r"(?is).*unique constraint.*datasets")
 
 
 def open_tracker(handed: str | None) -> "MlflowTracker":
@@ -124,7 +126,9 @@ class MlflowTracker(MlflowRegistry):
         profile = json.dumps(dict(counts))
         data = Dataset(Path(source).name, digest[:32], "local", source, profile=profile)
         context = InputTag("mlflow.data.context", "campaign")
-        self._client.log_inputs(run_id, [DatasetInput(data, [context])])
+        # of two jobs that note a new data set at once, MLflow refuses one; now it is there
+        twice = Retrying(retry=_REFUSED, stop=stop_after_attempt(2), reraise=True)
+        twice(self._client.log_inputs, run_id, [DatasetInput(data, [context])])
 
     def close_run(self, run_id: str, *, failed: bool = False) -> None:
         self._client.set_terminated(run_id, _FAILED if failed else _FINISHED)

@@ -1,5 +1,7 @@
 """What only the tracker on a real MLflow store does; the rest is in `test_ports`."""
 
+from typing import Any
+
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Param
@@ -87,6 +89,36 @@ def test_the_counts_of_a_data_set_are_its_profile(
     tracker.log_data_set(run_id, "/data/castings", "d" * 64, {"train_castings": 7})
     (noted,) = tracking_store.get_run(run_id).inputs.dataset_inputs
     assert noted.dataset.profile == '{"train_castings": 7}'
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name",
+        '(psycopg.errors.UniqueViolation) duplicate key violates unique constraint "datasets_pk"',
+    ],
+)
+def test_a_data_set_that_another_job_notes_at_the_same_moment_is_noted_all_the_same(
+    tracker: MlflowTracker,
+    tracking_store: MlflowClient,
+    monkeypatch: pytest.MonkeyPatch,
+    database: str,
+):
+    run_id, log, refusals = (
+        tracker.open_campaign("a", None, {}, TAGS),
+        MlflowClient.log_inputs,
+        [1],
+    )
+
+    def log_inputs(*given: Any) -> None:
+        if refusals:
+            refusals.pop()
+            raise MlflowException(database)
+        log(*given)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", log_inputs)
+    tracker.log_data_set(run_id, "/data/castings", "d" * 64, {"train_castings": 7})
+    assert len(tracking_store.get_run(run_id).inputs.dataset_inputs) == 1
 
 
 @pytest.mark.parametrize(
