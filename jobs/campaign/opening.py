@@ -40,9 +40,7 @@ def look_up(context: Context, options: RunOptions) -> Campaign:
     run_id = (recorded.run_id if recorded else None) or ""
     campaign = Campaign(options, strategy, cold_start, data, sides, channels, bits, run_id, "")
     classes, good = campaign.classes(())  # options that cannot be met fail here
-    others = context.ledger.campaigns()
-    first = context.ledger.known_as(options.source)
-    label_set = recorded.label_set if recorded else _label_set(others, options, first, classes)
+    label_set = recorded.label_set if recorded else _label_set(context, options, classes)
     campaign = replace(campaign, label_set=label_set)
     if recorded is not None and good is None:
         _check_still_good(campaign, recorded)
@@ -66,15 +64,14 @@ def _check_still_good(campaign: Campaign, recorded: CampaignRow) -> None:
         )
 
 
-def _label_set(
-    rows: Sequence[CampaignRow], options: RunOptions, first: str, classes: Sequence[str]
-) -> str:
+def _label_set(context: Context, options: RunOptions, classes: Sequence[str]) -> str:
     """The question that a campaign's labels answer: which of its classes a casting is of.
 
     It is that of the campaigns on the same data set which ask the same, also where they came to
-    ask it when their classes grew, or where they were begun before there were label sets. `first`
-    is where the data set lay when it was first seen.
+    ask it when their classes grew, or where they were begun before there were label sets. It is
+    named after where the data set lay when it was first seen.
     """
+    first, rows = context.ledger.known_as(options.source), context.ledger.campaigns()
     on_it = [row for row in rows if row.options.get("data") in {options.source, first}]
     given = {row.name: class_names_in(row.options.get("classes", "auto")) for row in on_it}
     for row in on_it:
