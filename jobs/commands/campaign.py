@@ -57,7 +57,12 @@ from models.acquisition.strategies.table import STRATEGIES
 @model_option
 @service_option
 @option("campaign", "Name; auto: made of data, strategy and seed.")
-@click.option("--dry-run", is_flag=True, help="Print what the data was understood as; no more.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    default=False,
+    help="Print what the data was understood as; no more.",
+)
 @prints_json
 def run_command(dry_run: bool, **options: Any) -> dict[str, Any]:  # noqa: ANN401
     """Run a campaign: rounds of train, acquire, label. The same command continues it.
